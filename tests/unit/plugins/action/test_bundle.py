@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import hashlib
+
+from ansible_collections.k3a.cluster.plugins.action import bundle as action
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical, parse_manifest
+from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, manifest_data
+
+MANIFEST = parse_manifest(canonical(manifest_data()))
+LINK = {"before_header": "/d/data/current", "after_header": "/d/data/current", "before": "", "after": "link to x\n"}
+
+
+def report(**changes):
+    """What the module sees on a node with nothing on it."""
+    return {
+        "changed": True,
+        "complete": False,
+        "damaged": [],
+        "held": [],
+        "removed": [],
+        "foreign_commands": [],
+        "architecture": "amd64",
+        "current": {"id": None, "versions": {}},
+        "diff": [LINK],
+        **changes,
+    }
+
+
+def test_an_empty_node_lacks_everything():
+    assert action.missing_files(MANIFEST, report()) == list(MANIFEST.files)
+
+
+def test_content_that_the_node_holds_is_not_shipped():
+    held = [hashlib.sha256(CONTENTS[path]).hexdigest() for path in ("bin/kubernetes", "cni/bridge", "images/pause.tar")]
+    assert [entry.path for entry in action.missing_files(MANIFEST, report(held=held))] == ["bin/etcd"]
+
+
+def test_a_complete_bundle_needs_nothing():
+    assert action.missing_files(MANIFEST, report(complete=True)) == []
+
+
+def test_check_mode_announces_what_the_real_run_reports():
+    observed = report()
+    announced = action.summary(MANIFEST, observed, observed, list(MANIFEST.files), "/d")
+    done = action.summary(MANIFEST, observed, report(complete=True), list(MANIFEST.files), "/d")
+    assert announced == done
+    assert done["path"] == f"/d/data/{MANIFEST.id}"
+    assert done["images"] == [{"name": "registry.k8s.io/pause:3.10", "path": f"/d/data/{MANIFEST.id}/images/pause.tar"}]
+    assert done["installed"] == list(CONTENTS)
+    assert done["diff"][1] == LINK
+
+
+def test_the_diff_of_an_upgrade_shows_the_versions():
+    current = {"id": "0" * 64, "versions": {"etcd": "v3.7.2", "kubernetes": "v1.37.2"}}
+    (diff,) = action.component_diff(MANIFEST, report(current=current), "/d/data/x")
+    assert diff["before"] == "etcd v3.7.2\nkubernetes v1.37.2\n"
+    assert diff["after"] == "etcd v3.7.3\nkubernetes v1.37.2\n"
+
+
+def test_the_diff_of_a_repair_names_the_files():
+    current = {"id": MANIFEST.id, "versions": MANIFEST.versions}
+    (diff,) = action.component_diff(MANIFEST, report(current=current, damaged=["bin/etcd"]), "/d/data/x")
+    assert diff["before"] == "bin/etcd damaged or missing\n"
+    assert diff["after"] == "bin/etcd\n"
+
+
+def test_nothing_to_do_is_no_change_and_no_diff():
+    observed = report(complete=True, changed=False, diff=[])
+    result = action.summary(MANIFEST, observed, observed, [], "/d")
+    assert (result["changed"], result["diff"], result["installed"]) == (False, [], [])
