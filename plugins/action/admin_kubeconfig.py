@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the administrator's kubeconfig on the controller: all of M(k3a.cluster.admin_kubeconfig)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from typing import Any
+
+import yaml
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+
+LEAF: dict[str, Any] = {
+    "name": "client-admin",
+    "authority": "client",
+    "common_name": "system:admin",
+    "organization": "system:masters",
+    "usages": ["client"],
+    "dns": [],
+    "ips": [],
+    "pair": False,
+}
+
+
+class ForeignFileError(Exception):
+    """What stands at the path is not this cluster's kubeconfig."""
+
+
+def parse(content: bytes) -> dict[str, str]:
+    """URL, authority, certificate and key of a kubeconfig that this plugin wrote."""
+    try:
+        document = yaml.safe_load(content)
+        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+        return {
+            "url": cluster["server"],
+            "authority": _decoded(cluster["certificate-authority-data"]),
+            "certificate": _decoded(user["client-certificate-data"]),
+            "key": _decoded(user["client-key-data"]),
+        }
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error) as error:
+        raise ForeignFileError("it is not a kubeconfig with an embedded certificate") from error
+
+
+def reasons_to_write(content: bytes | None, url: str, authorities: dict[str, str]) -> list[str]:
+    """Why the kubeconfig has to be written (again); a foreign one is refused."""
+    if content is None:
+        return ["it is missing"]
+    current = parse(content)
+    if current["authority"] != authorities["server"]:
+        raise ForeignFileError("it belongs to a cluster with another certificate authority")
+    request = pki.request_of(current["key"])
+    reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
+    return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] != url else [])]
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text, validate=True).decode()
+
+
+class ActionModule(ActionBase):
+    """Judge the file here; only when it has to be written ask the server for the authority's key."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Converge the file."""
+        super().run(tmp, task_vars)
+        path = os.path.abspath(os.path.expanduser(self._task.args["path"]))
+        url, authorities = self._task.args["server_url"], self._task.args["authorities"]
+        current = files.read_bytes(path)
+        try:
+            # Before the first server is installed there is no authority to compare with.
+            reasons = reasons_to_write(current, url, authorities) if authorities else ["the cluster is new"]
+        except ForeignFileError as error:
+            return {
+                "failed": True,
+                "msg": f"{path} on the controller would be overwritten, but {error}; move it away or set k3a_kubeconfig",
+            }
+        diff = files.Change(path, "\n".join(reasons) + "\n", "kubeconfig of system:admin\n").as_diff()
+        if reasons and not self._task.check_mode:
+            problem = self._write(path, url, authorities, task_vars)
+            if problem:
+                return problem
+        return {"changed": bool(reasons), "path": path, "diff": [diff] if reasons else []}
+
+    def _write(
+        self, path: str, url: str, authorities: dict[str, str], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        arguments = {"requests": {"controller": [{"authority": "client"}]}}
+        if "data_dir" in self._task.args:
+            arguments["data_dir"] = self._task.args["data_dir"]
+        with unlogged(self):
+            found = self._execute_module("k3a.cluster.certificate_signature", module_args=arguments, task_vars=task_vars)
+        if found.get("failed"):
+            return found
+        certificate, key = pki.issue(LEAF, *found["authorities"]["client"])
+        text = kubeconfig.embedded(url, authorities["server"].encode(), certificate.encode(), key.encode())
+        files.write_file(files.owned_by_me(path, text.encode()))
+        return None

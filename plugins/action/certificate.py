@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.certificate): decides which certificates have to be signed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+
+
+def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The certificates that have to be signed, each with its reasons."""
+    judged = [
+        {**leaf, "reasons": pki.renewal_reasons(leaf, leaf["current"], leaf["request"], authorities.get(leaf["authority"], ""))}
+        for leaf in found
+    ]
+    return [leaf for leaf in judged if leaf["reasons"]]
+
+
+def announced(request: Mapping[str, Any]) -> dict[str, str]:
+    """A certificate that has to be signed, as a diff shows it."""
+    before = f"{'; '.join(request['reasons'])}\n"
+    return {
+        "before_header": request["certificate"],
+        "after_header": request["certificate"],
+        "before": before,
+        "after": pki.describe(request),
+    }
+
+
+class ActionModule(ActionBase):
+    """Observe on the node, decide here."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, and turn what it found into requests."""
+        super().run(tmp, task_vars)
+        found = self._execute_module("k3a.cluster.certificate", module_args=self._task.args, task_vars=task_vars)
+        certificates = found.pop("certificates", [])
+        if found.get("failed") or self._task.args.get("signed"):
+            return found
+        try:
+            requests = requests_among(certificates, self._task.args["authorities"])
+        except pki.PkiError as error:
+            return {**found, "failed": True, "msg": str(error)}
+        return {
+            **found,
+            "changed": found["changed"] or bool(requests),
+            "requests": requests,
+            "paths": [*found["paths"], *(request["certificate"] for request in requests)],
+            "diff": [*found["diff"], *(announced(request) for request in requests)],
+        }

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.certificate_signature): signs in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+
+Requests = dict[str, list[dict[str, Any]]]
+
+
+def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
+    """The certificates for all requests, by host and name."""
+    return {
+        host: {request["name"]: pki.sign(request, request["request"], *authorities[request["authority"]]) for request in own}
+        for host, own in requests.items()
+    }
+
+
+class ActionModule(ActionBase):
+    """Read the authorities from the server, sign, forget them."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Sign every request; in check mode say only what would be signed."""
+        super().run(tmp, task_vars)
+        requests = {host: own for host, own in self._task.args["requests"].items() if own}
+        if self._task.check_mode:
+            return {"changed": False, "certificates": {h: {r["name"]: "" for r in own} for h, own in requests.items()}}
+        only_names = {host: [{"authority": request["authority"]} for request in own] for host, own in requests.items()}
+        arguments = {**self._task.args, "requests": only_names}
+        with unlogged(self):
+            found = self._execute_module(
+                "k3a.cluster.certificate_signature", module_args=arguments, task_vars=task_vars
+            )
+        authorities = found.pop("authorities", {})
+        if found.get("failed"):
+            return found
+        try:
+            return {"changed": False, "certificates": sign_all(requests, authorities)}
+        except pki.PkiError as error:
+            return {"failed": True, "msg": str(error)}

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options that all component modules share."""
+
+    DOCUMENTATION = r"""
+options:
+  bundle:
+    description:
+      - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path).
+    type: path
+    required: true
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description:
+      - How many seconds the component may take to become healthy, and another run on this host to end.
+      - When it does not come, the module fails with the condition that does not hold and the last lines of the journal.
+    type: int
+    default: 300
+  pending:
+    description:
+      - Paths that another step of this run replaces, such as RV(k3a.cluster.certificate#module:paths).
+      - Check mode counts them as changed, so that it announces the restart that the real run does.
+    type: list
+    elements: path
+    default: []
+"""

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""A host that is ready to be a node: users, directories, kernel modules and kernel settings, all kept over a reboot."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+
+USERS = {"etcd": "etcd datastore (k3a)", "kube": "Kubernetes control plane (k3a)"}
+SYSUSERS = "/etc/sysusers.d/k3a.conf"
+MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
+SYSCTL = "/etc/sysctl.d/90-k3a.conf"
+MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
+# What packets between pods need, and what the kubelet otherwise sets by itself on every start.
+SETTINGS = {
+    "net.ipv4.conf.all.forwarding": "1",
+    "net.ipv4.conf.default.forwarding": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "kernel.panic": "10",
+    "kernel.panic_on_oops": "1",
+    "vm.overcommit_memory": "1",
+    "vm.panic_on_oom": "0",
+}
+SETTINGS_IPV6 = {
+    "net.ipv6.conf.all.forwarding": "1",
+    "net.ipv6.conf.default.forwarding": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+}
+
+
+class HostError(Exception):
+    """The host refuses something; the message says what and what to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as it should be."""
+
+    directories: tuple[files.Directory, ...]
+    files: tuple[files.File, ...]
+    settings: dict[str, str]
+    record: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done to a host."""
+
+    directories: tuple[files.Directory, ...]
+    files: tuple[files.File, ...]
+    users: tuple[str, ...]
+    modules: tuple[str, ...]
+    settings: dict[str, str]
+    changes: tuple[files.Change, ...]
+
+
+def record_path(data_dir: str) -> str:
+    """Where the former values of kernel settings are kept."""
+    return f"{data_dir}/host.json"
+
+
+def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
+    """The host that a node of these address families needs."""
+    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {})}
+    sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in USERS.items())
+    sysctl = "".join(f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items())
+    texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(MODULES) + "\n", SYSCTL: sysctl}
+    return Host(
+        directories=(files.Directory(data_dir, 0o755), files.Directory("/etc/k3a", 0o755)),
+        files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
+        settings=settings,
+        record=record_path(data_dir),
+    )
+
+
+def make_plan(wanted: Host) -> Plan:
+    """Compare a host with what is there."""
+    directories = [(item, files.directory_change(item)) for item in wanted.directories]
+    texts = [(item, files.file_change(item)) for item in wanted.files]
+    users = missing_users()
+    modules = loadable(MODULES)
+    settings = {
+        key: value
+        for key, value in wanted.settings.items()
+        if read_setting(key) not in (value, None) or (read_setting(key) is None and appears_with(key, modules))
+    }
+    changes = [change for _item, change in (*directories, *texts) if change]
+    changes += [files.Change(f"user {user}", "", "present\n") for user in users]
+    changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
+    changes += [files.Change(key, f"{read_setting(key)}\n", f"{value}\n") for key, value in settings.items()]
+    return Plan(
+        directories=tuple(item for item, change in directories if change),
+        files=tuple(item for item, change in texts if change),
+        users=users,
+        modules=modules,
+        settings=settings,
+        changes=tuple(changes),
+    )
+
+
+def apply(wanted: Host, plan: Plan) -> None:
+    """Carry a plan out; what a setting was before is recorded before it is changed."""
+    for directory in plan.directories:
+        files.make_directory(directory)
+    for file in plan.files:
+        files.write_file(file)
+    if plan.users:
+        _run(["systemd-sysusers", SYSUSERS])
+    for name in plan.modules:
+        _run(["modprobe", name])
+    record(wanted.record, {key: read_setting(key) for key in plan.settings})
+    for key, value in plan.settings.items():
+        write_setting(key, value)
+
+
+def record(path: str, former: dict[str, str | None]) -> None:
+    """Remember former values of settings; what is remembered already is older, so it stays."""
+    known = recorded(path)
+    if former.keys() - known.keys():
+        content = json.dumps({"settings": {**former, **known}}, indent=2, sort_keys=True) + "\n"
+        files.write_file(files.File(path, content.encode(), mode=0o600))
+
+
+def recorded(path: str) -> dict[str, str | None]:
+    """The former values of settings."""
+    content = files.read_bytes(path)
+    return json.loads(content)["settings"] if content else {}
+
+
+def missing_users() -> tuple[str, ...]:
+    """The users that do not exist yet."""
+    return tuple(user for user in USERS if user not in {entry.pw_name for entry in pwd.getpwall()})
+
+
+def loadable(names: Sequence[str]) -> tuple[str, ...]:
+    """The kernel modules that are neither loaded nor built in, and that this kernel can load."""
+    available = files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b""
+    known = {os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode().splitlines()}
+    return tuple(name for name in names if name in known and not os.path.isdir(f"/sys/module/{name}"))
+
+
+def appears_with(key: str, modules: Sequence[str]) -> bool:
+    """Whether a setting that is not there yet comes with a module that is about to be loaded."""
+    return key.startswith("net.bridge.") and "br_netfilter" in modules
+
+
+def setting_path(key: str) -> str:
+    """Where the kernel has a setting."""
+    return "/proc/sys/" + key.replace(".", "/")
+
+
+def read_setting(key: str) -> str | None:
+    """A setting's value, or None when this kernel does not have it."""
+    content = files.read_bytes(setting_path(key))
+    return None if content is None else content.decode().strip()
+
+
+def write_setting(key: str, value: str) -> None:
+    """Change a setting of the running kernel."""
+    try:
+        with open(setting_path(key), "w", encoding="ascii") as stream:
+            stream.write(value)
+    except OSError as error:
+        raise HostError(f"the kernel setting {key} cannot be set to {value} on this host: {error.strerror}") from error
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise HostError(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")

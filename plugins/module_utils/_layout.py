@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Where things are on a node, and the pieces of unit files that several components share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KUBELET_DIRECTORY = "/var/lib/kubelet"
+CONTAINERD_STATE = "/run/k3a/containerd"
+CONTAINERD_SOCKET = f"{CONTAINERD_STATE}/containerd.sock"
+FLANNEL_RUN = "/run/flannel"
+
+# A process without root sees only what it must, and can change only its own directory.
+SANDBOX = (
+    ("NoNewPrivileges", "yes"),
+    ("CapabilityBoundingSet", ""),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateDevices", "yes"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("SystemCallArchitectures", "native"),
+    ("UMask", "0077"),
+)
+# What programs the kernel's network needs root's name and one capability, but none of the host's files.
+NETWORK_SANDBOX = (
+    ("NoNewPrivileges", "yes"),
+    ("CapabilityBoundingSet", "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_MODULE"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("PrivateTmp", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("SystemCallArchitectures", "native"),
+    ("UMask", "0077"),
+)
+# Half of Go's default head room: a control plane at rest holds a third less memory for a few percent of CPU time.
+MEMORY = (("Environment", "GOGC=50"),)
+KEEP_RUNNING = (("Restart", "always"), ("RestartSec", "1"))
+NEVER_GIVE_UP = (("StartLimitIntervalSec", "0"),)
+AFTER_NETWORK = (("After", "network-online.target"), ("Wants", "network-online.target"))
+
+TLS_CIPHER_SUITES = ",".join(
+    f"TLS_ECDHE_{key}_WITH_{cipher}"
+    for cipher in ("AES_256_GCM_SHA384", "AES_128_GCM_SHA256", "CHACHA20_POLY1305_SHA256")
+    for key in ("ECDSA", "RSA")
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths under one data directory."""
+
+    data_dir: str = "/var/lib/k3a"
+
+    def tls(self, name: str) -> str:
+        """A certificate or key of the control plane."""
+        return f"{self.data_dir}/server/tls/{name}"
+
+    def cred(self, name: str) -> str:
+        """A secret of the control plane that is no certificate."""
+        return f"{self.data_dir}/server/cred/{name}"
+
+    def server_etc(self, name: str) -> str:
+        """A configuration file of the control plane."""
+        return f"{self.data_dir}/server/etc/{name}"
+
+    def agent_tls(self, name: str) -> str:
+        """A certificate or key of the node."""
+        return f"{self.data_dir}/agent/tls/{name}"
+
+    def agent_etc(self, name: str) -> str:
+        """A configuration file of the node."""
+        return f"{self.data_dir}/agent/etc/{name}"
+
+    @property
+    def etcd(self) -> str:
+        """The datastore of the embedded etcd."""
+        return f"{self.data_dir}/server/db/etcd"
+
+    @property
+    def logs(self) -> str:
+        """The audit log."""
+        return f"{self.data_dir}/server/logs"
+
+    @property
+    def token(self) -> str:
+        """The server token."""
+        return f"{self.data_dir}/server/token"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Root-owned files that systemd hands to a unit whose process is not root."""
+
+    unit: str
+    sources: tuple[tuple[str, str], ...]
+
+    def path(self, name: str) -> str:
+        """Where the unit's process reads one."""
+        assert any(name == known for known, _source in self.sources), name
+        return f"/run/credentials/{self.unit}/{name}"
+
+    @property
+    def directives(self) -> tuple[tuple[str, str], ...]:
+        """The unit's lines for them."""
+        return tuple(("LoadCredential", f"{name}:{source}") for name, source in self.sources)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The files that count for the unit's digest."""
+        return tuple(source for _name, source in self.sources)

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""One module run at a time on a host.
+
+A module outlives an ansible-playbook that was killed. The lock makes the next run wait for it, and the kernel drops it
+with the process that holds it, so nothing is ever left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+LOCK = "/run/lock/k3a.lock"
+
+
+class Busy(Exception):
+    """Another module run holds the host for longer than this one may wait."""
+
+
+@contextlib.contextmanager
+def host_lock(timeout: float, path: str = LOCK) -> Iterator[None]:
+    """Hold the host for this process; raise Busy, naming the holder, when it stays taken for the given seconds."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, timeout, path)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, timeout: float, path: str) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace") or "unknown"
+                raise Busy(
+                    f"another k3a run (process {holder}) has held {path} for more than {timeout:.0f} s; "
+                    "wait for it to end, or stop that process, and run again"
+                ) from None
+            time.sleep(0.1)

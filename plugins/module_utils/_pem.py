@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Keys, requests and PEM files on a node, by openssl: a key is made where it is used and never leaves."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\r?\n?", re.S)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
+
+
+class OpensslError(Exception):
+    """openssl refused; the message says what was asked of it and its own words."""
+
+
+def certificates_in(content: bytes | None) -> str:
+    """The certificates of a PEM text, and nothing else of it."""
+    return b"".join(_CERTIFICATE.findall(content or b"")).decode()
+
+
+def private_key_in(content: bytes | None) -> bytes:
+    """The private key of a PEM text, or nothing."""
+    found = _PRIVATE_KEY.search(content or b"")
+    return found.group(0) if found else b""
+
+
+def new_key() -> bytes:
+    """A new private key on the curve P-256, as K3s makes them."""
+    return _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def request_for(key: bytes) -> str | None:
+    """A certificate signing request that proves the possession of a key; None when the key is unreadable.
+
+    Its subject is a placeholder: the signer decides whom a certificate names.
+    """
+    try:
+        return _openssl("req", "-new", "-key", "/dev/stdin", "-subj", "/CN=k3a", given=key).decode()
+    except OpensslError:
+        return None
+
+
+def write_new_key(path: str) -> bytes:
+    """Make a key, keep it where it is used, and return it."""
+    key = new_key()
+    files.write_file(files.File(path, key, mode=0o600, secret=True))
+    return key
+
+
+def _openssl(*arguments: str, given: bytes = b"") -> bytes:
+    try:
+        done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise OpensslError("openssl is not installed on this host; install it") from None
+    if done.returncode != 0:
+        raise OpensslError(f"openssl {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout

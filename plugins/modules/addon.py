@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: addon
+version_added: 1.0.0
+short_description: Manifests in a cluster, as a whole
+description:
+  - Brings the objects of any number of manifests into a cluster by server-side apply, in one call, in an order
+    that works.
+  - Remembers what it applied as which addon, in ConfigMaps C(kube-system/k3a-addon-<name>), and removes the objects
+    that left the manifests. An object that someone else made anew, or that went over to another addon, stays.
+  - Nothing is changed before all manifests are read and the API has accepted all objects on trial.
+    Only objects whose kind or namespace comes with the same call are judged later, when that is there.
+  - In check mode, where there is no API yet to ask, all objects are announced as created.
+  - Runs on the controller.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+author: [k3a.cluster contributors (@k3a)]
+requirements:
+  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
+options:
+  kubeconfig:
+    description: Kubeconfig of the cluster, on the controller.
+    type: path
+    required: true
+  addons:
+    description: The addons, each of them a name and the objects it consists of.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the addon, of the characters a-z, 0-9, V(-) and V(.).
+        type: str
+        required: true
+      path:
+        description:
+          - Manifests on the controller, files or directories.
+          - Of a directory, all files C(*.yaml), C(*.yml) and C(*.json) below it count, except hidden ones.
+        type: list
+        elements: path
+        default: []
+      manifest:
+        description: The objects themselves, as the text of a manifest, as an object, or as a list of objects.
+        type: raw
+  state:
+    description:
+      - With V(present) the cluster has the addons as described.
+      - With V(absent) all objects recorded for the addons are removed. Only the names count.
+    type: str
+    choices: [present, absent]
+    default: present
+  set:
+    description:
+      - Name of a set of addons that this call lists completely.
+      - Addons once applied with the same O(set) that are no longer in O(addons) are removed.
+    type: str
+    default: ""
+  field_manager:
+    description: Name under which the API keeps book of the fields that this module sets.
+    type: str
+    default: k3a
+  wait:
+    description:
+      - Whether to wait until everything is rolled out, and what was removed is gone.
+      - When that does not come, the module says which pods are not ready and why.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds that the whole call may take, waiting for the API and for rollouts included.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Run the metrics server
+  k3a.cluster.addon:
+    kubeconfig: "{{ k3a_kubeconfig }}"
+    addons:
+      - name: metrics-server
+        path: [manifests/metrics-server]
+    wait: true
+  delegate_to: localhost
+  become: false
+
+- name: Make a namespace
+  k3a.cluster.addon:
+    kubeconfig: "{{ k3a_kubeconfig }}"
+    addons:
+      - name: team-a
+        manifest:
+          apiVersion: v1
+          kind: Namespace
+          metadata:
+            name: team-a
+  delegate_to: localhost
+  become: false
+
+- name: Remove the metrics server
+  k3a.cluster.addon:
+    kubeconfig: "{{ k3a_kubeconfig }}"
+    addons:
+      - name: metrics-server
+    state: absent
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+objects:
+  description: What became of each object; in check mode, what would.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    addon:
+      description: Addon that the object belongs to.
+      type: str
+    kind:
+      description: Kind of the object.
+      type: str
+    namespace:
+      description: Namespace of the object, or nothing.
+      type: str
+    name:
+      description: Name of the object.
+      type: str
+    action:
+      description: V(created), V(configured), V(unchanged) or V(pruned).
+      type: str
+  sample:
+    - {addon: coredns, kind: Deployment, namespace: kube-system, name: coredns, action: created}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.k3a.cluster.plugins.module_utils._addon import Cluster, Step, announced
+from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR, ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._api import KUBERNETES_ERROR, Api, ApiFailure, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._rollout import awaited
+from ansible_collections.k3a.cluster.plugins.module_utils._rollout_wait import Awaited, wait_for
+
+OPTIONS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "addons": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "path": {"type": "list", "elements": "path", "default": []},
+            "manifest": {"type": "raw"},
+        },
+    },
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "set": {"type": "str", "default": ""},
+    "field_manager": {"type": "str", "default": "k3a"},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+class NotRolledOut(Exception):
+    """Applied, and not coming up; the text says why."""
+
+
+def main() -> None:
+    # Manifests may hold Secrets: no_log keeps the arguments out of the system's log, `invocation` out of the output.
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, no_log=True)
+    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
+        if missing:
+            module.fail_json(msg=missing_required_lib(library), exception=missing)
+    invocation = {"module_args": {**module.params, "addons": [addon["name"] for addon in module.params["addons"]]}}
+    result: dict[str, Any] = {"changed": False}
+    try:
+        converge(module, result)
+    except ManifestError as error:
+        module.fail_json(
+            msg=f"Nothing was changed, because manifests are wrong:\n{error}", invocation=invocation, **result
+        )
+    except (ApiFailure, NotRolledOut) as error:
+        module.fail_json(msg=f"Addons: {error}", invocation=invocation, **result)
+    module.exit_json(invocation=invocation, **result)
+
+
+def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
+    params = module.params
+    names = [addon["name"] for addon in params["addons"]]
+    items = load(params["addons"]) if params["state"] == "present" else []
+    try:
+        api = Api(params["kubeconfig"], params["wait_timeout"], module.tmpdir, patient=not module.check_mode)
+        cluster = Cluster(api, params["field_manager"])
+        plan = cluster.plan(names, items, params["state"], params["set"])
+    except Unreachable:
+        if not module.check_mode:
+            raise
+        # The tasks before this one would have made the cluster.
+        plan = announced(names, items, params["set"]) if params["state"] == "present" else []
+    result["objects"] = [step.summary() for step in plan]
+    result["diff"] = [step.diff() for step in plan if step.changes]
+    if module.check_mode:
+        result["changed"] = any(step.changes for step in plan)
+        return
+    for step in plan:
+        if step.changes:
+            result["changed"] = True
+            cluster.carry_out(step)
+    if params["wait"]:
+        late = wait_for(api, to_await(plan))
+        if late:
+            raise NotRolledOut("\n".join(["applied, but not up:", *late]))
+
+
+def to_await(plan: list[Step]) -> list[Awaited]:
+    return [
+        Awaited(f"{step.key} (addon {step.addon})", step.key.group, step.path, step.uid if step.goes else "")
+        for step in plan
+        if step.goes or awaited(step.key.group, step.key.kind)
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: admin_kubeconfig
+short_description: The administrator's kubeconfig on the controller
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate that
+    the server's client authority signs. Run it on, or delegated to, a server.
+  - Renewed when it is missing, expires within 120 days, or does not fit the cluster's authorities or URL any more.
+  - A file at O(path) of another cluster is never overwritten; the module fails and says so.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  path:
+    description: Where the kubeconfig is on the controller; 0600.
+    type: path
+    required: true
+  server_url:
+    description: The URL of the API, as seen from the controller.
+    type: str
+    required: true
+  authorities:
+    description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
+    type: dict
+    required: true
+  data_dir:
+    description: Where k3a keeps its files on the server.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait for another run on this host to end.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Keep the administrator's kubeconfig beside the inventory
+  k3a.cluster.admin_kubeconfig:
+    path: "{{ inventory_dir }}/kubeconfig"
+    server_url: https://192.0.2.10:6443
+    authorities: "{{ server.authorities }}"
+"""
+
+RETURN = r"""
+path:
+  description: Where the kubeconfig is on the controller.
+  returned: success
+  type: str
+  sample: /home/me/cluster/kubeconfig
+"""

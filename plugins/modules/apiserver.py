@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apiserver
+short_description: The Kubernetes API on a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs kube-apiserver as the unit C(k3a-apiserver) and the user C(kube).
+  - Hardened. Anonymous requests reach the health endpoints only, Secrets are encrypted at rest, requests that change
+    something are written to an audit log, and Pod Security admission has a default level.
+  - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server authority.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  node_ip:
+    description: The node's addresses. Empty is the address of the default route.
+    type: list
+    elements: str
+    default: []
+  advertise_address:
+    description: The address that the API server publishes to the cluster. Empty is the node's first.
+    type: str
+    default: ""
+  https_listen_port:
+    description: The port of the API.
+    type: int
+    default: 6443
+  cluster_cidr:
+    description: The networks of pods; their families are those that the node needs addresses of.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  service_cidr:
+    description: The networks of services.
+    type: list
+    elements: str
+    default: [10.43.0.0/16]
+  service_node_port_range:
+    description: The ports for services of type NodePort.
+    type: str
+    default: 30000-32767
+  cluster_domain:
+    description: The DNS domain of the cluster, part of the issuer of service account tokens.
+    type: str
+    default: cluster.local
+  secrets_encryption:
+    description: Whether Secrets are encrypted at rest. A configuration that exists on disk is always used.
+    type: bool
+    default: true
+  pod_security_level:
+    description: The Pod Security Standard that namespaces without a label enforce; C(kube-system) is exempt.
+    type: str
+    choices: [privileged, baseline, restricted]
+    default: baseline
+  audit_policy:
+    description:
+      - The audit policy, a mapping as C(audit.k8s.io/v1) defines it.
+      - Empty is k3a's own, which logs metadata of every change and of access to secrets, never their contents.
+    type: dict
+    default: {}
+  extra_args:
+    description: Arguments for kube-apiserver, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run the API server
+  k3a.cluster.apiserver:
+    bundle: "{{ bundle.path }}"
+    pod_security_level: restricted
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-apiserver.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-apiserver.service]
+"""
+
+import os
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _apiserver as apiserver
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+OPTIONS = {
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "advertise_address": {"type": "str", "default": ""},
+    "https_listen_port": {"type": "int", "default": 6443},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    "service_node_port_range": {"type": "str", "default": "30000-32767"},
+    "cluster_domain": {"type": "str", "default": "cluster.local"},
+    "secrets_encryption": {"type": "bool", "default": True, "no_log": False},
+    "pod_security_level": {"type": "str", "choices": ["privileged", "baseline", "restricted"], "default": "baseline"},
+    "audit_policy": {"type": "dict", "default": {}},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    params = module.params
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(apiserver.ENCRYPTION))
+    wanted = apiserver.apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted)
+    module.exit_json(**component.converge(module, wanted, params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: certificate_signature
+short_description: Sign certificates with the authorities of a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Signs the requests of M(k3a.cluster.certificate), those of all hosts in one call. Run it on, or delegated to, a server.
+  - The keys of the authorities that are needed are read from the server into the controller's memory, unlogged at any
+    verbosity, and are written nowhere.
+  - A certificate says what the request's description says, never what the signing request itself asks for; valid for
+    365 days from one hour back.
+  - Fails when the server lacks an authority, or a request is not signed by its own key.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  requests:
+    description: RV(k3a.cluster.certificate#module:requests) of each host, by the host's name.
+    type: dict
+    required: true
+  data_dir:
+    description: Where k3a keeps its files on the server.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait for another run on this host to end.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Sign the certificates of all nodes on a server
+  k3a.cluster.certificate_signature:
+    requests: "{{ {'agent-1': requested.requests} }}"
+  delegate_to: server-1
+  run_once: true
+  register: signature
+"""
+
+RETURN = r"""
+certificates:
+  description: The signed certificates with their chain, PEM, by host and name; empty texts in check mode.
+  returned: success
+  type: dict
+  sample:
+    agent-1:
+      client-kube-proxy: "-----BEGIN CERTIFICATE-----..."
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+OPTIONS = {
+    "requests": {"type": "dict", "required": True},
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def needed(requests: dict) -> list[str]:
+    """The authorities that the requests want."""
+    return sorted({request["authority"] for of_host in requests.values() for request in of_host})
+
+
+def main() -> None:
+    """Return the authorities' certificates and keys to the action plugin, which alone calls this and keeps them."""
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    layout = Layout(module.params["data_dir"])
+    authorities = {}
+    for name in needed(module.params["requests"]):
+        certificate, key = (files.read_bytes(path) for path in bootstrap.authority_paths(layout, name))
+        if not certificate or not key:
+            module.fail_json(msg=f"the {name} authority is not on this host; sign on a server of the cluster")
+        authorities[name] = [certificate.decode(), key.decode()]
+    module.exit_json(changed=False, authorities=authorities)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: check_config
+short_description: Find out whether a host can become a node
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Looks at a host as C(k3s check-config) does, and further, and changes nothing.
+  - Checks the kernel's features, cgroups, host commands, systemd, ports held by others, space, mount options, swap,
+    routes and addresses that collide with the cluster's networks, firewalls, and other Kubernetes distributions.
+  - Its controller half checks the host's C(k3a_*) variables against the specifications of the collection's roles,
+    names unknown ones, reads the bundle's manifest, and measures the host's clock against the controller's.
+  - Every option is by default what the C(k3a_*) variables of the host say, so that a play needs none.
+  - It does not fail on what it finds. M(k3a.cluster.check_cluster) judges the findings of all hosts at once.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+options:
+  data_dir:
+    type: path
+    default: /var/lib/k3a
+    description: Where everything will be installed.
+  server:
+    type: bool
+    default: false
+    description: Whether the host is to run the control plane. By default whether it is in the group C(server).
+  agent:
+    type: bool
+    default: true
+    description: Whether the host is to be a node.
+  node_name:
+    type: str
+    default: ""
+    description: Name of the node, by default the hostname.
+  node_ip:
+    type: list
+    elements: str
+    default: []
+    description: Addresses of the node, by default those of the interface with the default route.
+  cluster_cidr:
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+    description: Networks of the pods.
+  service_cidr:
+    type: list
+    elements: str
+    default: [10.43.0.0/16]
+    description: Networks of the services.
+  https_listen_port:
+    type: int
+    default: 6443
+    description: Port of the API.
+  flannel_backend:
+    type: str
+    choices: [vxlan, host-gw, wireguard-native, none]
+    default: vxlan
+    description: How packets will travel between nodes.
+  flannel_iface:
+    type: str
+    default: ""
+    description: Interface that flannel will use.
+  proxy_mode:
+    type: str
+    choices: [nftables, iptables]
+    default: nftables
+    description: How kube-proxy will implement services.
+  snapshotter:
+    type: str
+    choices: [overlayfs, native]
+    default: overlayfs
+    description: The snapshotter of containerd.
+  resolv_conf:
+    type: str
+    default: ""
+    description: A file that has to be on the host for the kubelet.
+  allow_cgroup_v1:
+    type: bool
+    default: false
+    description: Accept a host with cgroup v1.
+  swap:
+    type: str
+    choices: [warn, fail]
+    default: warn
+    description: How bad it is that swap is on.
+  bundle_id:
+    type: str
+    default: ""
+    description: Identity of the bundle to install. A host that has it already needs no more space.
+  bundle_size:
+    type: int
+    default: 1073741824
+    description: Bytes that the bundle takes when it is unpacked.
+"""
+
+EXAMPLES = r"""
+- name: Look at each host
+  k3a.cluster.check_config:
+  register: _k3a_check
+
+- name: Judge what was found
+  k3a.cluster.check_cluster:
+    results: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
+  run_once: true
+
+- name: Find out whether a host could run Kubernetes from another disk, whatever the variables say
+  k3a.cluster.check_config:
+    data_dir: /srv/k3a
+"""
+
+RETURN = r"""
+findings:
+  description: What is wrong, everything at once.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: port_10250
+      level: fail
+      message: port 10250/tcp, which kubelet needs, is in use by nc (pid 4711)
+      remedy: stop it, or have it listen elsewhere
+  contains:
+    name:
+      description: What was checked.
+      type: str
+    level:
+      description: V(fail), or V(warn) for what does not stop an install.
+      type: str
+    message:
+      description: What is wrong, as a clause.
+      type: str
+    remedy:
+      description: What to do about it, as a clause.
+      type: str
+host:
+  description: The host's name in the inventory, and what its variables say of the whole cluster.
+  returned: always
+  type: dict
+  sample: {name: node-1, server: true, bundle: /srv/bundle, cluster: {k3a_cluster_domain: cluster.local}}
+facts:
+  description: What the host is, to compare hosts with each other. Absent when no module could run on it.
+  returned: success
+  type: dict
+  sample:
+    hostname: node-1
+    node_name: node-1
+    node_ips: [10.89.0.11]
+    machine_id: 3f1c3b7ad2f14b7c8f40a3a1d5f0c9ab
+    addresses: {eth0: [10.89.0.11]}
+    architecture: amd64
+    kernel: 6.1.0-44-amd64
+    python: 3.11.2
+    systemd: 252
+    cgroup: 2
+    swap: []
+    listening: [22/tcp]
+    bundle_present: false
+    clock: 1795492282.25
+"""
+
+import os
+import platform
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._address import CLUSTER_INTERFACES, AddressError
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._check import (
+    FAIL,
+    Finding,
+    Observed,
+    Wanted,
+    judge,
+    node_ips,
+    node_name,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "server": {"type": "bool", "default": False},
+    "agent": {"type": "bool", "default": True},
+    "node_name": {"type": "str", "default": ""},
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    "https_listen_port": {"type": "int", "default": 6443},
+    "flannel_backend": {"type": "str", "choices": ["vxlan", "host-gw", "wireguard-native", "none"], "default": "vxlan"},
+    "flannel_iface": {"type": "str", "default": ""},
+    "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
+    "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
+    "resolv_conf": {"type": "str", "default": ""},
+    "allow_cgroup_v1": {"type": "bool", "default": False},
+    "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+    "bundle_id": {"type": "str", "default": ""},
+    "bundle_size": {"type": "int", "default": 1024**3},
+}
+
+
+def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
+    """What hosts are compared by."""
+    try:
+        ips = node_ips(seen, wanted)
+    except AddressError:  # which is a finding already
+        ips = []
+    lasting = [a for a in seen.addresses if a.primary and not a.interface.startswith(CLUSTER_INTERFACES)]
+    return {
+        "hostname": seen.hostname,
+        "node_name": node_name(seen, wanted),
+        "node_ips": ips,
+        "machine_id": seen.machine_id,
+        "addresses": {name: [a.ip for a in lasting if a.interface == name] for name, *_rest in lasting},
+        "architecture": go_architecture(),
+        "kernel": seen.kernel.release,
+        "python": platform.python_version(),
+        "bundle_present": wanted.bundle_id in seen.bundles,
+        "systemd": seen.systemd,
+        "cgroup": seen.cgroup,
+        "swap": seen.swap,
+        "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
+    }
+
+
+def main() -> None:
+    """Look, judge, report."""
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    options: dict[str, Any] = {name: tuple(o) if isinstance(o, list) else o for name, o in module.params.items()}
+    wanted = Wanted(**options)
+    if os.geteuid() != 0:
+        remedy = "become root (become: true), or connect as root"
+        findings, known = [Finding("root", FAIL, "the user of the connection is not root", remedy)], {}
+    else:
+        seen = observe(wanted)
+        findings, known = judge(seen, wanted), facts(seen, wanted)
+    # The clock comes last: the controller compares it with its own just before and just after the module.
+    module.exit_json(findings=[vars(finding) for finding in findings], facts={**known, "clock": time.time()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: controller_manager
+short_description: The Kubernetes controllers on a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs kube-controller-manager as the unit C(k3a-controller-manager) and the user C(kube), on loopback only.
+  - Healthy means that C(/healthz) answers.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  https_listen_port:
+    description: The port of the API on this server.
+    type: int
+    default: 6443
+  cluster_cidr:
+    description: The networks of pods, of which each node gets a part.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  service_cidr:
+    description: The networks of services.
+    type: list
+    elements: str
+    default: [10.43.0.0/16]
+  extra_args:
+    description:
+      - Arguments for kube-controller-manager, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run the controller manager
+  k3a.cluster.controller_manager:
+    bundle: "{{ bundle.path }}"
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-controller-manager.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-controller-manager.service]
+"""
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _control_plane as control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+OPTIONS = {
+    "https_listen_port": {"type": "int", "default": 6443},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def controller_manager_component(params: dict) -> component.Component:
+    """The controller manager as it should run on this server."""
+    signers_files = ("server-ca.key", "client-ca.crt", "client-ca.key", "service.key")
+    credentials = control_plane.client_credentials(
+        Layout(params["data_dir"]), "controller-manager", "client-controller", *signers_files
+    )
+    client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
+    server = (credentials.path("server-ca.crt"), credentials.path("server-ca.key"))
+    signers = {"kube-apiserver-client": client, "kubelet-client": client, "kubelet-serving": server, "legacy-unknown": server}
+    signing = {
+        f"cluster-signing-{signer}-{kind}-file": path
+        for signer, pair in signers.items()
+        for kind, path in zip(("cert", "key"), pair)
+    }
+    arguments = {
+        **signing,
+        "allocate-node-cidrs": "true",
+        "cluster-cidr": ",".join(params["cluster_cidr"]),
+        "controllers": "*,bootstrapsigner,tokencleaner",
+        "root-ca-file": credentials.path("server-ca.crt"),
+        "secure-port": "10257",
+        "service-account-private-key-file": credentials.path("service.key"),
+        "service-cluster-ip-range": ",".join(params["service_cidr"]),
+        "terminated-pod-gc-threshold": "1000",
+        "use-service-account-credentials": "true",
+    }
+    return control_plane.client_component("controller-manager", params, credentials, arguments)
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    wanted = controller_manager_component(module.params)
+    module.exit_json(**component.converge(module, wanted, module.params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

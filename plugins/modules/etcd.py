@@ -1,0 +1,175 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd
+short_description: The datastore of the cluster on a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs etcd as the unit C(k3a-etcd) and the user C(etcd), with TLS for clients and peers and its data in
+    C(<data_dir>/server/db/etcd).
+  - Healthy means that C(/readyz) on the loopback metrics port answers.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  node_name:
+    description: The member's name. Empty is the host's name.
+    type: str
+    default: ""
+  node_ip:
+    description: The node's addresses; the first is the member's. Empty is the address of the default route.
+    type: list
+    elements: str
+    default: []
+  cluster_cidr:
+    description: The networks of pods; the first one's family is the member's.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  expose_metrics:
+    description: Whether metrics are served on the node's address too, and not on loopback alone.
+    type: bool
+    default: false
+  extra_args:
+    description: Arguments for etcd, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run etcd
+  k3a.cluster.etcd:
+    bundle: "{{ bundle.path }}"
+    extra_args:
+      - quota-backend-bytes=4294967296
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-etcd.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-etcd.service]
+"""
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _flags as flags
+from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
+from ansible_collections.k3a.cluster.plugins.module_utils import _layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+
+OPTIONS = {
+    "node_name": {"type": "str", "default": ""},
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "expose_metrics": {"type": "bool", "default": False},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Component:
+    """etcd as it should run on this server."""
+    layout = layouts.Layout(params["data_dir"])
+    credentials = layouts.Credentials(
+        "k3a-etcd.service",
+        tuple(
+            (name, layout.tls(f"etcd/{name}"))
+            for name in (
+                "server-ca.crt",
+                "server-client.crt",
+                "server-client.key",
+                "peer-ca.crt",
+                "peer-server-client.crt",
+                "peer-server-client.key",
+            )
+        ),
+    )
+    host = address.in_url(node_ip)
+    metrics = ["http://127.0.0.1:2381", *([f"http://{host}:2381"] if params["expose_metrics"] else [])]
+    arguments = {
+        "name": node_name,
+        "data-dir": layout.etcd,
+        "listen-client-urls": f"https://127.0.0.1:2379,https://{host}:2379",
+        "advertise-client-urls": f"https://{host}:2379",
+        "listen-peer-urls": f"https://{host}:2380",
+        "initial-advertise-peer-urls": f"https://{host}:2380",
+        "initial-cluster": f"{node_name}=https://{host}:2380",
+        "initial-cluster-state": "new",
+        "listen-metrics-urls": ",".join(metrics),
+        "client-cert-auth": "true",
+        "trusted-ca-file": credentials.path("server-ca.crt"),
+        "cert-file": credentials.path("server-client.crt"),
+        "key-file": credentials.path("server-client.key"),
+        "peer-client-cert-auth": "true",
+        "peer-trusted-ca-file": credentials.path("peer-ca.crt"),
+        "peer-cert-file": credentials.path("peer-server-client.crt"),
+        "peer-key-file": credentials.path("peer-server-client.key"),
+        "tls-min-version": "TLS1.3",
+        "snapshot-count": "10000",
+        "watch-progress-notify-interval": "5s",
+        "feature-gates": "InitialCorruptCheck=true",
+        "logger": "zap",
+        "log-outputs": "stderr",
+    }
+    service = (
+        ("Type", "notify"),
+        ("User", "etcd"),
+        ("Group", "etcd"),
+        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/etcd", flags.merge(arguments, params["extra_args"]))),
+        *credentials.directives,
+        *layouts.KEEP_RUNNING,
+        *layouts.MEMORY,
+        ("TimeoutStartSec", "infinity"),
+        # Stopping, etcd waits for its clients to leave, which the API server never does; what it acknowledged is on disk.
+        ("TimeoutStopSec", "3"),
+        ("LimitNOFILE", "1048576"),
+        *layouts.SANDBOX,
+        ("ReadWritePaths", layout.etcd),
+    )
+    return component.Component(
+        name="etcd",
+        unit=systemd.unit_text("etcd, the datastore of Kubernetes (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service),
+        directories=(
+            files.Directory(f"{params['data_dir']}/server/db", 0o711),
+            files.Directory(layout.etcd, 0o700, "etcd", "etcd"),
+        ),
+        inputs=credentials.inputs,
+        healthy=(health.answers_ok("http://127.0.0.1:2381/readyz"),),
+    )
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    params = module.params
+    try:
+        node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    node_name = params["node_name"] or address.host_name()
+    wanted = etcd_component(params, node_name, node_ip)
+    module.exit_json(**component.converge(module, wanted, params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flannel
+short_description: The network between the pods of all nodes
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs flannel as the unit C(k3a-flannel). It gets the node's part of the pod network from the API, connects it with the
+    other nodes', and then writes the CNI configuration that makes the node Ready.
+  - With O(backend=none) it stops flannel and removes its files; another CNI then has to write its configuration.
+  - Healthy means that the CNI configuration is there and flannel has said that it is ready.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  server_url:
+    description: The URL of the API.
+    type: str
+    required: true
+  backend:
+    description: How packets travel between nodes.
+    type: str
+    choices: [vxlan, host-gw, wireguard-native, none]
+    default: vxlan
+  node_name:
+    description: The node's name. Empty is the host's name.
+    type: str
+    default: ""
+  node_ip:
+    description: The node's addresses. Empty is the address of the default route.
+    type: list
+    elements: str
+    default: []
+  iface:
+    description: The network interface towards the other nodes. Empty is that of the node's address.
+    type: str
+    default: ""
+  cluster_cidr:
+    description: The networks of pods.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  proxy_mode:
+    description: Which of the kernel's interfaces flannel uses for its rules; the same as kube-proxy's.
+    type: str
+    choices: [nftables, iptables]
+    default: nftables
+"""
+
+EXAMPLES = r"""
+- name: Run flannel
+  k3a.cluster.flannel:
+    bundle: "{{ bundle.path }}"
+    server_url: https://192.0.2.10:6443
+    backend: vxlan
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-flannel.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-flannel.service]
+"""
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _flannel as flannel
+
+OPTIONS = {
+    "server_url": {"type": "str", "required": True},
+    "backend": {"type": "str", "choices": ["vxlan", "host-gw", "wireguard-native", "none"], "default": "vxlan"},
+    "node_name": {"type": "str", "default": ""},
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "iface": {"type": "str", "default": ""},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
+}
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    params = module.params
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    wanted = flannel.flannel_component(params, params["node_name"] or address.host_name(), node_ips)
+    act = component.withdraw if params["backend"] == "none" else component.converge
+    module.exit_json(**act(module, wanted, params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host
+short_description: What a host needs before it can be a node
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Makes the users C(etcd) and C(kube), k3a's directories, loads the kernel modules and sets the kernel settings that
+    containers and their network need, and keeps all of it over a reboot.
+  - Kernel settings that are changed are recorded with their former values, which M(k3a.cluster.reset) puts back.
+  - A kernel module that is built in, or that the kernel does not have, is no change; M(k3a.cluster.check_config) judges
+    what is missing.
+  - Fails when a kernel setting cannot be written.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  cluster_cidr:
+    description: The networks of pods; their families decide which packets are forwarded.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  timeout:
+    description: How many seconds to wait for another run on this host to end.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Prepare the host
+  k3a.cluster.host:
+"""
+
+RETURN = r"""
+changes:
+  description: What changed, or would in check mode. These are files, users, kernel modules and kernel settings.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/sysctl.d/90-k3a.conf, net.ipv4.conf.all.forwarding]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _host as host
+from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    wanted = host.wanted_host(params["data_dir"], address.families(params["cluster_cidr"]))
+    try:
+        plan = host.make_plan(wanted)
+        if plan.changes and not module.check_mode:
+            with host_lock(params["timeout"]):
+                plan = host.make_plan(wanted)
+                host.apply(wanted, plan)
+    except (host.HostError, Busy, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(plan.changes),
+        changes=[change.path for change in plan.changes],
+        diff=[change.as_diff() for change in plan.changes],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_proxy
+short_description: The services of the cluster on a node
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs kube-proxy as the unit C(k3a-kube-proxy), with its health and metrics on loopback only.
+  - Healthy means that C(/healthz) answers.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  server_url:
+    description: The URL of the API.
+    type: str
+    required: true
+  node_name:
+    description: The node's name. Empty is the host's name.
+    type: str
+    default: ""
+  cluster_cidr:
+    description: The networks of pods.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  proxy_mode:
+    description: How services are implemented in the kernel.
+    type: str
+    choices: [nftables, iptables]
+    default: nftables
+  manage_conntrack:
+    description: Whether kube-proxy sizes the connection tracking table; it needs writable sysctls.
+    type: bool
+    default: true
+  extra_args:
+    description: Arguments for kube-proxy, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run kube-proxy
+  k3a.cluster.kube_proxy:
+    bundle: "{{ bundle.path }}"
+    server_url: https://192.0.2.10:6443
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-kube-proxy.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-kube-proxy.service]
+"""
+
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _flags as flags
+from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
+from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils import _layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+from ansible_collections.k3a.cluster.plugins.module_utils import _yaml as yaml
+
+OPTIONS = {
+    "server_url": {"type": "str", "required": True},
+    "node_name": {"type": "str", "default": ""},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
+    "manage_conntrack": {"type": "bool", "default": True},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+UNTOUCHED_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+
+
+def configuration(params: dict, node_name: str, client: str) -> dict[str, Any]:
+    """The KubeProxyConfiguration of this node."""
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": client},
+        "clusterCIDR": ",".join(params["cluster_cidr"]),
+        **({} if params["manage_conntrack"] else {"conntrack": UNTOUCHED_CONNTRACK}),
+        "healthzBindAddress": "127.0.0.1:10256",
+        "hostnameOverride": node_name,
+        "metricsBindAddress": "127.0.0.1:10249",
+        "mode": params["proxy_mode"],
+    }
+
+
+def kube_proxy_component(params: dict, node_name: str) -> component.Component:
+    """kube-proxy as it should run on this node."""
+    layout = layouts.Layout(params["data_dir"])
+    config = layout.agent_etc("kube-proxy.yaml")
+    client = layout.agent_etc("kube-proxy.kubeconfig")
+    certificate, key = layout.agent_tls("client-kube-proxy.crt"), layout.agent_tls("client-kube-proxy.key")
+    content = kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key)
+    command = systemd.command_line(
+        f"{params['bundle']}/bin/kube-proxy", flags.merge({"config": config}, params["extra_args"])
+    )
+    service = (("ExecStart", command), *layouts.KEEP_RUNNING, *layouts.MEMORY, *layouts.NETWORK_SANDBOX)
+    return component.Component(
+        name="kube-proxy",
+        unit=systemd.unit_text(
+            "Kubernetes service proxy (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
+        ),
+        files=(
+            files.File(config, yaml.dump(configuration(params, node_name, client)).encode(), mode=0o600),
+            files.File(client, content.encode(), mode=0o600),
+        ),
+        inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
+        healthy=(health.answers_ok("http://127.0.0.1:10256/healthz"),),
+    )
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    params = module.params
+    wanted = kube_proxy_component(params, params["node_name"] or address.host_name())
+    module.exit_json(**component.converge(module, wanted, params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

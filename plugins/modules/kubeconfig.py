@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeconfig
+short_description: The administrator's kubeconfig on a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Writes a kubeconfig that holds the server's own administrator certificate and key, for C(kubectl) on this server.
+  - Fails when the certificate or its key is not there.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  path:
+    description: Where to write it.
+    type: path
+    default: /etc/k3a/k3a.yaml
+  mode:
+    description: Its mode, octal. It is as good as a password of root on every node.
+    type: str
+    default: "0600"
+  https_listen_port:
+    description: The port of the API on this server.
+    type: int
+    default: 6443
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait for another run on this host to end.
+    type: int
+    default: 300
+  pending:
+    description: Paths that another step of this run replaces; check mode announces what follows from them.
+    type: list
+    elements: path
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Write the administrator's kubeconfig
+  k3a.cluster.kubeconfig:
+    mode: "0640"
+"""
+
+RETURN = r"""
+path:
+  description: Where the kubeconfig is.
+  returned: success
+  type: str
+  sample: /etc/k3a/k3a.yaml
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+OPTIONS = {
+    "path": {"type": "path", "default": "/etc/k3a/k3a.yaml"},
+    "mode": {"type": "str", "default": "0600"},
+    "https_listen_port": {"type": "int", "default": 6443},
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+    "pending": {"type": "list", "elements": "path", "default": []},
+}
+
+
+def sources(layout: Layout) -> tuple[str, str, str]:
+    """The authority, certificate and key that the kubeconfig holds."""
+    return layout.tls("server-ca.crt"), layout.tls("client-admin.crt"), layout.tls("client-admin.key")
+
+
+def wanted_file(params: dict, contents: list[bytes]) -> files.File:
+    """The kubeconfig as it should be."""
+    text = kubeconfig.embedded(f"https://127.0.0.1:{params['https_listen_port']}", *contents)
+    return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), secret=True)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    paths = sources(Layout(params["data_dir"]))
+    contents = [files.read_bytes(path) for path in paths]
+    missing = [path for path, content in zip(paths, contents) if content is None]
+    foreseen = set(paths) & set(params["pending"])
+    if missing and not (module.check_mode and foreseen):
+        module.fail_json(msg=f"{missing[0]} is not there; run the server role, which makes it")
+    if module.check_mode and foreseen:
+        module.exit_json(changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()])
+    file = wanted_file(params, contents)
+    change = files.file_change(file)
+    if change and not module.check_mode:
+        files.write_file(file)
+    module.exit_json(changed=bool(change), path=params["path"], diff=[change.as_diff()] if change else [])
+
+
+if __name__ == "__main__":
+    main()

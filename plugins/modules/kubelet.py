@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubelet
+short_description: The node agent that runs pods
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs the kubelet as the unit C(k3a-kubelet), hardened, with K3s's defaults for eviction, image pulls and swap.
+  - Pods keep running when the unit stops or restarts.
+  - Healthy means that C(/healthz) on loopback answers; that the node is Ready is what M(k3a.cluster.node) waits for.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  server_url:
+    description: The URL of the API.
+    type: str
+    required: true
+  node_name:
+    description: The node's name. Empty is the host's name.
+    type: str
+    default: ""
+  node_ip:
+    description: The node's addresses. Empty is the address of the default route.
+    type: list
+    elements: str
+    default: []
+  cluster_cidr:
+    description: The networks of pods; their families are those that the node needs addresses of.
+    type: list
+    elements: str
+    default: [10.42.0.0/16]
+  service_cidr:
+    description: The networks of services.
+    type: list
+    elements: str
+    default: [10.43.0.0/16]
+  cluster_dns:
+    description: Addresses of the cluster's DNS. Empty is the tenth address of each service network.
+    type: list
+    elements: str
+    default: []
+  cluster_domain:
+    description: The DNS domain of the cluster.
+    type: str
+    default: cluster.local
+  node_taint:
+    description: Taints, C(key=value:effect), that the node has from its registration on.
+    type: list
+    elements: str
+    default: []
+  resolv_conf:
+    description:
+      - The resolver configuration that pods with the node's DNS, CoreDNS among them, get.
+      - Empty is C(/etc/resolv.conf) or systemd-resolved's own, whichever names servers that a pod can reach.
+    type: path
+    default: ""
+  allow_cgroup_v1:
+    description: Whether the kubelet runs on cgroup v1, which upstream refuses by default.
+    type: bool
+    default: false
+  protect_kernel_defaults:
+    description: Whether the kubelet fails, instead of changing them, when kernel settings differ from what it wants.
+    type: bool
+    default: false
+  extra_args:
+    description: Arguments for the kubelet, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run the kubelet
+  k3a.cluster.kubelet:
+    bundle: "{{ bundle.path }}"
+    server_url: https://192.0.2.10:6443
+    extra_args:
+      - max-pods=200
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-kubelet.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-kubelet.service]
+"""
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _kubelet as kubelet
+
+OPTIONS = {
+    "server_url": {"type": "str", "required": True},
+    "node_name": {"type": "str", "default": ""},
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    "cluster_dns": {"type": "list", "elements": "str", "default": []},
+    "cluster_domain": {"type": "str", "default": "cluster.local"},
+    "node_taint": {"type": "list", "elements": "str", "default": []},
+    "resolv_conf": {"type": "path", "default": ""},
+    "allow_cgroup_v1": {"type": "bool", "default": False},
+    "protect_kernel_defaults": {"type": "bool", "default": False},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    params = module.params
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    resolv_conf = params["resolv_conf"] or kubelet.usable_resolv_conf()
+    if not resolv_conf:
+        module.fail_json(
+            msg="neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
+            "set k3a_resolv_conf to a file that does"
+        )
+    wanted = kubelet.kubelet_component(params, address.host_name(), node_ips, resolv_conf)
+    module.exit_json(**component.converge(module, wanted, params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

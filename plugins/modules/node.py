@@ -1,0 +1,281 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node
+version_added: 1.0.0
+short_description: Labels, annotations and taints of the nodes of a cluster
+description:
+  - Gives any number of nodes their labels, annotations and taints, in one call, each as soon as it has registered.
+  - What this module once set and is no longer asked for is taken away. What others set stays; the annotation
+    C(k3a.io/owned) of a node says which is which.
+  - Nodes that the call does not name are left as they are.
+  - Runs on the controller.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+author: [k3a.cluster contributors (@k3a)]
+requirements:
+  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
+options:
+  kubeconfig:
+    description: Kubeconfig of the cluster, on the controller.
+    type: path
+    required: true
+  nodes:
+    description: The nodes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the node in Kubernetes.
+        type: str
+        required: true
+      labels:
+        description: Labels, each V(key=value).
+        type: list
+        elements: str
+        default: []
+      annotations:
+        description: Annotations, each V(key=value).
+        type: list
+        elements: str
+        default: []
+      taints:
+        description: Taints, each V(key=value:effect) or V(key:effect).
+        type: list
+        elements: str
+        default: []
+  wait:
+    description:
+      - Whether to wait until all of O(nodes) have registered and are ready.
+      - When one does not come, the module says which condition of it is not met, and why.
+      - Otherwise nodes that have not registered are passed over.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds that the whole call may take.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Set apart a node for builds
+  k3a.cluster.node:
+    kubeconfig: "{{ k3a_kubeconfig }}"
+    nodes:
+      - name: builder-1
+        labels: [example.com/pool=builds]
+        taints: [example.com/pool=builds:NoSchedule]
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+nodes:
+  description:
+    - All nodes of the cluster, also those that the call does not name.
+    - Empty in check mode when there is no API yet to ask.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the node.
+      type: str
+    ready:
+      description: Whether the node is ready and has its network.
+      type: bool
+    roles:
+      description: Roles of the node, from its labels.
+      type: list
+      elements: str
+    internal_ip:
+      description: First address inside the cluster.
+      type: str
+    internal_ips:
+      description: All addresses inside the cluster.
+      type: list
+      elements: str
+    external_ip:
+      description: First address outside the cluster, or nothing.
+      type: str
+    external_ips:
+      description: All addresses outside the cluster.
+      type: list
+      elements: str
+    hostname:
+      description: Hostname that the kubelet reports.
+      type: str
+    pod_cidrs:
+      description: Networks of the pods of the node.
+      type: list
+      elements: str
+    taints:
+      description: All taints of the node.
+      type: list
+      elements: str
+    kubelet_version:
+      description: Version of the kubelet.
+      type: str
+    container_runtime:
+      description: Container runtime and its version.
+      type: str
+    os_image:
+      description: Operating system.
+      type: str
+    kernel_version:
+      description: Kernel.
+      type: str
+    architecture:
+      description: Architecture, in Go's words.
+      type: str
+  sample:
+    - {name: server-1, ready: true, roles: [control-plane], internal_ip: 10.0.0.1, kubelet_version: v1.37.2}
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.k3a.cluster.plugins.module_utils import _node
+from ansible_collections.k3a.cluster.plugins.module_utils._addon_diff import as_yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
+from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+    KUBERNETES_ERROR,
+    MERGE_PATCH,
+    Api,
+    ApiFailure,
+    Refused,
+    Resource,
+    Unreachable,
+)
+
+NODES = Resource("/api/v1", "nodes", False)
+ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+OPTIONS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "nodes": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "labels": ENTRIES,
+            "annotations": ENTRIES,
+            "taints": ENTRIES,
+        },
+    },
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
+        if missing:
+            module.fail_json(msg=missing_required_lib(library), exception=missing)
+    result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
+    try:
+        targets = [_node.wanted(spec) for spec in module.params["nodes"]]
+        converge(module, targets, result)
+    except (ApiFailure, _node.NodeError) as error:
+        module.fail_json(msg=f"Nodes: {error}", **result)
+    module.exit_json(**result)
+
+
+def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[str, Any]) -> None:
+    try:
+        api = Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir, not module.check_mode)
+        nodes = observe(api)
+    except Unreachable:
+        if not module.check_mode:
+            raise
+        nodes = {}
+    if not module.check_mode:
+        try_out(api, targets, nodes)
+        settle(api, targets, nodes, module.params["wait"], result)
+    else:
+        result["nodes"] = [_node.facts(node) for node in nodes.values()]
+        for target in targets:
+            node = nodes.get(target.name)
+            note(target, node, _node.patch(node or _node.unregistered(target.name), target), result)
+
+
+def observe(api: Api) -> dict[str, Mapping[str, Any]]:
+    return {node["metadata"]["name"]: node for node in api.request("GET", NODES.path())["items"]}
+
+
+def try_out(api: Api, targets: list[_node.Wanted], nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """What the API would refuse of one node is refused before another is changed."""
+    for target in targets:
+        change = _node.patch(nodes[target.name], target) if target.name in nodes else {}
+        if change:
+            send(api, target, change, {"dryRun": "All", "fieldValidation": "Strict"})
+
+
+def settle(
+    api: Api,
+    targets: list[_node.Wanted],
+    nodes: dict[str, Mapping[str, Any]],
+    wait: bool,
+    result: dict[str, Any],
+) -> None:
+    """Patch each node as soon as it is there, until all are ready or the time is over."""
+    started = time.monotonic()
+    pause = 0.1
+    while True:
+        result["nodes"] = [_node.facts(node) for node in nodes.values()]
+        stale = False
+        for target in targets:
+            node = nodes.get(target.name)
+            change = _node.patch(node, target) if node else {}
+            if change and send(api, target, change):
+                note(target, node, change, result)
+            stale = stale or bool(change)
+        now = datetime.now(timezone.utc)
+        lacks = {target.name: _node.lack(nodes.get(target.name), now) for target in targets} if wait else {}
+        unready = {name: lack for name, lack in lacks.items() if lack}
+        if not unready and not stale:
+            return
+        if api.left < pause:
+            after = f"after {time.monotonic() - started:.0f} s"
+            told = "".join(f"\n{name} {lack}" for name, lack in unready.items())
+            raise ApiFailure(f"{after}{told}" if told else f"others change them all the time, still {after}")
+        if not stale:
+            time.sleep(pause)
+            pause = min(pause * 1.3, 1.0)
+        nodes = observe(api)
+
+
+def send(api: Api, target: _node.Wanted, change: Mapping[str, Any], query: Mapping[str, str] | None = None) -> bool:
+    """Whether the patch met the node it was made for; if not, it is made anew."""
+    try:
+        query = {"fieldManager": "k3a-node", **(query or {})}
+        api.request("PATCH", NODES.path(name=target.name), query, change, MERGE_PATCH)
+    except Refused as error:
+        if error.status in (404, 409):
+            return False
+        raise ApiFailure(f"{target.name}: {'; '.join(error.reasons)}") from None
+    return True
+
+
+def note(
+    target: _node.Wanted, node: Mapping[str, Any] | None, change: Mapping[str, Any], result: dict[str, Any]
+) -> None:
+    if change:
+        before, after = _node.shown(node, change)
+        title = f"Node {target.name}"
+        texts = {"before": as_yaml(before), "after": as_yaml(after)}
+        result["diff"].append({"before_header": title, "after_header": title, **texts})
+        result["changed"] = True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: scheduler
+short_description: The Kubernetes scheduler on a server
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Runs kube-scheduler as the unit C(k3a-scheduler) and the user C(kube), on loopback only.
+  - Healthy means that C(/healthz) answers.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.component
+options:
+  https_listen_port:
+    description: The port of the API on this server.
+    type: int
+    default: 6443
+  extra_args:
+    description: Arguments for kube-scheduler, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Run the scheduler
+  k3a.cluster.scheduler:
+    bundle: "{{ bundle.path }}"
+"""
+
+RETURN = r"""
+unit:
+  description: The name of the systemd unit.
+  returned: success
+  type: str
+  sample: k3a-scheduler.service
+restarted:
+  description: Whether the unit was started anew, or would be in check mode.
+  returned: success
+  type: bool
+  sample: false
+changes:
+  description: The files and units that changed, or would in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/k3a-scheduler.service]
+"""
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _control_plane as control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+OPTIONS = {
+    "https_listen_port": {"type": "int", "default": 6443},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def scheduler_component(params: dict) -> component.Component:
+    """The scheduler as it should run on this server."""
+    credentials = control_plane.client_credentials(Layout(params["data_dir"]), "scheduler", "client-scheduler")
+    return control_plane.client_component("scheduler", params, credentials, {"secure-port": "10259"})
+
+
+def main() -> None:
+    module = component.component_module(OPTIONS)
+    wanted = scheduler_component(module.params)
+    module.exit_json(**component.converge(module, wanted, module.params["pending"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Certificates on the controller: make authorities, sign leaves, and decide which have to be issued again.
+
+Lifetimes, names and the renewal window are K3s's; every certificate is valid from one hour back, so that a clock
+slightly behind does not refuse it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
+LEAF_LIFETIME = datetime.timedelta(days=365)
+RENEWAL_WINDOW = datetime.timedelta(days=120)
+BACKDATED = datetime.timedelta(hours=1)
+USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
+
+
+class PkiError(Exception):
+    """A certificate, key or request cannot be used; the message says which and why."""
+
+
+def now() -> datetime.datetime:
+    """The controller's time."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A new private key on the curve P-256."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """A private key as PEM, in the form that the API server can read a public key from, too."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+
+
+def certificate_pem(certificate: x509.Certificate) -> str:
+    """A certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def new_authority(prefix: str) -> tuple[str, str]:
+    """A self-signed authority as K3s names it, C(<prefix>-ca@<unix time>): its certificate and key as PEM."""
+    key = new_key()
+    started = now()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{prefix}-ca@{int(started.timestamp())}")])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        _builder(name, name, key.public_key(), started, AUTHORITY_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate_pem(certificate), key_pem(key)
+
+
+def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authority_key_pem: str) -> str:
+    """Sign a request as the certificate that C(leaf) describes; PEM of the certificate and its authority's chain.
+
+    Only the request's key is used: whom the certificate names is decided here, not by the host that asks.
+    """
+    request = _load_request(leaf, request_pem)
+    authority = x509.load_pem_x509_certificate(authority_pem.encode())
+    key = serialization.load_pem_private_key(authority_key_pem.encode(), password=None)
+    if key.public_key() != authority.public_key():
+        raise PkiError(f"the key of the {leaf['authority']} authority does not belong to its certificate")
+    issuer_identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        _builder(_subject(leaf), authority.subject, request.public_key(), now(), LEAF_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([USAGES[usage] for usage in leaf["usages"]]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_identifier), critical=False
+        )
+    )
+    names = _alternative_names(leaf)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return certificate_pem(builder.sign(key, hashes.SHA256())) + authority_pem
+
+
+def issue(leaf: Mapping[str, Any], authority_pem: str, authority_key_pem: str) -> tuple[str, str]:
+    """A certificate with a key made here, for the controller's own use: certificate and key as PEM."""
+    key = key_pem(new_key())
+    return sign(leaf, request_of(key), authority_pem, authority_key_pem), key
+
+
+def request_of(key: str) -> str:
+    """A signing request for a private key that is here, PEM; its subject is a placeholder."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3a")])
+    private = serialization.load_pem_private_key(key.encode(), password=None)
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(private, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def renewal_reasons(
+    leaf: Mapping[str, Any],
+    certificate: str,
+    request_pem: str | None,
+    authority_pem: str,
+    moment: datetime.datetime | None = None,
+) -> list[str]:
+    """Why a certificate has to be issued (again); empty when it is right.
+
+    One that its process renews by itself is replaced only when it is missing, expired, or of another authority.
+    """
+    moment = moment or now()
+    if not certificate:
+        return ["it is missing"]
+    try:
+        current = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError:
+        return ["it is unreadable"]
+    reasons = []
+    if not authority_pem or not _signed_by(current, authority_pem):
+        reasons.append(f"it is not signed by the {leaf['authority']} authority")
+    if current.not_valid_after_utc <= moment:
+        reasons.append(f"it expired on {current.not_valid_after_utc:%Y-%m-%d}")
+    if request_pem is None or _load_request(leaf, request_pem).public_key() != current.public_key():
+        reasons.append("its key is missing or another one")
+    if leaf["pair"] or reasons:
+        return reasons
+    if current.not_valid_after_utc - moment < RENEWAL_WINDOW:
+        reasons.append(f"it expires on {current.not_valid_after_utc:%Y-%m-%d}")
+    if current.subject != _subject(leaf):
+        reasons.append(f"its subject is {current.subject.rfc4514_string()}, not {_subject(leaf).rfc4514_string()}")
+    missing = {_shown(name) for name in _alternative_names(leaf)} - {_shown(name) for name in _names_of(current)}
+    if missing:
+        reasons.append(f"it lacks the names {', '.join(sorted(missing))}")
+    if _usages_of(current) != {USAGES[usage] for usage in leaf["usages"]}:
+        reasons.append("its key usages are others")
+    return reasons
+
+
+def describe(leaf: Mapping[str, Any]) -> str:
+    """A certificate as a diff announces it."""
+    names = ", ".join([*leaf["dns"], *leaf["ips"]])
+    return (
+        f"subject: {_subject(leaf).rfc4514_string()}\nauthority: {leaf['authority']}\n"
+        f"usages: {', '.join(leaf['usages'])}\n" + (f"names: {names}\n" if names else "")
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: Any, started: datetime.datetime, lifetime: datetime.timedelta
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(started - BACKDATED)
+        .not_valid_after(started + lifetime)
+    )
+
+
+def _key_usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        key_cert_sign=authority,
+        crl_sign=False,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.CertificateSigningRequest:
+    try:
+        request = x509.load_pem_x509_csr(request_pem.encode())
+    except ValueError as error:
+        raise PkiError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
+    if not request.is_signature_valid:
+        raise PkiError(f"the signing request for {leaf['name']} is not signed by its own key")
+    return request
+
+
+def _subject(leaf: Mapping[str, Any]) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, leaf["common_name"])]
+    if leaf["organization"]:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf["organization"]))
+    return x509.Name(attributes)
+
+
+def _alternative_names(leaf: Mapping[str, Any]) -> list[x509.GeneralName]:
+    addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in leaf["ips"]]
+    return [*(x509.DNSName(name) for name in leaf["dns"]), *addresses]
+
+
+def _names_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def _shown(name: x509.GeneralName) -> str:
+    return str(name.value)
+
+
+def _usages_of(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
+    try:
+        return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return set()
+
+
+def _signed_by(certificate: x509.Certificate, authority_pem: str) -> bool:
+    authority = x509.load_pem_x509_certificate(authority_pem.encode())
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
+from ansible_collections.k3a.cluster.plugins.modules import test_nodes as subject
+
+READS = (
+    ["podman", "ps"],
+    ["podman", "network", "inspect"],
+    ["podman", "images"],
+    ["podman", "exec"],
+    ["podman", "logs"],
+)
+
+
+class Machine:
+    """Stands in for AnsibleModule on a machine whose podman has these containers, this network and the image."""
+
+    def __init__(self, directory, states, subnet="10.89.0.0/24", check_mode=True):
+        self.params = {"name": "t", "directory": str(directory), "mirror": None, "timeout": 0}
+        self.check_mode = check_mode
+        self.states = states
+        self.subnet = subnet
+        self.written = []
+
+    def run_command(self, argv, data=None, handle_exceptions=True):
+        if not any(argv[: len(read)] == read for read in READS):
+            self.written.append(argv)
+        if argv[1] == "ps":
+            return 0, json.dumps([{"Names": [n], "State": s} for n, s in self.states.items()]), ""
+        if argv[1:3] == ["network", "inspect"]:
+            return (0, json.dumps([{"subnets": [{"subnet": self.subnet}]}]), "") if self.subnet else (125, "", "none")
+        if argv[1] == "exec" and "list-units" in argv:
+            return 0, "ssh.service loaded failed failed OpenBSD Secure Shell server\n", ""
+        if argv[1] == "exec":
+            return 0, "state=degraded\n", ""
+        return 0, "0123456789ab\n", ""
+
+
+def test_check_mode_announces_a_first_set_and_touches_nothing(tmp_path):
+    machine = Machine(tmp_path / "build", {}, subnet=None)
+    result = subject.NodeSet(machine).present(servers=1, agents=1)
+    assert machine.written == []
+    assert not (tmp_path / "build").exists()
+    assert result["changed"] is True
+    assert result["diff"]["after"].splitlines() == [
+        "t-server-1: running",
+        "t-agent-1: running",
+        "network: present",
+        "id_ed25519: present",
+        "hosts: written",
+    ]
+    assert result["nodes"] == [
+        {"name": "t-server-1", "group": "server", "address": ""},
+        {"name": "t-agent-1", "group": "agent", "address": ""},
+    ]
+
+
+def test_check_mode_announces_a_start_and_a_removal(tmp_path):
+    machine = Machine(tmp_path, {"t-server-1": "exited", "t-agent-1": "running"})
+    result = subject.NodeSet(machine).present(servers=1, agents=0)
+    assert machine.written == []
+    assert "t-agent-1: running\nt-server-1: exited\n" in result["diff"]["before"]
+    assert "t-agent-1: absent\nt-server-1: running\n" in result["diff"]["after"]
+
+
+def test_a_node_that_does_not_come_up_is_named_with_its_reason(tmp_path):
+    machine = Machine(tmp_path, {"t-server-1": "running"})
+    with pytest.raises(sets.NodeError) as failure:
+        subject.NodeSet(machine).present(servers=1, agents=0)
+    assert "node t-server-1 did not come up: its systemd: degraded" in str(failure.value)
+    assert "ssh.service loaded failed" in str(failure.value)
+
+
+def test_absent_removes_containers_network_and_directory(tmp_path):
+    directory = tmp_path / "t"
+    directory.mkdir()
+    (directory / "hosts").write_text(sets.HEADER)
+    machine = Machine(directory, {"t-server-1": "running"}, check_mode=False)
+    result = subject.NodeSet(machine).absent()
+    assert machine.written == [
+        ["podman", "rm", "--force", "--time", "0", "--volumes", "t-server-1"],
+        ["podman", "network", "rm", "k3a-nodes-t"],
+    ]
+    assert not os.path.exists(directory)
+    assert result["changed"] is True
+
+
+def test_absent_again_changes_nothing(tmp_path):
+    machine = Machine(tmp_path / "t", {}, subnet=None, check_mode=False)
+    assert subject.NodeSet(machine).absent()["changed"] is False
+    assert machine.written == []
+
+
+def test_absent_leaves_a_directory_of_somebody_else(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    machine = Machine(tmp_path, {"t-server-1": "running"}, check_mode=False)
+    with pytest.raises(sets.NodeError, match="no inventory of test nodes"):
+        subject.NodeSet(machine).absent()
+    assert machine.written == []
+    assert (tmp_path / "thesis.txt").exists()

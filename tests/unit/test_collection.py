@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several files of the collection have to agree on."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
+
+
+def documentation(module: Path) -> dict:
+    for statement in ast.parse(module.read_text()).body:
+        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "DOCUMENTATION":
+            return yaml.safe_load(ast.literal_eval(statement.value))
+    raise LookupError(f"{module} has no DOCUMENTATION")
+
+
+def test_the_action_group_holds_every_module_that_says_it_is_in_it():
+    members = [m.stem for m in MODULES if "k3a.cluster.attributes.node" in str(documentation(m))]
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
+    assert sorted(runtime["action_groups"]["k3a"]) == members
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_called_as_its_file(module):
+    assert documentation(module)["module"] == module.stem
+
+
+def test_galaxy_and_changelog_know_the_same_collection():
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    assert yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["title"] == (
+        f"{galaxy['namespace']}.{galaxy['name']}"
+    )
+
+
+def test_the_inventory_of_test_nodes_is_read_as_it_was_meant(tmp_path):
+    path = tmp_path / "hosts"
+    nodes = sets.wanted_nodes("k3a", 1, 2, "10.89.4.0/24")
+    path.write_text(sets.inventory(nodes, {"k3a_manage_conntrack": False}, str(tmp_path)))
+    manager = InventoryManager(DataLoader(), sources=[str(path)])
+    groups = manager.get_groups_dict()
+    assert groups["server"] == ["k3a-server-1"]
+    assert groups["agent"] == ["k3a-agent-1", "k3a-agent-2"]
+    assert manager.get_host("k3a-agent-2").vars["ansible_host"] == "10.89.4.102"
+    variables = manager.groups["all"].vars
+    assert variables["k3a_manage_conntrack"] is False
+    assert variables["ansible_user"] == "k3a"
+    assert f"UserKnownHostsFile={tmp_path}/known_hosts" in variables["ansible_ssh_common_args"]

@@ -1,0 +1,87 @@
+"""Run ansible-test on a copy of the checkout, lying where ansible-test insists on: ansible_collections/k3a/cluster.
+
+ansible-test fills the virtual environments that it makes by a get-pip.py, which it downloads from a host of its own,
+not from a package index. Where that host cannot be reached, the cache file that ansible-test looks at first gets a
+stand-in that does the same with the pip that Python brings along; packages come from the index, as they would anyway.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from ansible_test._internal.host_configs import NativePythonConfig
+from ansible_test._internal.python_requirements import get_venv_packages
+from ansible_test._util import target
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+STAND_IN = '''\
+"""Stand-in for get-pip.py, which could not be downloaded: pip as Python brings it along, then what was asked for."""
+import ensurepip
+import runpy
+import sys
+
+ensurepip.bootstrap()
+sys.argv = [sys.argv[0], "install"] + [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+'''
+
+
+def copy_checkout(tree: Path) -> None:
+    """Copy what git knows and what it would add, so that neither caches nor builds are tested."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in filter(None, listing.stdout.split("\0")):
+        source, copy = CHECKOUT / name, tree / name
+        if source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
+
+
+def provide_pip() -> None:
+    requirements = Path(target.__path__[0], "setup/requirements.py").read_text()
+    url_format = re.search(r"url = '(https://\S+get-pip-%s\.py)'", requirements)
+    version = get_venv_packages(NativePythonConfig(version=PYTHON))["pip"]
+    cached = Path(f"~/.ansible/test/cache/get_pip_{version.replace('.', '_')}.py").expanduser()
+    if cached.exists() or (url_format and downloaded(url_format[1] % version, cached)):
+        return
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_text(STAND_IN)
+
+
+def downloaded(url: str, path: Path) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            content = answer.read()
+    except OSError:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return True
+
+
+def main() -> int:
+    provide_pip()
+    # Outside the checkout: ansible-test asks the nearest git above it, and that one ignores everything in build/.
+    with tempfile.TemporaryDirectory(prefix="k3a-ansible-test-") as root:
+        tree = Path(root, "ansible_collections/k3a/cluster")
+        copy_checkout(tree)
+        command = [str(Path(sys.executable).parent / "ansible-test"), *sys.argv[1:]]
+        status = subprocess.run(command, cwd=tree, check=False).returncode
+        junit = tree / "tests/output/junit"
+        if junit.is_dir():
+            shutil.copytree(junit, CHECKOUT / "build/junit", dirs_exist_ok=True)
+        return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
