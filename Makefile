@@ -5,17 +5,22 @@ AGENTS ?= 2
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv nodes cluster clean lock
+.PHONY: help setup .venv bundle nodes cluster clean test lint collection sanity units molecule lock
 
-PLAY := .venv/bin/ansible-playbook
+# Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MYPYPATH := .venv/collections
+
 SET := -e nodes_name=$(NAME) -e nodes_directory=$(CURDIR)/build/$(NAME)
 
 help:
 	@echo "make cluster NAME=k3a SERVERS=1 AGENTS=2   a cluster on test nodes; inventory and kubeconfig in build/NAME"
 	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only"
 	@echo "make clean NAME=k3a                        remove them and all they left"
-	@echo "make test                                  everything that CI runs"
+	@echo "make test                                  everything that CI runs, cheapest first; or one of its parts:"
+	@echo "make lint | collection | sanity | units | molecule"
 
 setup:
 	@tools/setup
@@ -29,18 +34,48 @@ setup:
 	@ln -s ../../../.. .venv/collections/ansible_collections/k3a/cluster
 	@touch $@
 
-nodes: setup .venv
-	$(PLAY) playbooks/nodes.yml $(SET) -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS)
+bundle: setup .venv
+	ansible-playbook playbooks/bundle.yml
 
-cluster: nodes
-	$(PLAY) playbooks/bundle.yml
-	$(PLAY) playbooks/site.yml -i build/$(NAME)/hosts
+nodes: setup .venv
+	ansible-playbook playbooks/nodes.yml $(SET) -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS)
+
+cluster: bundle nodes
+	ansible-playbook playbooks/site.yml -i build/$(NAME)/hosts
 
 clean: .venv
-	$(PLAY) playbooks/nodes_absent.yml $(SET)
+	ansible-playbook playbooks/nodes_absent.yml $(SET)
+
+test: setup lint collection sanity units bundle molecule
+
+lint: .venv
+	ruff check
+	mypy -p ansible_collections.k3a.cluster.plugins
+	yamllint --strict .
+	ansible-lint
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs .
+
+# What `ansible-galaxy collection install` gives, used from another directory.
+collection: .venv
+	tools/check-collection
+
+# Everything on the controller's Python; what nodes import, on the oldest Python they may have.
+sanity: .venv
+	python tools/run_ansible_test.py sanity --local --requirements
+	python tools/run_ansible_test.py --old sanity --test compile --test import --requirements
+
+units: .venv
+	python tools/run_ansible_test.py units --venv --requirements
+	python tools/run_node_units.py
+
+# Molecule removes its nodes itself, unless it is interrupted.
+molecule: setup .venv
+	@trap '$(MAKE) --silent clean NAME=molecule-default' EXIT; trap 'exit 130' INT TERM; \
+	  MOLECULE_COMMAND_BORDERS=false molecule test
 
 # After an edit of requirements.in. --no-emit-*: which registry this machine uses is no business of the lock file.
 lock: .venv
-	.venv/bin/pip install --quiet pip-tools
-	CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --output-file requirements.txt requirements.in
+	pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in

@@ -1,4 +1,5 @@
 """Run ansible-test on a copy of the checkout, lying where ansible-test insists on: ansible_collections/k3a/cluster.
+With --old before the arguments, what nodes import is checked on the oldest Python that they may have.
 
 ansible-test fills the virtual environments that it makes by a get-pip.py, which it downloads from a host of its own,
 not from a package index. Where that host cannot be reached, the cache file that ansible-test looks at first gets a
@@ -7,6 +8,7 @@ stand-in that does the same with the pip that Python brings along; packages come
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ from ansible_test._internal.python_requirements import get_venv_packages
 from ansible_test._util import target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+OLDEST = "3.9"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 STAND_IN = '''\
@@ -69,18 +72,30 @@ def downloaded(url: str, path: Path) -> bool:
     return True
 
 
+def oldest_python() -> Path | None:
+    """The oldest Python that nodes may have, on PATH or under pyenv."""
+    found = subprocess.run([CHECKOUT / "tools/find-python", OLDEST], check=False, capture_output=True, text=True)
+    return Path(found.stdout.strip()) if found.returncode == 0 else None
+
+
 def main() -> int:
+    arguments = [*sys.argv[1:], "--python", PYTHON]
+    environment = dict(os.environ)
+    if sys.argv[1] == "--old":
+        python = oldest_python()
+        if not python:
+            print(f"Skipped: no Python {OLDEST} here to check what nodes import.")
+            return 0
+        arguments = [*sys.argv[2:], "--target-python", f"{OLDEST}@{python}"]
+        environment["PATH"] = f"{python.parent}:{environment['PATH']}"
+
     provide_pip()
     # Outside the checkout: ansible-test asks the nearest git above it, and that one ignores everything in build/.
     with tempfile.TemporaryDirectory(prefix="k3a-ansible-test-") as root:
         tree = Path(root, "ansible_collections/k3a/cluster")
         copy_checkout(tree)
-        command = [str(Path(sys.executable).parent / "ansible-test"), *sys.argv[1:]]
-        status = subprocess.run(command, cwd=tree, check=False).returncode
-        junit = tree / "tests/output/junit"
-        if junit.is_dir():
-            shutil.copytree(junit, CHECKOUT / "build/junit", dirs_exist_ok=True)
-        return status
+        command = [str(Path(sys.executable).parent / "ansible-test"), *arguments]
+        return subprocess.run(command, cwd=tree, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -81,7 +81,8 @@ class ActionModule(ActionBase):
         except ForeignFileError as error:
             return {
                 "failed": True,
-                "msg": f"{path} on the controller would be overwritten, but {error}; move it away or set k3a_kubeconfig",
+                "msg": f"{path} on the controller would be overwritten, but {error}; "
+                "move it away or set k3a_kubeconfig",
             }
         diff = files.Change(path, "\n".join(reasons) + "\n", "kubeconfig of system:admin\n").as_diff()
         if reasons and not self._task.check_mode:
@@ -97,7 +98,9 @@ class ActionModule(ActionBase):
         if "data_dir" in self._task.args:
             arguments["data_dir"] = self._task.args["data_dir"]
         with unlogged(self):
-            found = self._execute_module("k3a.cluster.certificate_signature", module_args=arguments, task_vars=task_vars)
+            found = self._execute_module(
+                "k3a.cluster.certificate_signature", module_args=arguments, task_vars=task_vars
+            )
         if found.get("failed"):
             return found
         certificate, key = pki.issue(LEAF, *found["authorities"]["client"])

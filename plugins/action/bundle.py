@@ -98,18 +98,20 @@ def summary(
         installed=[entry.path for entry in missing],
         damaged=observed["damaged"],
         changed=report["changed"] or not observed["complete"],
-        diff=[*component_diff(manifest, observed, path), *observed["diff"]],
+        diff=[*component_diff(manifest, observed, missing, path), *observed["diff"]],
     )
     return result
 
 
-def component_diff(manifest: Manifest, observed: dict[str, Any], path: str) -> list[dict[str, str]]:
-    """What the node lacks of the bundle, as the versions before and after and the files that are not there."""
+def component_diff(
+    manifest: Manifest, observed: dict[str, Any], missing: list[Entry], path: str
+) -> list[dict[str, str]]:
+    """What an incomplete bundle is going to become: versions before and after, what is wrong, and what is shipped."""
     if observed["complete"]:
         return []
-    lines = {"before": observed["current"]["versions"], "after": manifest.versions}
-    texts = {side: "".join(f"{name} {version}\n" for name, version in of.items()) for side, of in lines.items()}
-    if texts["before"] == texts["after"]:
-        texts = {"before": "".join(f"{name} damaged or missing\n" for name in observed["damaged"]), "after": ""}
-        texts["after"] = texts["before"].replace(" damaged or missing", "")
+    before = [f"{name} {version}" for name, version in observed["current"]["versions"].items()]
+    before += [f"{name} damaged or missing" for name in observed["damaged"]]
+    after = [f"{name} {version}" for name, version in manifest.versions.items()]
+    after += [f"{entry.path} shipped, {entry.size} bytes" for entry in missing]
+    texts = {side: "".join(f"{line}\n" for line in lines) for side, lines in (("before", before), ("after", after))}
     return [{"before_header": path, "after_header": path, **texts}]

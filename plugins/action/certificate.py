@@ -15,7 +15,12 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
 def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) -> list[dict[str, Any]]:
     """The certificates that have to be signed, each with its reasons."""
     judged = [
-        {**leaf, "reasons": pki.renewal_reasons(leaf, leaf["current"], leaf["request"], authorities.get(leaf["authority"], ""))}
+        {
+            **leaf,
+            "reasons": pki.renewal_reasons(
+                leaf, leaf["current"], leaf["request"], authorities.get(leaf["authority"], "")
+            ),
+        }
         for leaf in found
     ]
     return [leaf for leaf in judged if leaf["reasons"]]

@@ -17,7 +17,10 @@ Requests = dict[str, list[dict[str, Any]]]
 def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
     """The certificates for all requests, by host and name."""
     return {
-        host: {request["name"]: pki.sign(request, request["request"], *authorities[request["authority"]]) for request in own}
+        host: {
+            request["name"]: pki.sign(request, request["request"], *authorities[request["authority"]])
+            for request in own
+        }
         for host, own in requests.items()
     }
 

@@ -24,6 +24,18 @@ options:
       - When it does not come, the module fails with the condition that does not hold and the last lines of the journal.
     type: int
     default: 300
+  wait:
+    description:
+      - Whether to wait until the component is healthy. When it does not, a later step has to name it in O(wait_for).
+    type: bool
+    default: true
+  wait_for:
+    description:
+      - Components of this host that earlier steps started with O(wait=false), and that have to be healthy too.
+    type: list
+    elements: str
+    choices: [etcd, controller-manager, scheduler, kubelet, kube-proxy]
+    default: []
   pending:
     description:
       - Paths that another step of this run replaces, such as RV(k3a.cluster.certificate#module:paths).

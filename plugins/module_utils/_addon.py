@@ -234,6 +234,12 @@ class Cluster:
         before, after = self._recorded(names, wanted, {record.addon: record for record in records}, part_of)
         return [*before, *wanted, *pruned, *after, *forgotten]
 
+    def applied(self, names: Collection[str]) -> list[tuple[str, Key, Resource]]:
+        """The objects of addons that were applied before, each with the name of its addon."""
+        entries = [(r.addon, version, key) for r in self._records() if r.addon in names for version, key in r.objects]
+        found = [(addon, key, self._api.resource(version, key.kind)) for addon, version, key in entries]
+        return [(addon, key, resource) for addon, key, resource in found if resource is not None]
+
     def _records(self) -> list[Record]:
         path = Resource("/api/v1", "configmaps", True).path(RECORD_NAMESPACE)
         answer = self._api.request("GET", path, {"labelSelector": RECORD_LABEL})

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 try:
     import urllib3
+    import yaml
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException, load_kube_config
 except ImportError:
@@ -188,8 +189,8 @@ def _configuration(kubeconfig: str, scratch: str) -> Any:
     try:
         # The library writes embedded keys to temporary files: into the module's own directory, not a shared one.
         load_kube_config(config_file=kubeconfig, client_configuration=configuration, temp_file_path=scratch)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
-        raise ApiFailure(f"the kubeconfig {kubeconfig} cannot be used: {error}") from None
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise ApiFailure(f"the kubeconfig {kubeconfig} cannot be used: {' '.join(str(error).split())}") from None
     return configuration
 
 

@@ -143,12 +143,13 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
             for name, content in configuration.items()
         ),
         inputs=credentials.inputs,
-        healthy=(
-            health.answers_ok(
-                f"https://127.0.0.1:{params['https_listen_port']}/readyz?verbose", layout.tls("server-ca.crt")
-            ),
-        ),
+        healthy=(ready(layout, params["https_listen_port"]),),
     )
+
+
+def ready(layout: layouts.Layout, port: int) -> health.Condition:
+    """The API answers to a client that trusts the cluster's own authority."""
+    return health.answers_ok(f"https://127.0.0.1:{port}/readyz?verbose", layout.tls("server-ca.crt"))
 
 
 def privileged_port(port: int) -> tuple[tuple[str, str], ...]:

@@ -25,10 +25,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +50,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._oci import image_arch
 BUILDER = 1
 COMPONENT = "component.json"
 OUTPUT_LINES = 15
+
+# AnsibleModule.run_command, by which commands are run.
+Tool = Callable[..., "tuple[int, str, str]"]
 
 
 @dataclass(frozen=True)
@@ -124,25 +126,16 @@ def lock_link(cache: str, key: str) -> str:
 # ---- tools
 
 
-def run(command: list[str], directory: str, environment: dict[str, str] | None = None) -> str:
-    """Run a tool and return what it prints; raise BundleError with its last lines when it fails."""
+def run(tool: Tool, command: list[str], directory: str, environment: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints; raise BundleError with its last lines when it fails."""
     try:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        status, output, errors = tool(command, cwd=directory, environ_update=environment, handle_exceptions=False)
     except FileNotFoundError:
         raise BundleError(f"{command[0]} is not installed on the controller") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()[-OUTPUT_LINES:]
-        raise BundleError(f"{' '.join(command[:2])} failed with status {done.returncode}:\n" + "\n".join(lines))
-    return done.stdout
+    if status:
+        lines = (errors or output).strip().splitlines()[-OUTPUT_LINES:]
+        raise BundleError(f"{' '.join(command[:2])} failed with status {status}:\n" + "\n".join(lines))
+    return output
 
 
 def uses_go(recipe: dict[str, Any]) -> bool:
@@ -150,34 +143,34 @@ def uses_go(recipe: dict[str, Any]) -> bool:
     return any(not package.endswith(".c") for package in recipe["programs"].values())
 
 
-def tools_of(component: Component) -> str:
+def tools_of(tool: Tool, component: Component) -> str:
     """Check the tools that a component needs, and return the version of its compiler."""
     recipe = component.recipe
     if not uses_go(recipe) or recipe.get("cgo"):
-        compiler = _c_compiler(component.name)
+        compiler = _c_compiler(tool, component.name)
         for library in recipe.get("libraries") or []:
-            if run(["gcc", f"-print-file-name={library}"], component.source).strip() == library:
+            if run(tool, ["gcc", f"-print-file-name={library}"], component.source).strip() == library:
                 raise BundleError(
                     f"{component.name} needs the C library {library}: install its development package"
                     f" (on Debian {library.partition('.')[0]}-dev) on the controller"
                 )
-        return f"{compiler} {_go_version(component)}" if uses_go(recipe) else compiler
-    return _go_version(component)
+        return f"{compiler} {_go_version(tool, component)}" if uses_go(recipe) else compiler
+    return _go_version(tool, component)
 
 
-def _c_compiler(name: str) -> str:
+def _c_compiler(tool: Tool, name: str) -> str:
     if not shutil.which("gcc"):
         raise BundleError(f"gcc is not installed on the controller: {name} needs it (on Debian the package gcc)")
-    return "gcc " + run(["gcc", "-dumpfullversion"], "/").strip()
+    return "gcc " + run(tool, ["gcc", "-dumpfullversion"], "/").strip()
 
 
-def _go_version(component: Component) -> str:
+def _go_version(tool: Tool, component: Component) -> str:
     with open(os.path.join(component.directory, "go.mod"), encoding="utf-8") as stream:
         wanted = re.search(r"^go (\S+)$", stream.read(), re.MULTILINE)
     needed = wanted.group(1) if wanted else "1"
     if not shutil.which("go"):
         raise BundleError(f"Go is not installed on the controller: {component.name} needs go {needed} or newer in PATH")
-    found = run(["go", "env", "GOVERSION"], "/", {"GOTOOLCHAIN": "local"}).strip()
+    found = run(tool, ["go", "env", "GOVERSION"], "/", {"GOTOOLCHAIN": "local"}).strip()
     if _numbers(found) < _numbers(needed):
         raise BundleError(f"{component.name} needs go {needed} or newer, the controller has {found}")
     return found
@@ -190,7 +183,7 @@ def _numbers(version: str) -> list[int]:
 # ---- one component
 
 
-def build(component: Component, tools: str) -> str:
+def build(tool: Tool, component: Component, tools: str) -> str:
     """Build a component into the cache, unless it is there; return its directory."""
     key = component_key(component, tools)
     target = component.built(key)
@@ -203,7 +196,7 @@ def build(component: Component, tools: str) -> str:
                 shutil.rmtree(os.path.join(component.store, left), ignore_errors=True)
         work = tempfile.mkdtemp(prefix=".build-", dir=component.store)
         try:
-            _build_into(component, work)
+            _build_into(tool, component, work)
             shutil.rmtree(os.path.join(work, "out"))
             os.chmod(work, 0o755)
             os.rename(work, target)
@@ -212,16 +205,16 @@ def build(component: Component, tools: str) -> str:
     return target
 
 
-def _build_into(component: Component, work: str) -> None:
+def _build_into(tool: Tool, component: Component, work: str) -> None:
     recipe = component.recipe
     output = os.path.join(work, "out")
     for path, package in recipe["programs"].items():
         program = os.path.join(output, path)
         os.makedirs(os.path.dirname(program), exist_ok=True)
         if package.endswith(".c"):
-            _compile_c(component, package, program)
+            _compile_c(tool, component, package, program)
         else:
-            _compile_go(component, package, program)
+            _compile_go(tool, component, package, program)
     image = without_empty(recipe.get("image") or {})
     if image:
         made = {image["path"]: (_wrap(image, output), 0o644)}
@@ -230,7 +223,7 @@ def _build_into(component: Component, work: str) -> None:
     flags = {}
     if recipe.get("flags"):
         program, *arguments = recipe["flags"]
-        flags = json.loads(run([os.path.join(output, program), *arguments], "/"))
+        flags = json.loads(run(tool, [os.path.join(output, program), *arguments], "/"))
     os.mkdir(os.path.join(work, "files"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         files = list(pool.map(lambda path: _store(work, path, *made[path]), sorted(made)))
@@ -246,7 +239,7 @@ def _build_into(component: Component, work: str) -> None:
         stream.write(canonical(description))
 
 
-def _compile_go(component: Component, package: str, program: str) -> None:
+def _compile_go(tool: Tool, component: Component, package: str, program: str) -> None:
     recipe = component.recipe
     linker = ["-s", "-w", *(f"-X {name}={value}" for name, value in (recipe.get("stamps") or {}).items())]
     tags = list(recipe.get("tags") or [])
@@ -255,12 +248,12 @@ def _compile_go(component: Component, package: str, program: str) -> None:
         tags += ["netgo", "osusergo"]
     command = ["go", "build", "-trimpath", "-buildvcs=false", "-tags", ",".join(tags), "-ldflags", " ".join(linker)]
     environment = {"CGO_ENABLED": "1" if recipe.get("cgo") else "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-    run([*command, "-o", program, package], component.directory, environment)
+    run(tool, [*command, "-o", program, package], component.directory, environment)
 
 
-def _compile_c(component: Component, source: str, program: str) -> None:
+def _compile_c(tool: Tool, component: Component, source: str, program: str) -> None:
     defines = [f'-D{name}="{value}"' for name, value in (component.recipe.get("stamps") or {}).items()]
-    run(["gcc", "-Os", "-Wall", "-Werror", "-static", "-s", *defines, "-o", program, source], component.directory)
+    run(tool, ["gcc", "-Os", "-Wall", "-Werror", "-static", "-s", *defines, "-o", program, source], component.directory)
 
 
 def _wrap(image: dict[str, str], output: str) -> str:

@@ -274,7 +274,7 @@ def _addresses(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     try:
         ips = node_ips(seen, wanted)
     except address.AddressError as error:
-        message, _, remedy = str(error).partition("; ")
+        message, _separator, remedy = str(error).partition("; ")
         yield Finding("node_ip", FAIL, message, remedy or "set k3a_node_ip")
         return
     for ip in ips:
@@ -324,7 +324,7 @@ def wanted_ports(wanted: Wanted) -> list[Port]:
         Port("tcp", 10248, LOOPBACK, "kubelet"),
         Port("tcp", 10249, LOOPBACK, "kube-proxy"),
         Port("tcp", 10250, ANY, "kubelet"),
-        Port("tcp", 10256, ANY, "kube-proxy"),
+        Port("tcp", 10256, LOOPBACK, "kube-proxy"),
     ]
     flannel = {"vxlan": 8472, "wireguard-native": 51820}
     if wanted.flannel_backend in flannel:

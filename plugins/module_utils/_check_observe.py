@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import Callable
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _check as check
@@ -21,11 +21,14 @@ from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import r
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def observe(wanted: check.Wanted) -> check.Observed:
-    """Everything that the judgement needs to know about this host."""
+Run = Callable[..., tuple[int, str, str]]
+
+
+def observe(wanted: check.Wanted, run: Run) -> check.Observed:
+    """Everything that the judgement needs to know about this host; run is a module's run_command."""
     table = proc.mounts(_text("/proc/self/mountinfo"))
     cgroup = proc.cgroup_version(table)
-    systemd, active_units = _systemd()
+    systemd, active_units = _systemd(run)
     sockets = tuple(
         socket
         for protocol in ("tcp", "udp")
@@ -70,19 +73,18 @@ def parse_version(shown: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _systemd() -> tuple[int, frozenset[str]]:
+def _systemd(run: Run) -> tuple[int, frozenset[str]]:
     if not os.path.isdir("/run/systemd/system"):
         return 0, frozenset()
     units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, "k3a-flannel.service")
     return (
-        parse_version(_systemctl("--property=Version")),
-        parse_units(_systemctl("--property=Id,ActiveState", *units)),
+        parse_version(_show(run, "--property=Version")),
+        parse_units(_show(run, "--property=Id,ActiveState", *units)),
     )
 
 
-def _systemctl(*arguments: str) -> str:
-    command = ["systemctl", "show", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def _show(run: Run, *arguments: str) -> str:
+    return run(["systemctl", "show", *arguments])[1]
 
 
 def _controllers(cgroup: int) -> frozenset[str]:

@@ -89,7 +89,7 @@ def mounts(text: str) -> list[Mount]:
     """The mounts of /proc/self/mountinfo, in their order."""
     found = []
     for line in text.splitlines():
-        fields, _, source = line.partition(" - ")
+        fields, _separator, source = line.partition(" - ")
         point, options = fields.split()[4:6]
         kind, _device, super_options = (source.split() + [""])[:3]
         # A filesystem may be read-only itself, under a mount that is not.

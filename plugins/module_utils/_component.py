@@ -7,20 +7,21 @@
 
 A component is data: its files, its unit, the paths whose content it reads, and how to tell that it is well. The unit
 carries a digest of all these in its environment. What decides about a restart is the digest of the process that *runs*,
-never whether this run wrote a file: so a run killed anywhere is finished by the next, and a second run restarts nothing.
+never whether this run wrote a file: so a run killed anywhere is finished by the next, and a second restarts nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._files import Change, Directory, File, Link
 from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ class Component:
 
     name: str
     unit: str
-    files: tuple[files.File, ...] = ()
-    reloaded: tuple[files.File, ...] = ()
-    directories: tuple[files.Directory, ...] = ()
-    links: tuple[files.Link, ...] = ()
+    files: tuple[File, ...] = ()
+    reloaded: tuple[File, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    links: tuple[Link, ...] = ()
     absent: tuple[str, ...] = ()
     generated: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
@@ -60,15 +61,15 @@ class Plan:
     """What has to be done to a component, decided before anything is."""
 
     digest: str
-    directories: tuple[files.Directory, ...]
-    files: tuple[files.File, ...]
-    links: tuple[files.Link, ...]
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
+    links: tuple[Link, ...]
     absent: tuple[str, ...]
     unit: str | None
     reload: bool
     enable: bool
     restart: str | None
-    changes: tuple[files.Change, ...] = field(default=())
+    changes: tuple[Change, ...] = field(default=())
 
     @property
     def changed(self) -> bool:
@@ -169,8 +170,24 @@ def apply(component: Component, plan: Plan) -> None:
 
 
 def wait_until_well(component: Component, timeout: float) -> str | None:
-    """Wait for the unit to run and all its conditions to hold; the reason when they do not."""
-    deadline = time.monotonic() + timeout
+    """Wait for the unit to run and all its conditions to hold; the reason, with the journal, when they do not."""
+    reason = _unmet(component, time.monotonic() + timeout)
+    if reason is None:
+        return None
+    journal = systemd.journal_tail(component.unit_name)
+    return f"k3a-{component.name} is not healthy: {reason}. Last lines of its journal:\n{journal}"
+
+
+def _first_unwell(component: Component, params: Mapping[str, Any]) -> str | None:
+    """The reason of the first that is not well: those that earlier steps started without waiting, then this one."""
+    earlier = [
+        Component(name=name, unit="", healthy=(health.answers_ok(health.ENDPOINTS[name]),)) for name in params["wait_for"]
+    ]
+    reasons = (wait_until_well(each, params["timeout"]) for each in (*earlier, component))
+    return next((reason for reason in reasons if reason), None)
+
+
+def _unmet(component: Component, deadline: float) -> str | None:
     before = systemd.unit_state(component.unit_name).restarts
 
     def running() -> str | None:
@@ -197,17 +214,13 @@ def converge(module: AnsibleModule, component: Component, pending: Collection[st
         if module.check_mode:
             return _result(component, _observe(component, pending))
         with host_lock(timeout):
-            plan = _observe(component, pending)
+            plan = _observe(component)
             apply(component, plan)
-            reason = wait_until_well(component, timeout)
+            reason = _first_unwell(component, module.params) if module.params["wait"] else None
     except (Busy, systemd.SystemdError, OSError) as error:
         module.fail_json(msg=f"k3a-{component.name}: {error}")
     if reason:
-        module.fail_json(
-            msg=f"k3a-{component.name} is not healthy: {reason}. "
-            f"Last lines of its journal:\n{systemd.journal_tail(component.unit_name)}",
-            unit=component.unit_name,
-        )
+        module.fail_json(msg=reason, unit=component.unit_name)
     return _result(component, plan)
 
 
@@ -234,7 +247,7 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
     }
 
 
-def _observe(component: Component, pending: Collection[str]) -> Plan:
+def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
     state = systemd.unit_state(component.unit_name)
     digest = digest_of(component, pending)
     return make_plan(component, state, systemd.running_digest(state.main_pid), digest)
@@ -253,6 +266,8 @@ def _result(component: Component, plan: Plan) -> dict[str, Any]:
 SHARED_OPTIONS: dict[str, Any] = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},
     "timeout": {"type": "int", "default": 300},
+    "wait": {"type": "bool", "default": True},
+    "wait_for": {"type": "list", "elements": "str", "choices": list(health.ENDPOINTS), "default": []},
     "pending": {"type": "list", "elements": "path", "default": []},
 }
 BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}
@@ -260,7 +275,8 @@ BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}
 
 def component_module(options: dict[str, Any]) -> AnsibleModule:
     """The module of a component: its own options beside those that all components share."""
-    from ansible.module_utils.basic import AnsibleModule
+    # Imported here, so that the engine itself is of use outside of a module run.
+    from ansible.module_utils.basic import AnsibleModule  # noqa: PLC0415
 
     return AnsibleModule(
         argument_spec={**SHARED_OPTIONS, **BUNDLE_OPTION, **options},

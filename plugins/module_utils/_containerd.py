@@ -105,13 +105,19 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     return component.Component(
         name="containerd",
         unit=systemd.unit_text(
-            "containerd, the container runtime (k3a)", (("After", "network.target local-fs.target"), *NEVER_GIVE_UP), service
+            "containerd, the container runtime (k3a)",
+            (("After", "network.target local-fs.target"), *NEVER_GIVE_UP),
+            service,
         ),
         directories=(
             files.Directory(layout.agent_etc("containerd"), 0o700),
             files.Directory(layout.agent_etc("cni/net.d"), 0o755),
         ),
-        files=(files.File(config, toml.dump(configuration(params)).encode(), mode=0o600, secret=bool(params["registries"])),),
+        files=(
+            files.File(
+                config, toml.dump(configuration(params)).encode(), mode=0o600, secret=bool(params["registries"])
+            ),
+        ),
         reloaded=(files.File(crictl, yaml.dump(crictl_configuration()).encode(), mode=0o644), *hosts),
         absent=registries.surplus(certs_d, {host.path for host in hosts}),
         links=(files.Link("/etc/crictl.yaml", crictl),),

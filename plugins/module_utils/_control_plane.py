@@ -77,8 +77,7 @@ def client_component(
             (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP),
             service,
         ),
-        directories=(files.Directory(layout.server_etc("").rstrip("/"), 0o755),),
         files=(files.File(kubeconfig_path(layout, name), content.encode(), mode=0o600),),
         inputs=credentials.inputs,
-        healthy=(health.answers_ok(f"https://127.0.0.1:{arguments['secure-port']}/healthz"),),
+        healthy=(health.answers_ok(health.ENDPOINTS[name]),),
     )

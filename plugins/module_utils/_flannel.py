@@ -91,8 +91,9 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
     }
     return component.Component(
         name="flannel",
-        unit=systemd.unit_text("flannel, the pod network (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service),
-        directories=(files.Directory(layout.agent_etc("cni/net.d"), 0o755),),
+        unit=systemd.unit_text(
+            "flannel, the pod network (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
+        ),
         files=tuple(files.File(path, content.encode(), mode=0o600) for path, content in contents.items()),
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
         generated=(cni, f"{layouts.FLANNEL_RUN}/subnet.env"),

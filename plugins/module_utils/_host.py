@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils._files import Change, Directory, File
 
 USERS = {"etcd": "etcd datastore (k3a)", "kube": "Kubernetes control plane (k3a)"}
 SYSUSERS = "/etc/sysusers.d/k3a.conf"
 MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
-SYSCTL = "/etc/sysctl.d/90-k3a.conf"
+SYSCTL = "/etc/sysctl.d/60-k3a.conf"
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
 # What packets between pods need, and what the kubelet otherwise sets by itself on every start.
 SETTINGS = {
@@ -38,6 +39,10 @@ SETTINGS_IPV6 = {
 }
 
 
+# Each kubelet, containerd and watching container takes some of these; a kernel that has more keeps it.
+MINIMUMS = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watches": "524288"}
+
+
 class HostError(Exception):
     """The host refuses something; the message says what and what to do."""
 
@@ -46,8 +51,8 @@ class HostError(Exception):
 class Host:
     """A host as it should be."""
 
-    directories: tuple[files.Directory, ...]
-    files: tuple[files.File, ...]
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
     settings: dict[str, str]
     record: str
 
@@ -56,12 +61,12 @@ class Host:
 class Plan:
     """What has to be done to a host."""
 
-    directories: tuple[files.Directory, ...]
-    files: tuple[files.File, ...]
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
     users: tuple[str, ...]
     modules: tuple[str, ...]
     settings: dict[str, str]
-    changes: tuple[files.Change, ...]
+    changes: tuple[Change, ...]
 
 
 def record_path(data_dir: str) -> str:
@@ -71,9 +76,11 @@ def record_path(data_dir: str) -> str:
 
 def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
     """The host that a node of these address families needs."""
-    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {})}
+    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **MINIMUMS}
     sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in USERS.items())
-    sysctl = "".join(f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items())
+    sysctl = "".join(
+        f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
+    )
     texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(MODULES) + "\n", SYSCTL: sysctl}
     return Host(
         directories=(files.Directory(data_dir, 0o755), files.Directory("/etc/k3a", 0o755)),
@@ -90,9 +97,7 @@ def make_plan(wanted: Host) -> Plan:
     users = missing_users()
     modules = loadable(MODULES)
     settings = {
-        key: value
-        for key, value in wanted.settings.items()
-        if read_setting(key) not in (value, None) or (read_setting(key) is None and appears_with(key, modules))
+        key: value for key, value in wanted.settings.items() if has_to_change(key, value, read_setting(key), modules)
     }
     changes = [change for _item, change in (*directories, *texts) if change]
     changes += [files.Change(f"user {user}", "", "present\n") for user in users]
@@ -145,13 +150,19 @@ def missing_users() -> tuple[str, ...]:
 def loadable(names: Sequence[str]) -> tuple[str, ...]:
     """The kernel modules that are neither loaded nor built in, and that this kernel can load."""
     available = files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b""
-    known = {os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode().splitlines()}
+    known = {
+        os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode().splitlines()
+    }
     return tuple(name for name in names if name in known and not os.path.isdir(f"/sys/module/{name}"))
 
 
-def appears_with(key: str, modules: Sequence[str]) -> bool:
-    """Whether a setting that is not there yet comes with a module that is about to be loaded."""
-    return key.startswith("net.bridge.") and "br_netfilter" in modules
+def has_to_change(key: str, wanted: str, current: str | None, modules: Sequence[str]) -> bool:
+    """Whether a setting differs; one that is not there yet counts when its kernel module is about to be loaded."""
+    if current is None:
+        return key.startswith("net.bridge.") and "br_netfilter" in modules
+    if key in MINIMUMS:
+        return int(current) < int(wanted)
+    return current != wanted
 
 
 def setting_path(key: str) -> str:

@@ -16,7 +16,7 @@ NAME = "default"
 
 
 def by_path(server: str, authority: str, certificate: str, key: str) -> str:
-    """A component's kubeconfig: it names its certificate and key, so that they stay where they are and can be renewed."""
+    """A component's kubeconfig: it names its certificate and key, so they stay where they are and can be renewed."""
     return yaml.dump(
         _document(
             {"server": server, "certificate-authority": authority},

@@ -113,7 +113,10 @@ def kubelet_component(
     service = (
         ("Type", "notify"),
         ("Environment", path),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/kubelet", flags.merge(arguments, params["extra_args"]))),
+        (
+            "ExecStart",
+            systemd.command_line(f"{params['bundle']}/bin/kubelet", flags.merge(arguments, params["extra_args"])),
+        ),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("KillMode", "process"),
@@ -122,25 +125,29 @@ def kubelet_component(
         ("TasksMax", "infinity"),
         ("LimitNOFILE", "1048576"),
     )
-    content = kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, KUBELET_CLIENT)
+    content = kubeconfig.by_path(
+        params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, KUBELET_CLIENT
+    )
     return component.Component(
         name="kubelet",
         unit=systemd.unit_text(
             "Kubernetes node agent (k3a)",
-            (("After", "network-online.target k3a-containerd.service"), ("Wants", "network-online.target"), *layouts.NEVER_GIVE_UP),
+            (
+                ("After", "network-online.target k3a-containerd.service"),
+                ("Wants", "network-online.target"),
+                *layouts.NEVER_GIVE_UP,
+            ),
             service,
         ),
-        directories=(
-            files.Directory(layout.agent_etc("").rstrip("/"), 0o755),
-            files.Directory(f"{layout.data_dir}/agent/pod-manifests", 0o750),
-        ),
+        directories=(files.Directory(f"{layout.data_dir}/agent/pod-manifests", 0o750),),
         files=(
             files.File(config, yaml.dump(configuration(params, node_ips, resolv_conf)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
         ),
         # Not its client certificate: the kubelet renews that by itself, which must not look like a reason to restart.
         inputs=tuple(
-            layout.agent_tls(name) for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
+            layout.agent_tls(name)
+            for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
         ),
-        healthy=(health.answers_ok("http://127.0.0.1:10248/healthz"),),
+        healthy=(health.answers_ok(health.ENDPOINTS["kubelet"]),),
     )

@@ -125,6 +125,7 @@ def ensure_image(run, mirror: str | None) -> bool:
             build(run, workdir, mirror)
         finally:
             discard(run, workdir)
+        remove_older(run)
         return True
 
 
@@ -145,6 +146,15 @@ def build(run, workdir: str, mirror: str) -> None:
         write_file(root + path, text, mode)
     run(["tar", "--directory", root, "--create", "--file", archive, "--numeric-owner", "."])
     run(["podman", "import", "--quiet", "--change", f"CMD {json.dumps([INIT])}", archive, image_name()])
+
+
+def remove_older(run) -> None:
+    """Remove images of earlier recipes, except those that nodes are still made of."""
+    names = run(["podman", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}"])
+    used = run(["podman", "ps", "--all", "--format", "{{.Image}}"]).split()
+    older = [name for name in names.split() if name != image_name() and name not in used]
+    if older:
+        run(["podman", "rmi", *older])
 
 
 def write_file(path: str, text: str, mode: int) -> None:

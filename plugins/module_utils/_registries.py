@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 import glob
+import ipaddress
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _toml as toml
 
@@ -23,7 +25,9 @@ PLAIN_PATHS = ("", "/", "/v2")
 def credentials(registries: Mapping[str, Any]) -> dict[str, Any]:
     """The part of containerd's own configuration: who logs in where."""
     configs = {
-        registry: {"auth": {key.replace("identity_token", "identitytoken"): value for key, value in config["auth"].items()}}
+        registry: {
+            "auth": {key.replace("identity_token", "identitytoken"): value for key, value in config["auth"].items()}
+        }
         for registry, config in (registries.get("configs") or {}).items()
         if config.get("auth")
     }
@@ -55,7 +59,7 @@ def directory_of(registry: str) -> str:
 
 def hosts_toml(registry: str, mirror: Mapping[str, Any], configs: Mapping[str, Any]) -> dict[str, Any]:
     """The endpoints of a registry in their order, the registry itself last."""
-    hosts = {}
+    hosts: dict[str, Any] = {}
     for endpoint in mirror.get("endpoint") or []:
         url = endpoint_url(endpoint)
         parsed = urllib.parse.urlsplit(url)
@@ -63,21 +67,22 @@ def hosts_toml(registry: str, mirror: Mapping[str, Any], configs: Mapping[str, A
         if parsed.path not in PLAIN_PATHS:
             host["override_path"] = True
         hosts[url] = host
-    if registry == "*":
-        return {"host": hosts} if hosts else {}
-    server = f"https://{DEFAULT_HOSTS.get(registry, registry)}"
-    own = tls_options(registry, configs)
-    if own:
-        hosts[server] = {"capabilities": ["pull", "resolve"], **own}
-    return {"server": server, **({"host": hosts} if hosts else {})}
+    # What stands outside of [host] is for the registry itself, which for "*" is whichever is asked.
+    server = {} if registry == "*" else {"server": endpoint_url(DEFAULT_HOSTS.get(registry, registry))}
+    return {**server, **tls_options(registry, configs), **({"host": hosts} if hosts else {})}
 
 
 def endpoint_url(endpoint: str) -> str:
     """An endpoint with its scheme: https, but http for a port of this very host."""
     if "://" in endpoint:
         return endpoint
-    local = endpoint.split(":")[0] in ("localhost", "127.0.0.1", "[")
-    return f"{'http' if local and ':' in endpoint else 'https'}://{endpoint}"
+    parsed = urllib.parse.urlsplit(f"//{endpoint}")
+    plain = parsed.port not in (None, 443) and _is_loopback(parsed.hostname or "")
+    return f"{'http' if plain else 'https'}://{endpoint}"
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (address.is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def tls_options(host: str, configs: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ class Verdict(NamedTuple):
 
 DONE = Verdict()
 
+# Events that only repeat what the state of a container says.
+KNOWN_FROM_STATE = ("BackOff", "Failed")
+
 
 def condition(body: Object, kind: str) -> Object:
     for entry in body.get("status", {}).get("conditions") or []:
@@ -203,11 +206,19 @@ def _event_time(event: Object) -> str:
     return next((str(time) for time in times if time), event["metadata"].get("creationTimestamp") or "")
 
 
+def holders(body: Object) -> list[str]:
+    """What keeps an object from going: finalizers, and what its conditions say."""
+    conditions = body.get("status", {}).get("conditions") or []
+    told = [entry["message"] for entry in conditions if entry.get("status") == "True" and entry.get("message")]
+    return [f"finalizer {name}" for name in body["metadata"].get("finalizers") or []] + told
+
+
 def pod_report(body: Object, events: Iterable[Object]) -> str:
     """One line on one pod: where it is, what it lacks, what was last said about it; empty when it is well."""
     troubles = pod_trouble(body)
     if not troubles:
         return ""
     node = body["spec"].get("nodeName")
-    said = [f"event {text}" for text in last_events(events) if not any(text.partition(": ")[2] in t for t in troubles)]
+    known = (*KNOWN_FROM_STATE, *(("FailedScheduling",) if not node else ()))
+    said = [f"event {text}" for text in last_events(e for e in events if e.get("reason") not in known)]
     return f"pod {body['metadata']['name']}{f' on {node}' if node else ''} " + "; ".join([*troubles, *said])

@@ -71,7 +71,7 @@ def _causes(api: Api, body: Mapping[str, Any]) -> list[str]:
     try:
         namespace = body["metadata"].get("namespace", "")
         if body["metadata"].get("deletionTimestamp"):
-            return [f"finalizer {name}" for name in body["metadata"].get("finalizers") or []]
+            return _rollout.holders(body)
         if body["kind"] == "Pod":
             return [_rollout.pod_report(body, _events(api, body))]
         selector = body.get("spec", {}).get("selector")

@@ -15,8 +15,10 @@ import json
 import re
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z/.][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*\Z")
-_RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", ".inf", ".nan", "infinity"}
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*\Z")
+_RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+# Readers of YAML take some of these for ends of lines and refuse the others.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def dump(value: Any) -> str:
@@ -42,7 +44,7 @@ def _entry(head: str, item: Any, indent: str) -> list[str]:
         return [head] + [indent + line for line in _lines(item)]
     if isinstance(item, list) and item:
         return [head] + _lines(item)
-    if isinstance(item, str) and "\n" in item and item.endswith("\n") and not re.search(r"(^\s|[^\S\n]+$)", item):
+    if isinstance(item, str) and _is_block(item):
         return [f"{head} |"] + [indent + line if line else "" for line in item[:-1].split("\n")]
     return [f"{head} {_scalar(item)}"]
 
@@ -54,9 +56,14 @@ def _item(item: Any) -> list[str]:
     return [f"- {_scalar(item)}"]
 
 
+def _is_block(text: str) -> bool:
+    clean = text[:1].strip() and text.endswith("\n") and not text.endswith("\n\n") and not _UNPRINTABLE.search(text)
+    return bool(clean) and all(line == line.rstrip() for line in text.split("\n"))
+
+
 def _scalar(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str) and _PLAIN.match(value) and value.lower() not in _RESERVED:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -70,6 +70,13 @@ options:
       - When that does not come, the module says which pods are not ready and why.
     type: bool
     default: false
+  wait_for:
+    description:
+      - Names of addons that other calls have applied.
+      - With O(wait=true) their rollouts are waited for as well.
+    type: list
+    elements: str
+    default: []
   wait_timeout:
     description: Seconds that the whole call may take, waiting for the API and for rollouts included.
     type: int
@@ -140,8 +147,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.k3a.cluster.plugins.module_utils._addon import Cluster, Step, announced
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR, ManifestError, load
-from ansible_collections.k3a.cluster.plugins.module_utils._api import KUBERNETES_ERROR, Api, ApiFailure, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR, Key, ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+    KUBERNETES_ERROR,
+    Api,
+    ApiFailure,
+    Resource,
+    Unreachable,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._rollout import awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._rollout_wait import Awaited, wait_for
 
@@ -161,6 +174,7 @@ OPTIONS: dict[str, Any] = {
     "set": {"type": "str", "default": ""},
     "field_manager": {"type": "str", "default": "k3a"},
     "wait": {"type": "bool", "default": False},
+    "wait_for": {"type": "list", "elements": "str", "default": []},
     "wait_timeout": {"type": "int", "default": 300},
 }
 
@@ -211,16 +225,19 @@ def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
             result["changed"] = True
             cluster.carry_out(step)
     if params["wait"]:
-        late = wait_for(api, to_await(plan))
+        late = wait_for(api, to_await(plan, cluster.applied(params["wait_for"]) if params["wait_for"] else []))
         if late:
             raise NotRolledOut("\n".join(["applied, but not up:", *late]))
 
 
-def to_await(plan: list[Step]) -> list[Awaited]:
+def to_await(plan: list[Step], applied: list[tuple[str, Key, Resource]]) -> list[Awaited]:
+    gone = [(step.addon, step.key, step.path, step.uid) for step in plan if step.goes]
+    there = [(step.addon, step.key, step.path, "") for step in plan if not step.goes]
+    there += [(addon, key, resource.path(key.namespace, key.name), "") for addon, key, resource in applied]
     return [
-        Awaited(f"{step.key} (addon {step.addon})", step.key.group, step.path, step.uid if step.goes else "")
-        for step in plan
-        if step.goes or awaited(step.key.group, step.key.kind)
+        Awaited(f"{key} (addon {addon})", key.group, path, uid)
+        for addon, key, path, uid in [*gone, *there]
+        if uid or awaited(key.group, key.kind)
     ]
 
 

@@ -11,8 +11,8 @@ short_description: The administrator's kubeconfig on the controller
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate that
-    the server's client authority signs. Run it on, or delegated to, a server.
+  - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate
+    that the server's client authority signs. Run it on, or delegated to, a server.
   - Renewed when it is missing, expires within 120 days, or does not fit the cluster's authorities or URL any more.
   - A file at O(path) of another cluster is never overwritten; the module fails and says so.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]

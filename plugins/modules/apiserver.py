@@ -67,7 +67,9 @@ options:
     type: dict
     default: {}
   extra_args:
-    description: Arguments for kube-apiserver, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    description:
+      - Arguments for kube-apiserver, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
+        start.
     type: list
     elements: str
     default: []

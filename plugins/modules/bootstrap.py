@@ -30,7 +30,8 @@ options:
   token:
     description:
       - The server token, short (a password) or in K3s's secure form. Empty makes one.
-      - Kept in C(<data_dir>/server/token) in the secure form, C(K10<SHA-256 of the server authority>::server:<password>).
+      - Kept in C(<data_dir>/server/token) in the secure form,
+        C(K10<SHA-256 of the server authority>::server:<password>).
     type: str
     default: ""
   secrets_encryption:

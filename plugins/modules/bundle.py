@@ -123,6 +123,8 @@ architecture:
   sample: amd64
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _bundle_store as store_of
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError, go_architecture
@@ -180,7 +182,11 @@ def converge(params: dict) -> dict[str, object]:
     store = store_of.Store(params["data_dir"], params["command_dir"])
     shipped = []
     if params["stream"]:
-        shipped = store_of.install(store, params["id"], params["stream"])
+        try:
+            shipped = store_of.install(store, params["id"], params["stream"])
+        finally:
+            # The controller removes it too, but may have been killed.
+            os.unlink(params["stream"])
     result = look(params, remember=True)
     if result["complete"]:
         store_of.apply(store_of.plan(store, params["id"], params["link"]))

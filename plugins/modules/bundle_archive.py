@@ -122,7 +122,9 @@ def put_together(module: AnsibleModule) -> dict[str, object]:
     wanted = module.params
     cache = cache_root(wanted["cache"])
     components = [Component(name, recipe, wanted["source"], cache) for name, recipe in wanted["components"].items()]
-    built = [component.built(component_key(component, tools_of(component))) for component in components]
+    built = [
+        component.built(component_key(component, tools_of(module.run_command, component))) for component in components
+    ]
     versions = {component.name: component.recipe["version"] for component in components}
     key = bundle_key(components)
     bundle = assembled(cache, built, key)

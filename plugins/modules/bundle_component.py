@@ -159,11 +159,11 @@ def main() -> None:
     wanted = module.params
     component = Component(wanted["name"], wanted["recipe"], wanted["source"], cache_root(wanted["cache"]))
     try:
-        tools = tools_of(component)
+        tools = tools_of(module.run_command, component)
         path = component.built(component_key(component, tools))
         missing = not os.path.exists(path)
         if missing and not module.check_mode:
-            build(component, tools)
+            build(module.run_command, component, tools)
     except BundleError as error:
         module.fail_json(msg=f"Cannot build {component.name}: {error}")
     except OSError as error:

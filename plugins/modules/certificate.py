@@ -170,14 +170,19 @@ def leaves_of(params: dict) -> tuple[leaves.Leaf, ...]:
 
 
 def trust_files(params: dict) -> list[files.File]:
-    """The authorities that a node verifies others with; a server has them already."""
-    if params["profile"] == "server":
+    """The authorities that a node verifies others with, in the first step; a server has them already."""
+    if params["profile"] == "server" or params["signed"]:
         return []
     layout = Layout(params["data_dir"])
     return [
         files.File(layout.agent_tls(f"{name}-ca.crt"), params["authorities"].get(name, "").encode(), mode=0o644)
         for name in ("server", "client")
     ]
+
+
+def trust_change(file: files.File) -> files.Change | None:
+    """How an authority's file differs; before the first server is installed its content cannot be known."""
+    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's authority\n")
 
 
 def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:
@@ -210,7 +215,7 @@ def main() -> None:
     params = module.params
     try:
         wanted = leaves_of(params)
-        trust = [(file, files.file_change(file)) for file in trust_files(params)]
+        trust = [(file, trust_change(file)) for file in trust_files(params)]
         changes = [change for _file, change in trust if change]
         if module.check_mode:
             found = [observe(leaf, make_keys=False) for leaf in wanted]

@@ -11,7 +11,8 @@ short_description: Sign certificates with the authorities of a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Signs the requests of M(k3a.cluster.certificate), those of all hosts in one call. Run it on, or delegated to, a server.
+  - Signs the requests of M(k3a.cluster.certificate), those of all hosts in one call. Run it on, or delegated to, a
+    server.
   - The keys of the authorities that are needed are read from the server into the controller's memory, unlogged at any
     verbosity, and are written nowhere.
   - A certificate says what the request's description says, never what the signing request itself asks for; valid for
@@ -75,10 +76,10 @@ def main() -> None:
     layout = Layout(module.params["data_dir"])
     authorities = {}
     for name in needed(module.params["requests"]):
-        certificate, key = (files.read_bytes(path) for path in bootstrap.authority_paths(layout, name))
-        if not certificate or not key:
+        pair = [(files.read_bytes(path) or b"").decode() for path in bootstrap.authority_paths(layout, name)]
+        if not all(pair):
             module.fail_json(msg=f"the {name} authority is not on this host; sign on a server of the cluster")
-        authorities[name] = [certificate.decode(), key.decode()]
+        authorities[name] = pair
     module.exit_json(changed=False, authorities=authorities)
 
 

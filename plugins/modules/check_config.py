@@ -235,7 +235,7 @@ def main() -> None:
         remedy = "become root (become: true), or connect as root"
         findings, known = [Finding("root", FAIL, "the user of the connection is not root", remedy)], {}
     else:
-        seen = observe(wanted)
+        seen = observe(wanted, module.run_command)
         findings, known = judge(seen, wanted), facts(seen, wanted)
     # The clock comes last: the controller compares it with its own just before and just after the module.
     module.exit_json(findings=[vars(finding) for finding in findings], facts={**known, "clock": time.time()})

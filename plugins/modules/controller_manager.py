@@ -34,7 +34,8 @@ options:
     default: [10.43.0.0/16]
   extra_args:
     description:
-      - Arguments for kube-controller-manager, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+      - Arguments for kube-controller-manager, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end
+        or start.
     type: list
     elements: str
     default: []
@@ -85,7 +86,12 @@ def controller_manager_component(params: dict) -> component.Component:
     )
     client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
     server = (credentials.path("server-ca.crt"), credentials.path("server-ca.key"))
-    signers = {"kube-apiserver-client": client, "kubelet-client": client, "kubelet-serving": server, "legacy-unknown": server}
+    signers = {
+        "kube-apiserver-client": client,
+        "kubelet-client": client,
+        "kubelet-serving": server,
+        "legacy-unknown": server,
+    }
     signing = {
         f"cluster-signing-{signer}-{kind}-file": path
         for signer, pair in signers.items()

@@ -38,7 +38,8 @@ options:
     type: bool
     default: false
   extra_args:
-    description: Arguments for etcd, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    description: Arguments for etcd, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
+        start.
     type: list
     elements: str
     default: []
@@ -136,12 +137,15 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
         ("Type", "notify"),
         ("User", "etcd"),
         ("Group", "etcd"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/etcd", flags.merge(arguments, params["extra_args"]))),
+        (
+            "ExecStart",
+            systemd.command_line(f"{params['bundle']}/bin/etcd", flags.merge(arguments, params["extra_args"])),
+        ),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("TimeoutStartSec", "infinity"),
-        # Stopping, etcd waits for its clients to leave, which the API server never does; what it acknowledged is on disk.
+        # Stopping, etcd waits for its clients to leave, which the API server never does; what it acknowledged is safe.
         ("TimeoutStopSec", "3"),
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
@@ -149,13 +153,15 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
     )
     return component.Component(
         name="etcd",
-        unit=systemd.unit_text("etcd, the datastore of Kubernetes (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service),
+        unit=systemd.unit_text(
+            "etcd, the datastore of Kubernetes (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
+        ),
         directories=(
             files.Directory(f"{params['data_dir']}/server/db", 0o711),
             files.Directory(layout.etcd, 0o700, "etcd", "etcd"),
         ),
         inputs=credentials.inputs,
-        healthy=(health.answers_ok("http://127.0.0.1:2381/readyz"),),
+        healthy=(health.answers_ok(health.ENDPOINTS["etcd"]),),
     )
 
 

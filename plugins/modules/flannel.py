@@ -11,8 +11,8 @@ short_description: The network between the pods of all nodes
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Runs flannel as the unit C(k3a-flannel). It gets the node's part of the pod network from the API, connects it with the
-    other nodes', and then writes the CNI configuration that makes the node Ready.
+  - Runs flannel as the unit C(k3a-flannel). It gets the node's part of the pod network from the API, connects it with
+    the other nodes', and then writes the CNI configuration that makes the node Ready.
   - With O(backend=none) it stops flannel and removes its files; another CNI then has to write its configuration.
   - Healthy means that the CNI configuration is there and flannel has said that it is ready.
 extends_documentation_fragment:

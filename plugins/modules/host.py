@@ -45,12 +45,11 @@ changes:
   returned: success
   type: list
   elements: str
-  sample: [/etc/sysctl.d/90-k3a.conf, net.ipv4.conf.all.forwarding]
+  sample: [/etc/sysctl.d/60-k3a.conf, net.ipv4.conf.all.forwarding]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _host as host
 from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
 

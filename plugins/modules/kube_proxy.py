@@ -41,7 +41,8 @@ options:
     type: bool
     default: true
   extra_args:
-    description: Arguments for kube-proxy, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    description:
+      - Arguments for kube-proxy, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
     type: list
     elements: str
     default: []
@@ -132,7 +133,7 @@ def kube_proxy_component(params: dict, node_name: str) -> component.Component:
             files.File(client, content.encode(), mode=0o600),
         ),
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
-        healthy=(health.answers_ok("http://127.0.0.1:10256/healthz"),),
+        healthy=(health.answers_ok(health.ENDPOINTS["kube-proxy"]),),
     )
 
 

@@ -92,8 +92,10 @@ def main() -> None:
     if missing and not (module.check_mode and foreseen):
         module.fail_json(msg=f"{missing[0]} is not there; run the server role, which makes it")
     if module.check_mode and foreseen:
-        module.exit_json(changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()])
-    file = wanted_file(params, contents)
+        module.exit_json(
+            changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()]
+        )
+    file = wanted_file(params, [content or b"" for content in contents])
     change = files.file_change(file)
     if change and not module.check_mode:
         files.write_file(file)

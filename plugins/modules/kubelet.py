@@ -71,7 +71,8 @@ options:
     type: bool
     default: false
   extra_args:
-    description: Arguments for the kubelet, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    description:
+      - Arguments for the kubelet, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
     type: list
     elements: str
     default: []

@@ -23,7 +23,9 @@ options:
     type: int
     default: 6443
   extra_args:
-    description: Arguments for kube-scheduler, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
+    description:
+      - Arguments for kube-scheduler, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
+        start.
     type: list
     elements: str
     default: []

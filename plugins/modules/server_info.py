@@ -11,8 +11,8 @@ short_description: What a node has to know of its server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Returns the public part of what a server keeps. Run it on, or delegated to, a server, and give its result to the steps
-    that make a node.
+  - Returns the public part of what a server keeps. Run it on, or delegated to, a server, and give its result to the
+    steps that make a node.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:
   data_dir:

@@ -127,11 +127,10 @@ class NodeSet:
             raise NodeError(f"'{' '.join(argv[:3])}' failed with status {rc}: {(err or out).strip()[-2000:]}")
         return out
 
-    def states(self) -> dict[str, str]:
-        listing = json.loads(
-            self.run(["podman", "ps", "--all", "--filter", f"label={sets.LABEL}={self.name}", "--format", "json"])
-        )
-        return {item["Names"][0]: item["State"] for item in listing}
+    def containers(self, what: str) -> dict[str, str]:
+        """A property of each container of the set, as podman reports it."""
+        command = ["podman", "ps", "--all", "--filter", f"label={sets.LABEL}={self.name}", "--format", "json"]
+        return {item["Names"][0]: item[what] for item in json.loads(self.run(command))}
 
     def subnet(self) -> str | None:
         rc, out, unused = self.module.run_command(["podman", "network", "inspect", self.network])
@@ -159,9 +158,12 @@ class NodeSet:
     def present(self, servers: int, agents: int) -> dict:
         sets.check_request(self.name, servers, agents)
         dry = self.module.check_mode
-        subnet, states = self.subnet(), self.states()
+        subnet, states = self.subnet(), self.containers("State")
         nodes = sets.wanted_nodes(self.name, servers, agents, subnet or NO_SUBNET)
         plan = sets.plan_nodes(nodes, states)
+        for name, made_from in self.containers("Image").items():
+            if made_from != image.image_name() and name not in plan.remove:
+                self.module.warn(f"node {name} is kept as it is, made from an older image")
         for name in plan.remove:
             self.announce(name, states[name], "absent")
         for node in plan.create:
@@ -278,7 +280,7 @@ class NodeSet:
             if not sets.is_ours(self.directory):
                 raise NodeError(f"{self.directory} holds no inventory of test nodes: if it can go, remove it by hand")
             self.announce(self.directory, "present", "absent")
-        states = self.states()
+        states = self.containers("State")
         for name, state in states.items():
             self.announce(name, state, "absent")
         if self.subnet():

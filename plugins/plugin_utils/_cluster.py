@@ -74,7 +74,7 @@ def cannot_run(message: str, stderr: str, user: str | None) -> Finding | None:
 
 def bundle_finding(error: Exception) -> Finding:
     """A bundle that cannot be used."""
-    message, _, remedy = str(error).partition(": build ")
+    message, _separator, remedy = str(error).partition(": build ")
     remedy = f"build {remedy}" if remedy else "build it anew, or set k3a_bundle to another"
     return Finding("bundle", FAIL, message, remedy)
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
@@ -79,7 +80,7 @@ def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authorit
     """
     request = _load_request(leaf, request_pem)
     authority = x509.load_pem_x509_certificate(authority_pem.encode())
-    key = serialization.load_pem_private_key(authority_key_pem.encode(), password=None)
+    key = _load_key(authority_key_pem)
     if key.public_key() != authority.public_key():
         raise PkiError(f"the key of the {leaf['authority']} authority does not belong to its certificate")
     issuer_identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -107,8 +108,7 @@ def issue(leaf: Mapping[str, Any], authority_pem: str, authority_key_pem: str) -
 def request_of(key: str) -> str:
     """A signing request for a private key that is here, PEM; its subject is a placeholder."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3a")])
-    private = serialization.load_pem_private_key(key.encode(), password=None)
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(private, hashes.SHA256())
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(_load_key(key), hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -186,6 +186,11 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _load_key(pem: str) -> CertificateIssuerPrivateKeyTypes:
+    # What is no signing key fails where it is used to sign.
+    return cast("CertificateIssuerPrivateKeyTypes", serialization.load_pem_private_key(pem.encode(), password=None))
 
 
 def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.CertificateSigningRequest:

@@ -20,6 +20,8 @@ from ansible.module_utils.common.validation import check_type_bool, check_type_d
 PREFIX = "k3a_"
 ROLES = Path(__file__).parents[2] / "roles"
 
+# Variables that a playbook knows and no role.
+OF_PLAYBOOKS = frozenset({"k3a_bundle_archive"})
 # What operators who come from K3s will write, where the name here is another.
 K3S_NAMES = {
     "k3a_config": "the variables named after the keys of K3s's config.yaml",
@@ -73,7 +75,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def unknown(names: Iterable[str]) -> dict[str, str]:
     """The variables that no specification names, each with the name that was probably meant, or an empty text."""
-    known = specification()
+    known = specification().keys() | OF_PLAYBOOKS
     strangers = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
     return {name: _meant(name, known) for name in strangers}
 

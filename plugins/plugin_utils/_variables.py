@@ -204,8 +204,8 @@ def _labels(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 def _taints(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
-        key_value, _, effect = text.rpartition(":")
-        key, _, value = key_value.partition("=")
+        key_value, _colon, effect = text.rpartition(":")
+        key, _equals, value = key_value.partition("=")
         if not _key(key) or not _VALUE.fullmatch(value):
             yield f"{name}: {text!r} is not of the form key=value:effect", "write it as in dedicated=db:NoSchedule"
         elif effect not in EFFECTS:

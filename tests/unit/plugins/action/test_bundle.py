@@ -53,18 +53,19 @@ def test_check_mode_announces_what_the_real_run_reports():
     assert done["diff"][1] == LINK
 
 
-def test_the_diff_of_an_upgrade_shows_the_versions():
+def test_the_diff_of_an_upgrade_shows_versions_and_what_is_shipped():
     current = {"id": "0" * 64, "versions": {"etcd": "v3.7.2", "kubernetes": "v1.37.2"}}
-    (diff,) = action.component_diff(MANIFEST, report(current=current), "/d/data/x")
+    (etcd,) = [entry for entry in MANIFEST.files if entry.path == "bin/etcd"]
+    (diff,) = action.component_diff(MANIFEST, report(current=current), [etcd], "/d/data/x")
     assert diff["before"] == "etcd v3.7.2\nkubernetes v1.37.2\n"
-    assert diff["after"] == "etcd v3.7.3\nkubernetes v1.37.2\n"
+    assert diff["after"] == f"etcd v3.7.3\nkubernetes v1.37.2\nbin/etcd shipped, {etcd.size} bytes\n"
 
 
 def test_the_diff_of_a_repair_names_the_files():
     current = {"id": MANIFEST.id, "versions": MANIFEST.versions}
-    (diff,) = action.component_diff(MANIFEST, report(current=current, damaged=["bin/etcd"]), "/d/data/x")
-    assert diff["before"] == "bin/etcd damaged or missing\n"
-    assert diff["after"] == "bin/etcd\n"
+    observed = report(current=current, damaged=["bin/kubectl"])
+    (diff,) = action.component_diff(MANIFEST, observed, [], "/d/data/x")
+    assert diff["before"] == diff["after"] + "bin/kubectl damaged or missing\n"
 
 
 def test_nothing_to_do_is_no_change_and_no_diff():

@@ -152,7 +152,9 @@ class TestNodeAddress:
         assert address.node_ips([], [4], "eth1", TWO_UPLINKS, []) == ["192.168.1.7"]
 
     def test_what_is_missing_is_said(self):
-        with pytest.raises(AddressError, match=r"no IPv6 address on the interface of the default route; set k3a_node_ip"):
+        with pytest.raises(
+            AddressError, match=r"no IPv6 address on the interface of the default route; set k3a_node_ip"
+        ):
             address.node_ips([], [4, 6], "", TWO_UPLINKS, address.ipv4_routes(IPV4))
         with pytest.raises(AddressError, match="no IPv6 address on interface eth1"):
             address.node_ips([], [6], "eth1", TWO_UPLINKS, [])

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ RECIPE = {"version": "v1.0.0", "programs": {"bin/hello": "hello.c"}, "stamps": {
 HELLO = '#include <stdio.h>\nint main(void) { puts("{\\"hello\\": [\\"loud\\"]}"); return sizeof(VERSION) == 0; }\n'
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+
+
+def tool(command, cwd, environ_update, handle_exceptions):
+    """What AnsibleModule.run_command does."""
+    assert not handle_exceptions
+    environment = {**os.environ, **(environ_update or {})}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -85,9 +94,9 @@ def test_missing_tools_are_named(component, monkeypatch, tmp_path):
     Path(go.directory, "go.mod").write_text("module hello\n\ngo 1.26.0\n")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BundleError, match="gcc is not installed on the controller: hello needs it"):
-        building.tools_of(component)
+        building.tools_of(tool, component)
     with pytest.raises(BundleError, match=r"Go is not installed on the controller: hello needs go 1\.26\.0"):
-        building.tools_of(go)
+        building.tools_of(tool, go)
 
 
 def test_an_old_go_is_refused(component, monkeypatch, tmp_path):
@@ -98,21 +107,21 @@ def test_an_old_go_is_refused(component, monkeypatch, tmp_path):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(BundleError, match=r"hello needs go 1\.26\.3 or newer, the controller has go1\.26\.2"):
-        building.tools_of(go)
+        building.tools_of(tool, go)
     program.write_text("#!/bin/sh\necho go1.26.10\n")
-    assert building.tools_of(go) == "go1.26.10"
+    assert building.tools_of(tool, go) == "go1.26.10"
 
 
 @needs_gcc
 def test_a_missing_c_library_is_named_with_its_package(component):
     with pytest.raises(BundleError, match=r"needs the C library libnone\.a: .* \(on Debian libnone-dev\)"):
-        building.tools_of(with_recipe(component, libraries=["libnone.a"]))
+        building.tools_of(tool, with_recipe(component, libraries=["libnone.a"]))
 
 
 def test_a_tool_that_fails_shows_its_last_lines(tmp_path):
     script = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i >&2; done; exit 3"
     with pytest.raises(BundleError, match="sh -c failed with status 3:\nline 26\n") as caught:
-        building.run(["sh", "-c", script], str(tmp_path))
+        building.run(tool, ["sh", "-c", script], str(tmp_path))
     assert str(caught.value).endswith("line 40")
 
 
@@ -121,7 +130,7 @@ def test_a_tool_that_fails_shows_its_last_lines(tmp_path):
 
 @needs_gcc
 def test_a_component_is_built_stored_and_not_built_again(component):
-    path = building.build(with_recipe(component, links={"bin/hi": "hello"}, flags=["bin/hello"]), "gcc")
+    path = building.build(tool, with_recipe(component, links={"bin/hi": "hello"}, flags=["bin/hello"]), "gcc")
     description = json.loads(Path(path, "component.json").read_text())
     (entry,) = description["files"]
     content = gzip.decompress(Path(path, "files", f"{entry['sha256']}.gz").read_bytes())
@@ -130,14 +139,14 @@ def test_a_component_is_built_stored_and_not_built_again(component):
     assert (description["links"], description["flags"]) == ({"bin/hi": "hello"}, {"hello": ["loud"]})
     assert sorted(os.listdir(path)) == ["component.json", "files"]
     before = os.stat(path).st_ino
-    assert building.build(with_recipe(component, links={"bin/hi": "hello"}, flags=["bin/hello"]), "gcc") == path
+    assert building.build(tool, with_recipe(component, links={"bin/hi": "hello"}, flags=["bin/hello"]), "gcc") == path
     assert os.stat(path).st_ino == before
 
 
 @needs_gcc
 def test_a_program_wrapped_into_an_image_comes_only_as_the_image(component):
     image = {"path": "images/hello.tar", "name": "example.org/hello:v1", "program": "bin/hello", "user": "1:1"}
-    path = building.build(with_recipe(component, image=image), "gcc")
+    path = building.build(tool, with_recipe(component, image=image), "gcc")
     description = json.loads(Path(path, "component.json").read_text())
     assert [(entry["path"], entry["mode"]) for entry in description["files"]] == [("images/hello.tar", "0644")]
     assert description["images"] == [{"path": "images/hello.tar", "name": "example.org/hello:v1", "component": "hello"}]
@@ -146,8 +155,8 @@ def test_a_program_wrapped_into_an_image_comes_only_as_the_image(component):
 @needs_gcc
 def test_a_failed_build_leaves_nothing_and_shows_the_compiler(component):
     Path(component.directory, "hello.c").write_text("int main(void) { return nothing; }\n")
-    with pytest.raises(BundleError, match="'nothing' undeclared|‘nothing’ undeclared"):
-        building.build(component, "gcc")
+    with pytest.raises(BundleError, match="nothing. undeclared"):
+        building.build(tool, component, "gcc")
     assert os.listdir(component.store) == [".lock"]
 
 
@@ -155,13 +164,13 @@ def test_a_failed_build_leaves_nothing_and_shows_the_compiler(component):
 def test_what_a_killed_build_left_is_taken_away(component):
     left = Path(component.store, ".build-killed", "out")
     left.mkdir(parents=True)
-    path = building.build(component, "gcc")
+    path = building.build(tool, component, "gcc")
     assert sorted(os.listdir(component.store)) == [".lock", os.path.basename(path)]
 
 
 @needs_gcc
 def test_a_bundle_is_put_together_from_what_was_built(component):
-    built = [building.build(component, "gcc")]
+    built = [building.build(tool, component, "gcc")]
     key = building.bundle_key([component])
     assert building.assembled(component.cache, built, key) is None
     bundle = building.assemble(component.cache, built, key)
@@ -175,7 +184,7 @@ def test_a_bundle_is_put_together_from_what_was_built(component):
 @needs_gcc
 def test_what_was_just_built_is_trusted_until_touched(component, monkeypatch):
     monkeypatch.setenv("K3A_CACHE", component.cache)
-    bundle = building.assemble(component.cache, [building.build(component, "gcc")], "key")
+    bundle = building.assemble(component.cache, [building.build(tool, component, "gcc")], "key")
     manifest = open_bundle(bundle).manifest
     (entry,) = manifest.files
     member = Path(bundle, entry.member)
@@ -186,7 +195,7 @@ def test_what_was_just_built_is_trusted_until_touched(component, monkeypatch):
 
 @needs_gcc
 def test_an_archive_is_the_bundle_as_one_file(component, tmp_path):
-    bundle = building.assemble(component.cache, [building.build(component, "gcc")], "key")
+    bundle = building.assemble(component.cache, [building.build(tool, component, "gcc")], "key")
     archive = str(tmp_path / "bundle.tar")
     assert not building.archived(bundle, archive)
     building.write_archive(bundle, archive)

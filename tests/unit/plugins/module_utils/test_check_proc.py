@@ -37,7 +37,7 @@ NODE_MOUNTS = """\
 DEBIAN_MOUNTS = """\
 25 30 0:23 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw
 30 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro
-31 25 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
+31 25 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate
 77 30 254:17 / /mnt/my\\040disk rw,noexec,relatime shared:40 - xfs /dev/vdb ro,attr2
 78 77 254:18 / /mnt/my\\040disk/k3a rw,relatime shared:41 master:3 - ext4 /dev/vdc rw
 """

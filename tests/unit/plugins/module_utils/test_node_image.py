@@ -70,6 +70,20 @@ def test_a_failed_build_leaves_no_directory(monkeypatch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
+def test_images_of_earlier_recipes_go_unless_they_are_in_use():
+    answers = {"images": f"{image.image_name()}\nlocalhost/k3a-node:used\nlocalhost/k3a-node:old\n"}
+    answers["ps"] = "localhost/k3a-node:used\ndocker.example.org/other:1\n"
+    removed = []
+
+    def run(argv):
+        if argv[1] == "rmi":
+            removed.extend(argv[2:])
+        return answers.get(argv[1], "")
+
+    image.remove_older(run)
+    assert removed == ["localhost/k3a-node:old"]
+
+
 def test_the_image_shares_no_identity_between_nodes():
     assert image.FILES["/etc/machine-id"][1] == ""
     assert "etc/ssh/ssh_host_*" in image.REMOVED

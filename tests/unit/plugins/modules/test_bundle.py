@@ -47,6 +47,7 @@ def test_looking_announces_the_links_that_the_real_run_makes(params, stream):
 def test_a_stream_makes_it_complete_and_the_next_run_changes_nothing(params, stream):
     first = bundle.converge({**params, "stream": stream})
     assert (first["changed"], first["complete"], first["installed"]) == (True, True, list(CONTENTS))
+    assert not os.path.exists(stream)
     second = bundle.converge(params)
     assert (second["changed"], second["complete"], second["diff"], second["removed"]) == (False, True, [], [])
 

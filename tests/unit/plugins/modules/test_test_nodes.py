@@ -8,6 +8,7 @@ import os
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
+from ansible_collections.k3a.cluster.plugins.module_utils._node_image import image_name
 from ansible_collections.k3a.cluster.plugins.modules import test_nodes as subject
 
 READS = (
@@ -28,12 +29,18 @@ class Machine:
         self.states = states
         self.subnet = subnet
         self.written = []
+        self.warnings = []
+        self.image = image_name()
+
+    def warn(self, text):
+        self.warnings.append(text)
 
     def run_command(self, argv, data=None, handle_exceptions=True):
         if not any(argv[: len(read)] == read for read in READS):
             self.written.append(argv)
         if argv[1] == "ps":
-            return 0, json.dumps([{"Names": [n], "State": s} for n, s in self.states.items()]), ""
+            listing = [{"Names": [n], "State": s, "Image": self.image} for n, s in self.states.items()]
+            return 0, json.dumps(listing), ""
         if argv[1:3] == ["network", "inspect"]:
             return (0, json.dumps([{"subnets": [{"subnet": self.subnet}]}]), "") if self.subnet else (125, "", "none")
         if argv[1] == "exec" and "list-units" in argv:
@@ -68,6 +75,13 @@ def test_check_mode_announces_a_start_and_a_removal(tmp_path):
     assert machine.written == []
     assert "t-agent-1: running\nt-server-1: exited\n" in result["diff"]["before"]
     assert "t-agent-1: absent\nt-server-1: running\n" in result["diff"]["after"]
+
+
+def test_a_node_of_an_older_image_is_kept_and_named(tmp_path):
+    machine = Machine(tmp_path, {"t-server-1": "exited"})
+    machine.image = "localhost/k3a-node:old"
+    subject.NodeSet(machine).present(servers=1, agents=0)
+    assert machine.warnings == ["node t-server-1 is kept as it is, made from an older image"]
 
 
 def test_a_node_that_does_not_come_up_is_named_with_its_reason(tmp_path):

@@ -96,8 +96,8 @@ def test_what_was_verified_is_not_read_again_until_it_changes(folder, monkeypatc
         (lambda folder: member_of(folder, LARGEST).write_bytes(b""), "bin/kubernetes is truncated"),
         (lambda folder: member_of(folder, LARGEST).write_bytes(LARGEST), "bin/kubernetes is damaged: it is not a gzip"),
         (lambda folder: (folder / "manifest.json").unlink(), r"it has no manifest\.json"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "is not valid JSON"),
-        (lambda folder: (folder / "manifest.json").write_text('{"format": 9}'), "has format 9"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is not valid JSON"),
+        (lambda folder: (folder / "manifest.json").write_text('{"format": 9}'), r"manifest\.json has format 9"),
     ],
 )
 def test_a_broken_directory_is_refused_with_its_name(folder, damage, problem):

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the unit tests share: the collection on the path, modules run for real in this process, units as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible.module_utils import basic
+
+# ansible-test brings the collection along; everybody else finds it in the link tree of the checkout.
+if importlib.util.find_spec("ansible_collections") is None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _lock as lock
+from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+
+# Nodes may have a Python that the controller's side does not support.
+if sys.version_info < (3, 12):
+    collect_ignore_glob = ["test_collection.py", *(f"plugins/{kind}/*" for kind in ("action", "filter", "lookup"))]
+    collect_ignore_glob.append("plugins/plugin_utils/*")
+
+
+@pytest.fixture
+def run_module(tmp_path, monkeypatch):
+    """Run a module's main() as Ansible does, in this process, and return its result."""
+
+    def run(module, check=False, **arguments):
+        given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(given).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        own_lock = functools.partial(lock.host_lock, path=str(tmp_path / "module.lock"))
+        if hasattr(module, "host_lock"):
+            monkeypatch.setattr(module, "host_lock", own_lock)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(output.getvalue())
+
+    return run
+
+
+class Init:
+    """What systemd does for a unit, on real processes: it reads its file when told to, starts it, says how it is."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.loaded: dict[str, str] = {}
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.enabled: set[str] = set()
+        self.told: list[str] = []
+
+    def __call__(self, *arguments, check=True):
+        verb, unit = arguments[0], arguments[-1]
+        if verb == "show":
+            return self.show(unit)
+        self.told.append(verb)
+        if verb == "daemon-reload":
+            self.loaded = {path.name: path.read_text() for path in self.directory.iterdir()}
+        elif verb == "enable":
+            self.enabled.add(unit)
+        elif verb == "restart":
+            self.stop(unit)
+            self.start(unit)
+        elif verb == "disable":
+            self.stop(unit)
+            self.enabled.discard(unit)
+        return ""
+
+    def show(self, unit):
+        process = self.processes.get(unit)
+        active = process is not None and process.poll() is None
+        on_disk = (self.directory / unit).read_text() if (self.directory / unit).exists() else None
+        stale = unit in self.loaded and on_disk != self.loaded[unit]
+        properties = {
+            "LoadState": "loaded" if unit in self.loaded else "not-found",
+            "ActiveState": "active" if active else "failed" if process else "inactive",
+            "SubState": "running" if active else "dead",
+            "MainPID": process.pid if active else 0,
+            "UnitFileState": "enabled" if unit in self.enabled else "disabled",
+            "NRestarts": 0,
+            "NeedDaemonReload": "yes" if stale else "no",
+        }
+        return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+    def start(self, unit):
+        text = self.loaded[unit]
+        environment = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", text, re.M))
+        command = shlex.split(re.search(r"^ExecStart=((?:.*\\\n)*.*)$", text, re.M).group(1).replace("\\\n", ""))
+        self.processes[unit] = subprocess.Popen(command, env={**os.environ, **environment})
+
+    def stop(self, unit):
+        if unit in self.processes:
+            process = self.processes.pop(unit)
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def init(tmp_path, monkeypatch):
+    """A stand-in for systemd that starts real processes from the units in a directory of the test."""
+    directory = tmp_path / "units"
+    directory.mkdir()
+    stand_in = Init(directory)
+    monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(directory))
+    monkeypatch.setattr(systemd, "_systemctl", stand_in)
+    yield stand_in
+    for unit in list(stand_in.processes):
+        stand_in.stop(unit)

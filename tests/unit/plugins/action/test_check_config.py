@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.k3a.cluster.plugins.action.check_config import ActionModule
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical, parse_manifest
+
+FACTS = {"architecture": "amd64", "bundle_present": False, "node_name": "node-1"}
+MANIFEST = {
+    "format": 1,
+    "architecture": "amd64",
+    "components": {"kubernetes": {"version": "v1.37.2"}},
+    "files": [],
+    "links": {},
+    "images": [],
+    "flags": {"kubelet": ["max-pods"]},
+}
+
+
+class Task:
+    def __init__(self, **args):
+        self.args = args
+        self.async_val = 0
+        self.check_mode = False
+
+
+class Action(ActionModule):
+    """The action with a module that answers what it is told to; everything else is real."""
+
+    def __init__(self, answer, **args):
+        self._task = Task(**args)
+        self._templar = Templar(loader=DataLoader())
+        self._supports_check_mode = True
+        self.answer = answer
+        self.options = None
+
+    def _execute_module(self, module_name, module_args, task_vars):
+        self.options = module_args
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    (tmp_path / "manifest.json").write_bytes(canonical(MANIFEST))
+    return str(tmp_path)
+
+
+@pytest.fixture
+def run(bundle, monkeypatch):
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
+
+    def run(answer=None, args=None, host="node-1", **values):
+        looked = {"findings": [], "facts": {**FACTS, "clock": time.time()}, "changed": False}
+        action = Action(looked if answer is None else answer, **(args or {}))
+        variables = {
+            "inventory_hostname": host,
+            "inventory_dir": "/inventory",
+            "groups": {"all": ["node-1", "node-2"], "server": ["node-1"], "agent": ["node-2"]},
+            "k3a_bundle": bundle,
+            **values,
+        }
+        return action.run(task_vars=variables), action.options
+
+    return run
+
+
+def told(result):
+    return [f"{finding['message']}; {finding['remedy']}" for finding in result["findings"]]
+
+
+def test_nothing_is_wrong(run, bundle):
+    result, options = run()
+    assert result["findings"] == []
+    assert result["host"]["name"] == "node-1"
+    assert result["host"]["server"] is True
+    assert result["host"]["bundle"] == bundle
+    assert result["host"]["cluster"]["k3a_cluster_cidr"] == ["10.42.0.0/16"]
+    assert options["bundle_id"] == parse_manifest(canonical(MANIFEST)).id
+
+
+def test_the_groups_say_what_a_host_becomes(run):
+    assert [run(host=host)[1]["server"] for host in ("node-1", "node-2")] == [True, False]
+    assert run(k3a_disable_agent=True)[1]["agent"] is False
+    # On an agent the variable, perhaps set for all, means nothing.
+    assert run(host="node-2", k3a_disable_agent=True)[1]["agent"] is True
+
+
+def test_variables_are_the_modules_options_and_the_task_has_the_last_word(run):
+    _result, options = run(k3a_data_dir="/srv/k3a", k3a_proxy_mode="iptables", args={"data_dir": "/mnt/k3a"})
+    assert (options["data_dir"], options["proxy_mode"], options["snapshotter"]) == ("/mnt/k3a", "iptables", "overlayfs")
+
+
+def test_variables_are_templates_over_the_roles_defaults(run):
+    result, options = run(k3a_cluster_domain=trust_as_template("{{ k3a_flannel_backend }}.local"))
+    assert result["host"]["cluster"]["k3a_cluster_domain"] == "vxlan.local"
+    assert told(result) == []
+    assert options["flannel_backend"] == "vxlan"
+
+
+def test_an_unknown_variable(run):
+    result, _options = run(k3a_clutser_cidr=["10.0.0.0/8"], k3a_colour="blue")
+    assert told(result) == [
+        "there is no variable k3a_clutser_cidr; did you mean k3a_cluster_cidr?",
+        "there is no variable k3a_colour; remove it, or see the roles' documentation for its name",
+    ]
+
+
+def test_an_ill_typed_variable_is_told_and_not_passed_on(run):
+    result, options = run(k3a_https_listen_port="http", k3a_write_kubeconfig_mode=0o600)
+    assert told(result) == [
+        'k3a_https_listen_port must be a whole number; correct "http"',
+        "k3a_write_kubeconfig_mode must be a text: put it in quotes; correct 384",
+    ]
+    assert "https_listen_port" not in options
+
+
+def test_a_malformed_variable_is_told_and_not_passed_on(run):
+    result, options = run(k3a_cluster_cidr=["10.42.0.0"])
+    assert told(result)[0].startswith("k3a_cluster_cidr: '10.42.0.0' is not a network")
+    assert "cluster_cidr" not in options
+
+
+def test_a_template_that_fails(run):
+    result, _options = run(k3a_cluster_domain=trust_as_template("{{ nowhere }}"))
+    assert told(result) == ["k3a_cluster_domain has no value: 'nowhere' is undefined; correct it"]
+
+
+def test_a_flag_that_the_bundles_component_does_not_know(run):
+    result, _options = run(k3a_kubelet_arg=["max-pods=10", "max-podz=10"])
+    assert told(result) == ["k3a_kubelet_arg: kubelet has no flag max-podz; correct or remove it"]
+
+
+def test_a_secret_is_in_nothing_that_comes_out(run):
+    for token in ("K10canary", ["K10canary"], trust_as_template("{{ 'K10' ~ 'canary' | nosuchfilter }}")):
+        result, options = run(k3a_token=token)
+        assert "canary" not in json.dumps([result, options])
+
+
+def test_a_bundle_that_cannot_be_used(run, tmp_path):
+    result, options = run(k3a_bundle=f"{tmp_path}/none")
+    assert told(result) == [
+        f"there is no bundle {tmp_path}/none on the controller; build one with playbooks/bundle.yml",
+    ]
+    assert "bundle_id" not in options
+    assert result["host"]["bundle"] == ""
+
+
+def test_a_bundle_for_other_machines(run, bundle):
+    result, _options = run({"findings": [], "facts": {**FACTS, "architecture": "arm64", "clock": time.time()}})
+    assert told(result) == [
+        f"the bundle {bundle} is for amd64, and the host is arm64; set k3a_bundle to one for the host"
+    ]
+
+
+def test_a_bundle_that_the_host_has_is_not_read_again(run):
+    result, _options = run({"findings": [], "facts": {**FACTS, "bundle_present": True, "clock": time.time()}})
+    assert result["host"]["bundle"] == ""
+
+
+@pytest.mark.parametrize("offset, count", [(0, 0), (-20, 0), (45, 1), (-3600, 1)])
+def test_the_clock_is_compared_with_ours(run, offset, count):
+    result, _options = run({"findings": [], "facts": {**FACTS, "clock": time.time() + offset}})
+    assert [finding["name"] for finding in result["findings"]] == ["clock"] * count
+
+
+def test_findings_of_the_host_come_with_those_of_its_variables(run):
+    nft = {"name": "command_nft", "level": "fail", "message": "the host has no command nft", "remedy": "install it"}
+    result, _options = run(
+        {"findings": [nft], "facts": {**FACTS, "clock": time.time()}}, k3a_node_label=["a b"], k3a_unknwon=1
+    )
+    assert [finding["name"] for finding in result["findings"]] == ["variable_unknown", "k3a_node_label", "command_nft"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"failed": True, "msg": "Missing sudo password"},
+        {
+            "failed": True,
+            "msg": "Module result deserialization failed.",
+            "module_stderr": "sudo: a password is required",
+        },
+        AnsibleError("Incorrect sudo password"),
+    ],
+)
+def test_a_user_without_root_is_a_finding(run, answer):
+    result, _options = run(answer, ansible_user="plain")
+    (finding,) = result["findings"]
+    assert finding["message"].startswith("the user plain cannot become root")
+    assert "failed" not in result
+    assert result["host"]["name"] == "node-1"
+
+
+def test_a_fault_of_the_module_stays_a_failure(run):
+    result, _options = run({"failed": True, "msg": "KeyError: 'x'"})
+    assert result["failed"] is True
+    assert "host" not in result
+
+
+def test_an_unreachable_host_is_ansibles_to_report(run):
+    with pytest.raises(AnsibleConnectionFailure):
+        run(AnsibleConnectionFailure("no route to host"))

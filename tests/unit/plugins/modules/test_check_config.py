@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._address import Address
+from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted
+from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
+from ansible_collections.k3a.cluster.plugins.modules import check_config
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
+
+DOCUMENTED = yaml.safe_load(check_config.DOCUMENTATION)["options"]
+
+
+def wanted(**options):
+    defaults = {
+        name: tuple(option["default"]) if option["type"] == "list" else option["default"]
+        for name, option in check_config.OPTIONS.items()
+    }
+    return Wanted(**{**defaults, **options})
+
+
+def test_options_are_documented_as_they_are():
+    described = {
+        name: {key: value for key, value in option.items() if key != "description"}
+        for name, option in DOCUMENTED.items()
+    }
+    assert described == check_config.OPTIONS
+
+
+def test_options_are_what_the_judgement_wants():
+    assert {field.name for field in fields(Wanted)} == check_config.OPTIONS.keys()
+
+
+def test_an_option_has_the_type_default_and_choices_of_its_variable():
+    for name, option in check_config.OPTIONS.items():
+        variable = spec.specification().get(f"k3a_{name}")
+        if variable:
+            assert {key: variable.get(key) for key in option} == option, name
+
+
+@pytest.fixture
+def seen():
+    return observe(wanted(), lambda command: (0, "", ""))
+
+
+def test_facts_are_what_is_returned_and_documented(seen):
+    sample = yaml.safe_load(check_config.RETURN)["facts"]["sample"]
+    assert check_config.facts(seen, wanted()).keys() == sample.keys() - {"clock"}
+
+
+def test_facts_leave_out_what_comes_and_goes(seen):
+    lasting = Address("eth7", "10.89.0.11", 24, True)
+    passing = (Address("cni0", "10.42.0.1", 24, True), Address("eth7", "fe80::1", 64, False))
+    facts = check_config.facts(type(seen)(**{**vars(seen), "addresses": (lasting, *passing), "routes": ()}), wanted())
+    assert facts["addresses"] == {"eth7": ["10.89.0.11"]}
+    assert facts["node_ips"] == ["10.89.0.11"]
+
+
+def test_a_host_without_address_of_the_family_has_no_node_address(seen):
+    ipv6 = wanted(cluster_cidr=("fd00:42::/56",))
+    facts = check_config.facts(type(seen)(**{**vars(seen), "addresses": (), "routes": ()}), ipv6)
+    assert facts["node_ips"] == []
+
+
+def test_a_configured_name_counts(seen):
+    assert check_config.facts(seen, wanted(node_name="other"))["node_name"] == "other"

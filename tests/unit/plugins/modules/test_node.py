@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("kubernetes")
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _node
+from ansible_collections.k3a.cluster.plugins.module_utils._api import ApiFailure, Unreachable
+from ansible_collections.k3a.cluster.plugins.modules import node
+from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
+
+TARGETS = [_node.wanted({"name": "n1", "labels": ["a=1"]}), _node.wanted({"name": "n2"})]
+
+
+def called(kubeconfig: str, folder: Path, check_mode: bool, wait_timeout: float = 0.3) -> Any:
+    params = {"kubeconfig": kubeconfig, "wait": True, "wait_timeout": wait_timeout}
+    return SimpleNamespace(params=params, check_mode=check_mode, tmpdir=str(folder))
+
+
+def empty() -> dict[str, Any]:
+    return {"changed": False, "nodes": [], "diff": []}
+
+
+def registered(name: str, ready: str, **metadata: Any) -> dict[str, Any]:
+    status = {"conditions": [{"type": "Ready", "status": ready, "reason": "KubeletNotReady", "message": "no CNI"}]}
+    return {"metadata": {"name": name, "resourceVersion": "1", **metadata}, "spec": {}, "status": status}
+
+
+def test_check_mode_announces_the_labels_of_nodes_to_come(tmp_path: Path) -> None:
+    result = empty()
+    node.converge(called(str(tmp_path / "none"), tmp_path, True), TARGETS, result)
+    assert result["changed"] and result["nodes"] == []
+    (diff,) = result["diff"]
+    assert diff["before_header"] == "Node n1" and "a: '1'" in diff["after"]
+
+
+def test_without_check_mode_a_missing_cluster_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="no kubeconfig"):
+        node.converge(called(str(tmp_path / "none"), tmp_path, False), TARGETS, empty())
+
+
+def test_each_node_that_does_not_come_says_why(tmp_path: Path) -> None:
+    labelled = registered("n1", "False", labels={"a": "1"}, annotations={"k3a.io/owned": '{"labels":["a"]}'})
+    with answering() as server:
+        Answers.paths = {"/api/v1/nodes": {"items": [labelled]}}
+        result = empty()
+        with pytest.raises(ApiFailure) as error:
+            node.converge(called(kubeconfig_for(server.server_port, tmp_path), tmp_path, False), TARGETS, result)
+    told = str(error.value).splitlines()
+    assert told[1] == "n1 is not Ready: KubeletNotReady: no CNI"
+    assert told[2].startswith("n2 is not registered")
+    assert [entry["name"] for entry in result["nodes"]] == ["n1"] and not result["changed"]
+
+
+def test_nodes_as_they_should_be_are_asked_for_once(tmp_path: Path) -> None:
+    book = {"labels": {"a": "1"}, "annotations": {"k3a.io/owned": '{"labels":["a"]}'}}
+    with answering() as server:
+        Answers.paths = {"/api/v1/nodes": {"items": [registered("n1", "True", **book), registered("n2", "True")]}}
+        result = empty()
+        node.converge(called(kubeconfig_for(server.server_port, tmp_path), tmp_path, False, 60), TARGETS, result)
+        assert Answers.asked == ["/api/v1/nodes"]
+    assert not result["changed"] and [entry["ready"] for entry in result["nodes"]] == [True, True]
