@@ -14,6 +14,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap import CN_PREFIXES
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
 from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
 
@@ -60,6 +61,17 @@ def reasons_to_write(content: bytes | None, url: str, authorities: dict[str, str
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] != url else [])]
 
 
+def is_ours(content: bytes, authorities: dict[str, str]) -> bool:
+    """Whether this plugin wrote a kubeconfig for this cluster, or for one whose authority is gone already."""
+    try:
+        current = parse(content)
+    except ForeignFileError:
+        return False
+    if authorities.get("server"):
+        return current["authority"] == authorities["server"]
+    return pki.is_authority(current["authority"], CN_PREFIXES["server"])
+
+
 def _decoded(text: str) -> str:
     return base64.b64decode(text, validate=True).decode()
 
@@ -73,8 +85,11 @@ class ActionModule(ActionBase):
         """Converge the file."""
         super().run(tmp, task_vars)
         path = os.path.abspath(os.path.expanduser(self._task.args["path"]))
-        url, authorities = self._task.args["server_url"], self._task.args["authorities"]
+        authorities = self._task.args["authorities"]
         current = files.read_bytes(path)
+        if self._task.args.get("state", "present") == "absent":
+            return self._remove(path, current, authorities)
+        url = self._task.args["server_url"]
         try:
             # Before the first server is installed there is no authority to compare with.
             reasons = reasons_to_write(current, url, authorities) if authorities else ["the cluster is new"]
@@ -90,6 +105,13 @@ class ActionModule(ActionBase):
             if problem:
                 return problem
         return {"changed": bool(reasons), "path": path, "diff": [diff] if reasons else []}
+
+    def _remove(self, path: str, current: bytes | None, authorities: dict[str, str]) -> dict[str, Any]:
+        ours = current is not None and is_ours(current, authorities)
+        if ours and not self._task.check_mode:
+            files.remove_file(path)
+        diff = files.Change(path, "kubeconfig of system:admin\n", "").as_diff()
+        return {"changed": ours, "path": path, "diff": [diff] if ours else []}
 
     def _write(
         self, path: str, url: str, authorities: dict[str, str], task_vars: dict[str, Any] | None

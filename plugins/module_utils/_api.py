@@ -36,6 +36,9 @@ APPLY_PATCH = "application/apply-patch+yaml"
 # The server asks to come back later: too many requests, not ready yet, or its datastore was slow.
 LATER = (429, 503, 504)
 
+# So long, in seconds, check mode tries to reach an API before it takes the cluster for one that is still to be made.
+CHECK_PATIENCE = 5.0
+
 
 class ApiFailure(Exception):
     """What the API would not do; the text is for the user."""
@@ -101,9 +104,10 @@ def group_root(api_version: str) -> str:
 class Api:
     """The API that a kubeconfig names; every request is tried again with back-off until one total deadline."""
 
-    def __init__(self, kubeconfig: str, timeout: float, scratch: str, patient: bool = True) -> None:
+    def __init__(self, kubeconfig: str, timeout: float, scratch: str, patience: float | None = None) -> None:
+        """With a patience, no single request is tried for longer than so many seconds."""
         self.deadline = time.monotonic() + timeout
-        self._patient = patient
+        self._patience = timeout if patience is None else patience
         self._groups: dict[str, dict[str, Resource] | None] = {}
         self._configuration = _configuration(kubeconfig, scratch)
         self._pool = ApiClient(self._configuration).rest_client.pool_manager
@@ -135,11 +139,12 @@ class Api:
     ) -> dict[str, Any]:
         """Every request of this collection may be repeated without harm: reads, applies, patches and deletions."""
         pause = 0.1
+        give_up = min(self.deadline, time.monotonic() + self._patience)
         while True:
             try:
                 return self._once(method, path, query, body, content_type)
             except (Unreachable, Refused) as error:
-                if not error.later or not self._patient or self.left < pause:
+                if not error.later or time.monotonic() + pause > give_up:
                     raise
             time.sleep(pause)
             pause = min(2 * pause, 2.0)

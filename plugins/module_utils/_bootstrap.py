@@ -23,7 +23,7 @@ CN_PREFIXES = {
     "etcd-server": "etcd-server",
     "etcd-peer": "etcd-peer",
 }
-_SECURE = re.compile(r"K10([0-9a-f]{64})::(?:[^:]+:)?(.+)\Z")
+_SECURE = re.compile(r"K10([0-9a-f]{64})::[^:]+:(.+)\Z")
 
 
 class TokenError(Exception):

@@ -227,8 +227,9 @@ def converge(module: AnsibleModule, component: Component, pending: Collection[st
 def withdraw(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:
     """Stop a component and take its files away: the way back from converge. Nothing here waits on pending files."""
     del pending
-    paths = [file.path for file in (*component.files, *component.reloaded)] + list(component.generated)
-    found = [change for change in map(files.absent_change, [systemd.unit_path(component.unit_name), *paths]) if change]
+    written = [(file.path, file.secret) for file in (*component.files, *component.reloaded)]
+    paths = [(systemd.unit_path(component.unit_name), False), *written, *((path, False) for path in component.generated)]
+    found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]
     if found and not module.check_mode:
         try:
             with host_lock(module.params["timeout"]):

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
@@ -39,7 +40,7 @@ def answers_ok(url: str, cafile: str | None = None) -> Condition:
                 return None
         except urllib.error.HTTPError as error:
             return f"{url} answers {error.code}: {failing_checks(error.read().decode(errors='replace'))}"
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, http.client.HTTPException) as error:
             return f"{url} does not answer: {getattr(error, 'reason', error)}"
 
     return condition

@@ -27,9 +27,14 @@ class Busy(Exception):
 @contextlib.contextmanager
 def host_lock(timeout: float, path: str = LOCK) -> Iterator[None]:
     """Hold the host for this process; raise Busy, naming the holder, when it stays taken for the given seconds."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + timeout
+    descriptor = _open(path)
     try:
-        _take(descriptor, timeout, path)
+        _take(descriptor, deadline, timeout, path)
+        while not _is_at(descriptor, path):  # the one who held it has removed it
+            os.close(descriptor)
+            descriptor = _open(path)
+            _take(descriptor, deadline, timeout, path)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
@@ -37,8 +42,23 @@ def host_lock(timeout: float, path: str = LOCK) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, timeout: float, path: str) -> None:
-    deadline = time.monotonic() + timeout
+def remove_lock(path: str = LOCK) -> None:
+    """Leave nothing behind; only for the one who holds the lock, as the last thing."""
+    os.unlink(path)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _take(descriptor: int, deadline: float, timeout: float, path: str) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -40,6 +40,7 @@ class Wanted(NamedTuple):
     labels: dict[str, str]
     annotations: dict[str, str]
     taints: list[dict[str, str]]
+    addresses: list[str]
 
 
 def wanted(spec: Mapping[str, Any]) -> Wanted:
@@ -51,7 +52,7 @@ def wanted(spec: Mapping[str, Any]) -> Wanted:
             raise NodeError(f"node {name}: label {key}={value}: a value has at most 63 of the characters A-Za-z0-9-_.")
     annotations = _pairs(spec.get("annotations") or [], f"node {name}: annotation")
     taints = [_taint(text, f"node {name}: taint") for text in spec.get("taints") or []]
-    return Wanted(name, labels, annotations, taints)
+    return Wanted(name, labels, annotations, taints, list(spec.get("internal_ips") or []))
 
 
 def _pairs(entries: Iterable[str], what: str) -> dict[str, str]:
@@ -161,9 +162,14 @@ def shown(node: Node | None, change: Mapping[str, Any]) -> tuple[dict[str, Any],
     return before, after
 
 
-def unregistered(name: str) -> dict[str, Any]:
-    """What a node is like before its kubelet has registered it."""
-    return {"metadata": {"name": name, "resourceVersion": ""}, "spec": {}}
+def unregistered(target: Wanted) -> dict[str, Any]:
+    """What is known of a node before its kubelet has registered it."""
+    addresses = [{"type": "InternalIP", "address": address} for address in target.addresses]
+    return {
+        "metadata": {"name": target.name, "resourceVersion": ""},
+        "spec": {},
+        "status": {"addresses": addresses},
+    }
 
 
 # --- how it is -----------------------------------------------------------------------------------------------------

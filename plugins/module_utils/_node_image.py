@@ -68,6 +68,8 @@ MASKED = (
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "fstrim.timer",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
     "systemd-udevd.service",
 )
 

@@ -12,7 +12,7 @@ command) and kube-proxy in iptables mode have chains in the tables that they sha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 TABLES = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "cni_hostport")
@@ -59,9 +59,9 @@ def withdrawal(table: Table, listing: Mapping[str, Any]) -> list[str]:
     kept = [chain for chain in chains if chain["name"] not in ours]
     if not others and all(chain.get("policy") == "accept" for chain in kept):
         return [f"delete table {name}"]
-    commands = [f'delete rule {name} "{rule["chain"]}" handle {rule["handle"]}' for rule in leading]
-    commands += [f'flush chain {name} "{chain}"' for chain in ours]
-    return [*commands, *(f'delete chain {name} "{chain}"' for chain in ours)]
+    commands = [f"delete rule {name} {rule['chain']} handle {rule['handle']}" for rule in leading]
+    commands += [f"flush chain {name} {chain}" for chain in ours]
+    return [*commands, *(f"delete chain {name} {chain}" for chain in ours)]
 
 
 def _target(rule: Mapping[str, Any]) -> str | None:
@@ -103,8 +103,3 @@ def _appends(line: str) -> str | None:
 def _jumps_to(line: str) -> str | None:
     found = re.search(r" -[jg] (\S+)", line)
     return found[1] if found else None
-
-
-def chains_of(tables: Iterable[Table]) -> list[str]:
-    """How shared tables are named to a person."""
-    return [f"chains of Kubernetes in nftables table {' '.join(table)}" for table in tables]

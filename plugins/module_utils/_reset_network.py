@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The pod network's interfaces and routes on a node, and how they are taken away: by netlink, as a host may have no ip."""
+"""The pod network's interfaces and routes on a node, and how they go: by netlink, since a host need not have ip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DELETE_LINK, _DELETE_ROUTE = 17, 25
 _REQUEST, _ACK = 1, 4
 _ERROR = 2
 _MAIN_TABLE = 254
-_NOWHERE, _ANY_SCOPE = 255, 255
+_ANY_SCOPE = 255
 _DESTINATION, _OUTPUT = 1, 4
 
 
@@ -47,7 +47,8 @@ def _bridge_of(interface: str) -> str | None:
 def lasting_routes(table: Iterable[Route], networks: Sequence[str], going: Sequence[str]) -> list[Route]:
     """The routes to pods of other nodes that stay when our interfaces go: those of the backend host-gw."""
     pods = [ipaddress.ip_network(network) for network in networks]
-    return [route for route in table if route.interface not in going and any(_within(route.network, net) for net in pods)]
+    candidates = [route for route in table if route.gateway and route.interface not in going]
+    return [route for route in candidates if any(_within(route.network, network) for network in pods)]
 
 
 def _within(text: str, pods: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
@@ -72,7 +73,8 @@ def route_request(route: Route, index: int) -> bytes:
     network = ipaddress.ip_network(route.network)
     family = socket.AF_INET if network.version == 4 else socket.AF_INET6
     header = struct.pack("=BBBBBBBBI", family, network.prefixlen, 0, 0, _MAIN_TABLE, 0, _ANY_SCOPE, 0, 0)
-    return header + _attribute(_DESTINATION, network.network_address.packed) + _attribute(_OUTPUT, struct.pack("=I", index))
+    destination = _attribute(_DESTINATION, network.network_address.packed)
+    return header + destination + _attribute(_OUTPUT, struct.pack("=I", index))
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

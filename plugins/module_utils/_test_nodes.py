@@ -22,6 +22,13 @@ FIRST_ADDRESS = {"server": 11, "agent": 101}
 MOST = {"server": 89, "agent": 150}
 
 CAP_SYS_RESOURCE = 24
+
+# The kernel counts these by user, and root is the same user in all nodes of all sets: what is plenty for one host is
+# soon used up by several, and a node that puts its own value back would take it from the others.
+SHARED_LIMITS = {
+    "/proc/sys/fs/inotify/max_user_instances": 8192,
+    "/proc/sys/fs/inotify/max_user_watches": 524288,
+}
 HEADER = "# Made by k3a.cluster.test_nodes, which writes it again and removes it.\n"
 
 PROBE = f"""\

@@ -149,6 +149,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.k3a.cluster.plugins.module_utils._addon import Cluster, Step, announced
 from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR, Key, ManifestError, load
 from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+    CHECK_PATIENCE,
     KUBERNETES_ERROR,
     Api,
     ApiFailure,
@@ -207,7 +208,8 @@ def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
     names = [addon["name"] for addon in params["addons"]]
     items = load(params["addons"]) if params["state"] == "present" else []
     try:
-        api = Api(params["kubeconfig"], params["wait_timeout"], module.tmpdir, patient=not module.check_mode)
+        patience = CHECK_PATIENCE if module.check_mode else None
+        api = Api(params["kubeconfig"], params["wait_timeout"], module.tmpdir, patience)
         cluster = Cluster(api, params["field_manager"])
         plan = cluster.plan(names, items, params["state"], params["set"])
     except Unreachable:

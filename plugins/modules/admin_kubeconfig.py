@@ -21,10 +21,16 @@ options:
     description: Where the kubeconfig is on the controller; 0600.
     type: path
     required: true
-  server_url:
-    description: The URL of the API, as seen from the controller.
+  state:
+    description:
+      - V(absent) removes a file that this module wrote for the cluster of O(authorities). Where these are empty, since
+        the cluster is gone already, any that this module wrote. Another file stays.
     type: str
-    required: true
+    choices: [present, absent]
+    default: present
+  server_url:
+    description: The URL of the API, as seen from the controller. Required with O(state=present).
+    type: str
   authorities:
     description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
     type: dict

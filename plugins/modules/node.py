@@ -49,6 +49,11 @@ options:
         type: list
         elements: str
         default: []
+      internal_ips:
+        description: Addresses that the node will have; in check mode RV(nodes) tells them of a node that is to come.
+        type: list
+        elements: str
+        default: []
   wait:
     description:
       - Whether to wait until all of O(nodes) have registered and are ready.
@@ -78,7 +83,7 @@ RETURN = r"""
 nodes:
   description:
     - All nodes of the cluster, also those that the call does not name.
-    - Empty in check mode when there is no API yet to ask.
+    - In check mode also those that the call names and that have not registered yet.
   returned: always
   type: list
   elements: dict
@@ -147,6 +152,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _node
 from ansible_collections.k3a.cluster.plugins.module_utils._addon_diff import as_yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
 from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+    CHECK_PATIENCE,
     KUBERNETES_ERROR,
     MERGE_PATCH,
     Api,
@@ -169,6 +175,7 @@ OPTIONS: dict[str, Any] = {
             "labels": ENTRIES,
             "annotations": ENTRIES,
             "taints": ENTRIES,
+            "internal_ips": ENTRIES,
         },
     },
     "wait": {"type": "bool", "default": True},
@@ -192,7 +199,8 @@ def main() -> None:
 
 def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[str, Any]) -> None:
     try:
-        api = Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir, not module.check_mode)
+        patience = CHECK_PATIENCE if module.check_mode else None
+        api = Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir, patience)
         nodes = observe(api)
     except Unreachable:
         if not module.check_mode:
@@ -202,10 +210,11 @@ def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[st
         try_out(api, targets, nodes)
         settle(api, targets, nodes, module.params["wait"], result)
     else:
-        result["nodes"] = [_node.facts(node) for node in nodes.values()]
         for target in targets:
             node = nodes.get(target.name)
-            note(target, node, _node.patch(node or _node.unregistered(target.name), target), result)
+            nodes.setdefault(target.name, _node.unregistered(target))
+            note(target, node, _node.patch(nodes[target.name], target), result)
+        result["nodes"] = [_node.facts(node) for node in nodes.values()]
 
 
 def observe(api: Api) -> dict[str, Mapping[str, Any]]:

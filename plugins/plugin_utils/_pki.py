@@ -73,6 +73,17 @@ def new_authority(prefix: str) -> tuple[str, str]:
     return certificate_pem(certificate), key_pem(key)
 
 
+def is_authority(pem: str, prefix: str) -> bool:
+    """Whether a certificate is an authority that C(new_authority) made with this prefix."""
+    try:
+        subject = x509.load_pem_x509_certificate(pem.encode()).subject
+    except ValueError:
+        return False
+    return any(
+        str(name.value).startswith(f"{prefix}-ca@") for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    )
+
+
 def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authority_key_pem: str) -> str:
     """Sign a request as the certificate that C(leaf) describes; PEM of the certificate and its authority's chain.
 

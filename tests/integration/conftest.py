@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -41,6 +42,14 @@ class Cluster:
         result = host.run(command + "".join(" " + shlex.quote(a) for a in arguments))
         assert result.rc == 0, f"{node}: {command} {shlex.join(arguments)[:200]}: {result.stderr}{result.stdout}"
         return result.stdout
+
+    def feed(self, node: str, given: str, command: str, *arguments: str) -> str:
+        """Like run, with something on standard input, so that it is in no command line and in no log of sudo."""
+        directory = self.directory.resolve()
+        options = [f"-oUserKnownHostsFile={directory}/known_hosts", "-oIdentitiesOnly=yes", f"-i{directory}/id_ed25519"]
+        remote = f"sudo {command} {shlex.join(arguments)}"
+        ssh = ["ssh", *options, f"k3a@{self.addresses[node]}", remote]
+        return subprocess.run(ssh, input=given, capture_output=True, text=True, check=True).stdout
 
     def kubectl(self, *arguments: str) -> str:
         """kubectl on a server, as an operator calls it there: without any configuration."""

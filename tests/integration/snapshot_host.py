@@ -14,6 +14,11 @@ import subprocess
 # What changes on a host that nobody touches, or by somebody logging in to look at it.
 SKIPPED = {
     "/dev",
+    # What each of these was before somebody added or removed a user.
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/etc/passwd-",
+    "/etc/shadow-",
     "/home/k3a/.ansible",
     "/proc",
     "/root/.ansible",
@@ -47,6 +52,8 @@ def tree():
         names[:] = [name for name in names if os.path.join(directory, name) not in SKIPPED]
         for name in names + files:
             path = os.path.join(directory, name)
+            if path in SKIPPED:
+                continue
             try:
                 found[path] = describe(path)
             except FileNotFoundError:

@@ -15,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,9 @@ class Init:
         text = self.loaded[unit]
         environment = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", text, re.M))
         command = shlex.split(re.search(r"^ExecStart=((?:.*\\\n)*.*)$", text, re.M).group(1).replace("\\\n", ""))
-        self.processes[unit] = subprocess.Popen(command, env={**os.environ, **environment})
+        self.processes[unit] = process = subprocess.Popen(command, env={**os.environ, **environment})
+        while process.poll() is None and not Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)  # it is between fork and exec
 
     def stop(self, unit):
         if unit in self.processes:

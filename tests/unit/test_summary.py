@@ -15,7 +15,7 @@ LOG = """\
 ruff check
 All checks passed!
 ============================== 14 passed in 0.74s ==============================
-\x1b[31m=============== \x1b[31m\x1b[1m3 failed\x1b[0m, \x1b[32m313 passed\x1b[0m\x1b[31m in 5.74s\x1b[0m\x1b[31m ===============\x1b[0m
+\x1b[31m==== \x1b[31m\x1b[1m3 failed\x1b[0m, \x1b[32m313 passed\x1b[0m\x1b[31m in 5.74s\x1b[0m\x1b[31m ====\x1b[0m
 9 passed, 1 skipped in 8.12s
 1 error in 0.09s
 2 errors in 61.00s (0:01:01)

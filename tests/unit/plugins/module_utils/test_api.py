@@ -20,8 +20,8 @@ def server():
         yield server
 
 
-def api_at(port: int, folder: Path, timeout: float = 5, patient: bool = True) -> _api.Api:
-    return _api.Api(kubeconfig_for(port, folder), timeout, str(folder), patient)
+def api_at(port: int, folder: Path, timeout: float = 5, patience: float | None = None) -> _api.Api:
+    return _api.Api(kubeconfig_for(port, folder), timeout, str(folder), patience)
 
 
 # Answers of kube-apiserver v1.37.2.
@@ -152,8 +152,8 @@ def test_a_group_is_discovered_once(server: HTTPServer, tmp_path: Path) -> None:
 def test_nobody_there(server: HTTPServer, tmp_path: Path) -> None:
     closed = HTTPServer(("127.0.0.1", 0), Answers)
     closed.server_close()
-    for timeout, patient in ((0.3, True), (60, False)):
-        api = api_at(closed.server_port, tmp_path, timeout, patient)
+    for timeout, patience in ((0.3, None), (60, 0.3)):
+        api = api_at(closed.server_port, tmp_path, timeout, patience)
         with pytest.raises(
             _api.Unreachable, match=f"http://127.0.0.1:{closed.server_port} cannot be reached: .*refused"
         ):

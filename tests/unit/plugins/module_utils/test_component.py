@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -243,9 +242,10 @@ class Ended(Exception):
 class Module:
     """The part of AnsibleModule that the engine needs."""
 
-    def __init__(self, check_mode=False, timeout=20):
+    def __init__(self, check_mode=False, **params):
         self.check_mode = check_mode
-        self.params = {"timeout": timeout}
+        defaults = {name: option["default"] for name, option in component.SHARED_OPTIONS.items()}
+        self.params = {**defaults, "timeout": 20, **params}
 
     def fail_json(self, **result):
         raise Ended(result)
@@ -352,9 +352,11 @@ def test_a_component_that_does_not_become_well_fails_with_its_condition(sample, 
 
 def test_a_component_that_keeps_failing_is_not_waited_for(sample, host, monkeypatch):
     monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
-    broken = dataclasses.replace(sample, unit=sample.unit.replace("sleep 600", "false"))
+    broken = dataclasses.replace(
+        sample, unit=sample.unit.replace("sleep 600", "false"), healthy=(lambda: "it does not answer",)
+    )
     started = time.monotonic()
-    with pytest.raises(Ended, match=r"keeps failing \(k3a-sample.service is failed \(dead\)\)"):
+    with pytest.raises(Ended, match=r"k3a-sample.service keeps failing \("):
         component.converge(Module(timeout=600), broken)
     assert time.monotonic() - started < 60
 
@@ -379,18 +381,36 @@ def test_a_refusal_of_systemd_or_of_the_disk_is_one_sentence(sample, host, monke
 
 
 def test_a_host_that_another_run_holds_is_left_alone(sample, host, tmp_path):
-    holder = subprocess.Popen(["flock", str(tmp_path / "k3a.lock"), "sh", "-c", "echo held; exec sleep 60"], stdout=-1)
-    try:
-        assert holder.stdout.readline() == b"held\n"
+    with lock.host_lock(0, str(tmp_path / "k3a.lock")):
         with pytest.raises(Ended, match="another k3a run"):
             component.converge(Module(timeout=0), sample)
-        assert host.told == []
-        assert not os.path.exists(sample.files[0].path)
-    finally:
-        os.killpg(0, 0)
-        subprocess.run(["pkill", "-P", str(holder.pid)], check=False)
-        holder.kill()
-        holder.communicate()
+    assert host.told == []
+    assert not os.path.exists(sample.files[0].path)
+
+
+def test_a_run_that_does_not_wait_leaves_the_judgement_to_a_later_step(sample, host):
+    starting = dataclasses.replace(sample, name="starting", healthy=(lambda: "not yet",))
+    assert component.converge(Module(wait=False), starting)["restarted"]
+    assert host.processes["k3a-starting.service"].poll() is None
+
+
+def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkeypatch, tmp_path):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    monkeypatch.setitem(health.ENDPOINTS, "etcd", "http://127.0.0.1:9/readyz")
+    earlier = dataclasses.replace(sample, name="etcd")
+    component.converge(Module(wait=False), earlier)
+    with pytest.raises(Ended) as ended:
+        component.converge(Module(timeout=0, wait_for=["etcd"]), sample)
+    assert ended.value.args[0]["msg"].startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
+    assert ended.value.args[0]["msg"].endswith("journal of k3a-etcd.service")
+
+
+def test_withdrawing_shows_no_secret(sample, host):
+    secret = dataclasses.replace(sample, files=(dataclasses.replace(sample.files[0], secret=True),))
+    component.converge(Module(), secret)
+    withdrawn = component.withdraw(Module(), secret)
+    assert sample.files[0].path in withdrawn["changes"]
+    assert "a: 1" not in str(withdrawn)
 
 
 def test_withdrawing_stops_the_process_and_takes_its_files_away(sample, host, tmp_path):

@@ -120,7 +120,7 @@ def test_the_difference_shows_only_what_is_touched() -> None:
     assert before == {"labels": {"a": "1"}, "annotations": {}, "taints": ["node.kubernetes.io/not-ready:NoSchedule"]}
     assert shown["labels"] == {"a": "2"}
     assert shown["taints"] == ["node.kubernetes.io/not-ready:NoSchedule", "k:NoSchedule"]
-    before, shown = _node.shown(None, _node.patch(_node.unregistered("n1"), target(labels=["a=2"])))
+    before, shown = _node.shown(None, _node.patch(_node.unregistered(target()), target(labels=["a=2"])))
     assert before == {"labels": {}, "annotations": {}} and shown["labels"] == {"a": "2"}
 
 

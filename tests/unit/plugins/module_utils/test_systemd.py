@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 
@@ -93,23 +94,27 @@ def test_a_unit_that_is_enabled_until_the_reboot_only_is_not_enabled():
     assert not systemd.parse_state("UnitFileState=enabled-runtime\n").enabled
 
 
-def test_the_digest_of_a_process_is_read_from_the_process_itself():
-    process = subprocess.Popen(["sleep", "60"], env={**os.environ, "XK3A_DIGEST": "no", "K3A_DIGEST": "abc123"})
+@contextlib.contextmanager
+def running(variables):
+    environment = {"PATH": os.environ["PATH"], **variables}
+    process = subprocess.Popen(["sh", "-c", "echo up; read x"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
     try:
-        assert systemd.running_digest(process.pid) == "abc123"
+        yield process.pid
     finally:
         process.kill()
-        process.wait()
-    assert systemd.running_digest(process.pid) is None
+        process.communicate()
+
+
+def test_the_digest_of_a_process_is_read_from_the_process_itself():
+    with running({"XK3A_DIGEST": "no", "K3A_DIGEST": "abc123"}) as pid:
+        assert systemd.running_digest(pid) == "abc123"
+    assert systemd.running_digest(pid) is None
 
 
 def test_a_process_without_digest_and_no_process_have_none():
-    process = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"]})
-    try:
-        assert systemd.running_digest(process.pid) is None
-    finally:
-        process.kill()
-        process.wait()
+    with running({}) as pid:
+        assert systemd.running_digest(pid) is None
     assert systemd.running_digest(0) is None
 
 

@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._api import ApiFailure
 from ansible_collections.k3a.cluster.plugins.modules import node
 from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
 
-TARGETS = [_node.wanted({"name": "n1", "labels": ["a=1"]}), _node.wanted({"name": "n2"})]
+TARGETS = [_node.wanted({"name": "n1", "labels": ["a=1"], "internal_ips": ["10.0.0.1"]}), _node.wanted({"name": "n2"})]
 
 
 def called(kubeconfig: str, folder: Path, check_mode: bool, wait_timeout: float = 0.3) -> Any:
@@ -36,7 +36,8 @@ def registered(name: str, ready: str, **metadata: Any) -> dict[str, Any]:
 def test_check_mode_announces_the_labels_of_nodes_to_come(tmp_path: Path) -> None:
     result = empty()
     node.converge(called(str(tmp_path / "none"), tmp_path, True), TARGETS, result)
-    assert result["changed"] and result["nodes"] == []
+    assert result["changed"] and not any(entry["ready"] for entry in result["nodes"])
+    assert [(entry["name"], entry["internal_ips"]) for entry in result["nodes"]] == [("n1", ["10.0.0.1"]), ("n2", [])]
     (diff,) = result["diff"]
     assert diff["before_header"] == "Node n1" and "a: '1'" in diff["after"]
 

@@ -20,6 +20,12 @@ READS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_shared_limits(monkeypatch):
+    """What this machine's limits are must not matter."""
+    monkeypatch.setattr(sets, "SHARED_LIMITS", {})
+
+
 class Machine:
     """Stands in for AnsibleModule on a machine whose podman has these containers, this network and the image."""
 
@@ -46,7 +52,10 @@ class Machine:
         if argv[1] == "exec" and "list-units" in argv:
             return 0, "ssh.service loaded failed failed OpenBSD Secure Shell server\n", ""
         if argv[1] == "exec":
-            return 0, "state=degraded\n", ""
+            return 0, "state=degraded\nhost_key=ssh-ed25519 AAAA\nauthorized_key=\n", ""
+        if argv[0] == "ssh-keygen":
+            with open(argv[-1] + ".pub", "w") as key:
+                key.write("ssh-ed25519 BBBB\n")
         return 0, "0123456789ab\n", ""
 
 
@@ -84,12 +93,34 @@ def test_a_node_of_an_older_image_is_kept_and_named(tmp_path):
     assert machine.warnings == ["node t-server-1 is kept as it is, made from an older image"]
 
 
-def test_a_node_that_does_not_come_up_is_named_with_its_reason(tmp_path):
-    machine = Machine(tmp_path, {"t-server-1": "running"})
+def test_a_new_node_that_does_not_come_up_is_named_with_its_reason(tmp_path):
+    machine = Machine(tmp_path, {}, check_mode=False)
     with pytest.raises(sets.NodeError) as failure:
         subject.NodeSet(machine).present(servers=1, agents=0)
     assert "node t-server-1 did not come up: its systemd: degraded" in str(failure.value)
     assert "ssh.service loaded failed" in str(failure.value)
+
+
+def test_a_node_in_use_may_have_a_failed_unit(tmp_path, monkeypatch):
+    monkeypatch.setattr(sets, "answers_ssh", lambda address: True)
+    monkeypatch.setattr(sets, "effective_capabilities", lambda status: -1)
+    result = subject.NodeSet(Machine(tmp_path, {"t-server-1": "running"})).present(servers=1, agents=0)
+    assert [node["name"] for node in result["nodes"]] == ["t-server-1"]
+
+
+def test_a_shared_limit_is_raised_and_never_lowered(tmp_path, monkeypatch):
+    low, high = tmp_path / "low", tmp_path / "high"
+    low.write_text("128\n")
+    high.write_text("9000\n")
+    monkeypatch.setattr(sets, "SHARED_LIMITS", {str(low): 8192, str(high): 8192})
+    node_set = subject.NodeSet(Machine(tmp_path, {}))
+    node_set.raise_limits()
+    assert node_set.before == [f"{low}: 128\n"]
+    assert low.read_text() == "128\n"
+
+    node_set = subject.NodeSet(Machine(tmp_path, {}, check_mode=False))
+    node_set.raise_limits()
+    assert (low.read_text(), high.read_text()) == ("8192", "9000\n")
 
 
 def test_absent_removes_containers_network_and_directory(tmp_path):

@@ -62,7 +62,7 @@ class TestRoles:
 
     def test_secrets_are_marked(self):
         secret = {name for name, option in spec.specification().items() if option.get("no_log")}
-        assert secret == {"k3a_token"}
+        assert secret == {"k3a_registries", "k3a_token"}
 
     def test_every_variable_of_roles_and_playbooks_is_specified(self):
         files = [*ROLES.glob("*/tasks/*.yml"), *PLAYBOOKS.glob("*.yml")]

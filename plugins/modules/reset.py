@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: reset
+short_description: A host without k3a
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Removes everything that k3a made on a host. All pods end, and all data of the cluster on this host is lost; check
+    mode lists what goes.
+  - Stops the units and kills the pods; removes units, users, mounts, network namespaces, interfaces, routes, packet
+    filter rules and files; sets kernel settings back to what they were before.
+  - Something that is mounted at, or within, O(data_dir) or C(/var/lib/kubelet) is emptied and stays mounted.
+  - Kernel modules stay loaded, and the journal stays.
+  - A host that k3a never touched is not changed, nor is what others installed on it, such as an etcd or a containerd.
+  - Finishes an install or a reset that was interrupted anywhere.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  kubeconfig:
+    description: The administrator's kubeconfig on a server, which goes when it belongs to this server.
+    type: path
+    default: /etc/k3a/k3a.yaml
+  timeout:
+    description: How many seconds processes may take to end, and another run on this host.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Remove k3a from the host
+  k3a.cluster.reset:
+"""
+
+RETURN = r"""
+removed:
+  description: What was removed, or would be in check mode, in this order.
+  returned: success
+  type: list
+  elements: str
+  sample: [k3a-kubelet.service, interface cni0, user etcd, /var/lib/k3a/server]
+authority:
+  description: The certificate of the server authority that this host had, PEM, or nothing.
+  returned: success
+  type: str
+  sample: ""
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils import _reset as reset
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock, remove_lock
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "kubeconfig": {"type": "path", "default": "/etc/k3a/k3a.yaml"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    where = (module.params["data_dir"], module.params["kubeconfig"], module.params["timeout"])
+    authority = bootstrap.read_authorities(Layout(module.params["data_dir"])).get("server", "")
+    try:
+        removed = [name for removal in reset.make_plan(reset.observe(*where)) for name in removal.what]
+        if removed and not module.check_mode:
+            with host_lock(module.params["timeout"]):
+                for warning in reset.converge(*where):
+                    module.warn(warning)
+                remove_lock()
+    except (reset.ResetError, Busy, OSError) as error:
+        module.fail_json(msg=f"k3a is not entirely removed: {error}")
+    listing = "".join(f"{name}\n" for name in removed)
+    diff = {"before_header": "k3a on this host", "after_header": "k3a on this host", "before": listing, "after": ""}
+    module.exit_json(changed=bool(removed), removed=removed, authority=authority, diff=[diff] if removed else [])
+
+
+if __name__ == "__main__":
+    main()
