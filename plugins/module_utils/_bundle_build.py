@@ -10,7 +10,7 @@ The cache:
     components/<name>/<key>/component.json, files/<sha256>.gz    what one component brings
     bundles/<id>/manifest.json, files/<sha256>.gz                a bundle
     locks/<key>                                                  link to the bundle of these locks and recipes
-    verified/<id>                                                which files of a bundle were found right
+    verified/<key>                                               which files of a bundle were found right
 
 A directory in it appears complete or not at all, and never changes afterwards.
 """
@@ -187,8 +187,7 @@ def build(tool: Tool, component: Component, tools: str) -> str:
     """Build a component into the cache, unless it is there; return its directory."""
     key = component_key(component, tools)
     target = component.built(key)
-    os.makedirs(component.store, exist_ok=True)
-    with _exclusive(os.path.join(component.store, ".lock")):
+    with exclusive(os.path.join(component.store, ".lock")):
         if os.path.exists(target):
             return target
         for left in os.listdir(component.store):
@@ -277,8 +276,9 @@ def _store(work: str, path: str, made: str, mode: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _exclusive(path: str) -> Iterator[None]:
+def exclusive(path: str) -> Iterator[None]:
     """One process at a time: a second one waits, and then finds the work done."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -316,9 +316,8 @@ def assemble(cache: str, built: list[str], key: str) -> str:
     """Put a bundle together from built components and remember it under its key; return its directory."""
     text = manifest_of([_description(directory) for directory in built], go_architecture())
     bundle = os.path.join(cache, "bundles", parse_manifest(text).id)
-    os.makedirs(os.path.dirname(bundle), exist_ok=True)
     os.makedirs(os.path.dirname(lock_link(cache, key)), exist_ok=True)
-    with _exclusive(os.path.join(cache, "bundles", ".lock")):
+    with exclusive(os.path.join(cache, "bundles", ".lock")):
         if not os.path.exists(bundle):
             _assemble_into(bundle, text, built)
             _trust(cache, bundle, parse_manifest(text))
@@ -384,17 +383,15 @@ def _description(directory: str) -> dict[str, Any]:
         return json.load(stream)
 
 
-def verified_index(cache: str, identity: str) -> StatIndex:
-    """What is remembered of a bundle's files, by their sha256."""
-    folder = os.path.join(cache, "verified")
-    with contextlib.suppress(OSError):
-        os.makedirs(folder, exist_ok=True)
-    return StatIndex(os.path.join(folder, identity))
+def verified_index(cache: str, bundle: str) -> StatIndex:
+    """What is remembered of a bundle's files, by their sha256; bundle is the path of its directory or archive."""
+    return StatIndex(os.path.join(cache, "verified", key_of(os.path.realpath(bundle))))
 
 
 def _trust(cache: str, bundle: str, manifest: Manifest) -> None:
     """Remember what this run compressed itself as right, so that nobody needs to read it again."""
-    index = verified_index(cache, manifest.id)
+    index = verified_index(cache, bundle)
+    os.makedirs(os.path.dirname(index.path), exist_ok=True)
     for entry in manifest.files:
         index.learn(entry.sha256, os.stat(os.path.join(bundle, entry.member)))
     index.save()

@@ -34,6 +34,10 @@ CRI_IMAGES = "io.containerd.cri.v1.images"
 CRI_SERVICE = "io.containerd.grpc.v1.cri"
 
 
+class ContainerdError(Exception):
+    """The runtime does not do what it is asked; the message has its own words."""
+
+
 def configuration(params: dict[str, Any]) -> dict[str, Any]:
     """containerd's configuration file."""
     layout = Layout(params["data_dir"])
@@ -79,6 +83,11 @@ def crictl_configuration() -> dict[str, Any]:
     return {"runtime-endpoint": endpoint, "image-endpoint": endpoint}
 
 
+def holds_secret(params: dict[str, Any], path: str) -> bool:
+    """Whether somebody's password is, or still is, in the configuration."""
+    return bool(params["registries"]) or b".registry.configs." in (files.read_bytes(path) or b"")
+
+
 def containerd_component(params: dict[str, Any]) -> component.Component:
     """containerd as it should run on this node."""
     layout = Layout(params["data_dir"])
@@ -115,7 +124,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
         ),
         files=(
             files.File(
-                config, toml.dump(configuration(params)).encode(), mode=0o600, secret=bool(params["registries"])
+                config, toml.dump(configuration(params)).encode(), mode=0o600, secret=holds_secret(params, config)
             ),
         ),
         reloaded=(files.File(crictl, yaml.dump(crictl_configuration()).encode(), mode=0o644), *hosts),
@@ -125,10 +134,18 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     )
 
 
+def runs() -> bool:
+    """Whether there is a runtime that can be asked."""
+    return health.listens(CONTAINERD_SOCKET)() is None
+
+
 def images_present(bundle: str) -> set[str]:
     """The names of the images that the runtime has."""
     command = [f"{bundle}/bin/crictl", "--runtime-endpoint", f"unix://{CONTAINERD_SOCKET}", "images", "--output=json"]
-    listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ContainerdError(f"containerd does not list its images: {done.stderr.strip()}")
+    listed = json.loads(done.stdout)
     return {tag for image in listed["images"] or [] for tag in image["repoTags"] or []}
 
 

@@ -222,5 +222,9 @@ def sync_directory(path: str) -> None:
 
 def _own(path: str, wanted: File | Directory) -> None:
     if os.geteuid() == 0:
-        os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
+        try:
+            os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
+        except KeyError as error:
+            missing = f"{wanted.path} belongs to {wanted.owner}:{wanted.group}, but {error.args[0]}"
+            raise OSError(f"{missing}; k3a.cluster.host makes the users of k3a") from None
     os.chmod(path, wanted.mode)

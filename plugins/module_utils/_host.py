@@ -102,7 +102,7 @@ def make_plan(wanted: Host) -> Plan:
     changes = [change for _item, change in (*directories, *texts) if change]
     changes += [files.Change(f"user {user}", "", "present\n") for user in users]
     changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
-    changes += [files.Change(key, f"{read_setting(key)}\n", f"{value}\n") for key, value in settings.items()]
+    changes += [files.Change(key, f"{read_setting(key) or ''}\n", f"{value}\n") for key, value in settings.items()]
     return Plan(
         directories=tuple(item for item, change in directories if change),
         files=tuple(item for item, change in texts if change),

@@ -44,10 +44,15 @@ TASKS = f"{layouts.CONTAINERD_STATE}/io.containerd.runtime.v2.task"
 SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
 LOGIND, LOGIND_MARK = "/etc/systemd/logind.conf.d/99-kubelet.conf", b"# Kubelet logind override"
 CNI_STATE = "/var/lib/cni"
+# What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
+KUBECTL_CACHE = "/root/.kube/cache"
 # Directories that our components make for themselves and others may use too: they go when nothing is in them.
 SHARED_DIRECTORIES = (
     "/etc/sysusers.d",
     "/etc/systemd/logind.conf.d",
+    "/root/.kube/cache/discovery",
+    "/root/.kube/cache",
+    "/root/.kube",
     "/opt/containerd/bin",
     "/opt/containerd/lib",
     "/opt/containerd",
@@ -226,10 +231,10 @@ def forget_pods(node: Node) -> Iterable[Removal]:
 
 def forget_runtime(node: Node) -> Iterable[Removal]:
     """What containerd, its shims and runc keep while they run."""
-    tasks = [(space, task) for space in tree.names(TASKS) for task in tree.names(f"{TASKS}/{space}")]
-    sockets = {shim_socket(f"{TASKS}/{space}/{task}") for space, task in tasks} | dead_sockets(SHIM_SOCKETS)
-    for space, task in tasks:
-        yield from removal_of(f"{RUNC_STATE}/{space}/{task}", node)
+    sockets = {shim_socket(task) for task in grandchildren(TASKS)} | dead_sockets(SHIM_SOCKETS)
+    for path in grandchildren(RUNC_STATE):
+        if TASKS.encode() in (files.read_bytes(f"{path}/state.json") or b""):
+            yield from removal_of(path, node)
     for path in sorted(filter(None, sockets)):
         yield from removal_of(path, node)
     running = any(unit.name == CONTAINERD_UNIT and unit.running for unit in node.units)
@@ -243,6 +248,7 @@ def forget_host(node: Node) -> Iterable[Removal]:
     for path in ("/etc/crictl.yaml", *(f"/usr/local/bin/{name}" for name in tree.names("/usr/local/bin"))):
         if os.path.islink(path) and tree.below(os.readlink(path), node.data_dir):
             yield from removal_of(path, node)
+    yield from forget_kubectl(node)
     if not tree.below(node.kubeconfig, "/etc/k3a") and is_kubeconfig_of(node.data_dir, node.kubeconfig):
         yield from removal_of(node.kubeconfig, node)
     yield from removal_of("/etc/k3a", node)
@@ -255,6 +261,17 @@ def forget_host(node: Node) -> Iterable[Removal]:
         for name in tree.names(directory):
             if re.fullmatch(r"(\d+-)?k3a\.conf", name):  # the number may have been another one once
                 yield from removal_of(f"{directory}/{name}", node)
+
+
+def forget_kubectl(node: Node) -> Iterable[Removal]:
+    """What kubectl remembers of this server's API; the answers of several clusters are kept together."""
+    known = tree.names(f"{KUBECTL_CACHE}/discovery")
+    ours = [name for name in known if name.startswith("127.0.0.1_")]
+    if ours and os.path.isdir(f"{node.data_dir}/server"):
+        for name in ours:
+            yield from removal_of(f"{KUBECTL_CACHE}/discovery/{name}", node)
+        if known == ours:
+            yield from removal_of(f"{KUBECTL_CACHE}/http", node)
 
 
 def forget_state(node: Node) -> Iterable[Removal]:
@@ -331,6 +348,13 @@ def dead_namespaces(node: Node) -> list[str]:
     inhabited = {found.network for found in node.processes if found.pid not in going}
     paths = [f"/run/netns/{name}" for name in tree.names("/run/netns") if name.startswith("cni-")]
     return [path for path in paths if os.stat(path).st_ino not in inhabited]
+
+
+def grandchildren(directory: str) -> list[str]:
+    """What containerd keeps by namespace and container."""
+    return [
+        f"{directory}/{space}/{name}" for space in tree.names(directory) for name in tree.names(f"{directory}/{space}")
+    ]
 
 
 def shim_socket(task: str) -> str | None:

@@ -11,7 +11,7 @@ command) and kube-proxy in iptables mode have chains in the tables that they sha
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,5 +101,5 @@ def _appends(line: str) -> str | None:
 
 
 def _jumps_to(line: str) -> str | None:
-    found = re.search(r" -[jg] (\S+)", line)
-    return found[1] if found else None
+    words = shlex.split(line)
+    return next((target for verb, target in zip(words, words[1:]) if verb in ("-j", "-g")), None)

@@ -87,6 +87,8 @@ changes:
   sample: [/etc/systemd/system/k3a-containerd.service]
 """
 
+import os
+
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd
 
@@ -104,12 +106,23 @@ OPTIONS = {
 }
 
 
+def present_images(params: dict, foreseen: bool) -> set[str]:
+    """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
+    bundles = (params["bundle"], f"{params['data_dir']}/data/current")
+    tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])
+    if foreseen and not (containerd.runs() and os.path.exists(f"{tools}/bin/crictl")):
+        return set()
+    return containerd.images_present(tools)
+
+
 def main() -> None:
     module = component.component_module(OPTIONS)
     params = module.params
     result = component.converge(module, containerd.containerd_component(params), params["pending"])
-    # A runtime that does not run yet has no images.
-    present = set() if module.check_mode and result["restarted"] else containerd.images_present(params["bundle"])
+    try:
+        present = present_images(params, module.check_mode)
+    except containerd.ContainerdError as error:
+        module.fail_json(msg=str(error))
     missing = [image for image in params["images"] if image["name"] not in present]
     result["changed"] = result["changed"] or bool(missing)
     result["changes"] += [image["name"] for image in missing]

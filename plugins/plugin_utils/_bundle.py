@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -25,7 +26,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle import (
     parse_manifest,
     unpacked,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import cache_root, verified_index
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import cache_root, exclusive, verified_index
 
 GZIP_MAGIC = b"\x1f\x8b"
 # Header and trailer of a gzip file; the last four bytes are the size of the content.
@@ -51,16 +52,20 @@ class Bundle:
 
     def verify(self, entries: Iterable[Entry] | None = None) -> None:
         """Read files (all, unless told) and compare them with the manifest; what was right before is not read again."""
-        index = verified_index(cache_root(), self.manifest.id)
-        wanted = self.manifest.files if entries is None else entries
-        status = {part.path: os.stat(part.path) for part in self.parts.values()}
-        unknown = [e for e in wanted if not index.knows(e.sha256, status[self.parts[e.member].path])]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for _done in pool.map(self._read, unknown):
-                pass
-        for entry in unknown:
-            index.learn(entry.sha256, status[self.parts[entry.member].path])
-        index.save()
+        with contextlib.ExitStack() as stack:
+            # The processes of several hosts wait for the one that reads. Without a place to write all read.
+            with contextlib.suppress(OSError):
+                stack.enter_context(exclusive(os.path.join(cache_root(), "verified", ".lock")))
+            index = verified_index(cache_root(), self.path)
+            wanted = self.manifest.files if entries is None else entries
+            status = {part.path: os.stat(part.path) for part in self.parts.values()}
+            unknown = [e for e in wanted if not index.knows(e.sha256, status[self.parts[e.member].path])]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for _done in pool.map(self._read, unknown):
+                    pass
+            for entry in unknown:
+                index.learn(entry.sha256, status[self.parts[entry.member].path])
+            index.save()
 
     def _read(self, entry: Entry) -> None:
         part = self.parts[entry.member]

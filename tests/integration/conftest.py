@@ -51,6 +51,17 @@ class Cluster:
         ssh = ["ssh", *options, f"k3a@{self.addresses[node]}", remote]
         return subprocess.run(ssh, input=given, capture_output=True, text=True, check=True).stdout
 
+    def wait_for_ssh(self, node: str, timeout: float = 60) -> None:
+        """Until a node that had no power takes commands again."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.feed(node, "", "true")
+                return
+            except subprocess.CalledProcessError:
+                assert time.monotonic() < deadline, f"{node} takes no commands {timeout} s after its start"
+                time.sleep(0.5)
+
     def kubectl(self, *arguments: str) -> str:
         """kubectl on a server, as an operator calls it there: without any configuration."""
         return self.run(self.servers[0], "kubectl", *arguments)

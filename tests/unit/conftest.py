@@ -25,6 +25,7 @@ from ansible.module_utils import basic
 if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _lock as lock
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
 
@@ -43,8 +44,9 @@ def run_module(tmp_path, monkeypatch):
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(given).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         own_lock = functools.partial(lock.host_lock, path=str(tmp_path / "module.lock"))
-        if hasattr(module, "host_lock"):
-            monkeypatch.setattr(module, "host_lock", own_lock)
+        for user in (module, component):
+            if hasattr(user, "host_lock"):
+                monkeypatch.setattr(user, "host_lock", own_lock)
         output = io.StringIO()
         with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
             module.main()
@@ -122,3 +124,15 @@ def init(tmp_path, monkeypatch):
     yield stand_in
     for unit in list(stand_in.processes):
         stand_in.stop(unit)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A bundle on a node whose programs run, and do nothing, until they are stopped."""
+    folder = tmp_path / "bundle"
+    (folder / "bin").mkdir(parents=True)
+    os.mkfifo(folder / "never")
+    for name in ("containerd", "flanneld", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\nread x < {folder}/never\n")
+        (folder / "bin" / name).chmod(0o755)
+    return str(folder)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import urllib.request
+from contextlib import closing
 
 import pytest
 from kubernetes import client
@@ -209,8 +210,8 @@ def test_exec(core, pods):
 def test_port_forward(core, pods):
     for pod in pods:
         forward = portforward(core.connect_get_namespaced_pod_portforward, pod.metadata.name, NAMESPACE, ports="8080")
-        with forward.socket(8080) as connection:
-            connection.settimeout(10)
+        with closing(forward.socket(8080)) as connection:
+            connection.setblocking(True)
             connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.0 200")
 

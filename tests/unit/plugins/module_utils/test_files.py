@@ -115,6 +115,14 @@ def test_a_wrong_owner_is_a_change_of_its_own_and_is_corrected(tmp_path):
     assert files.file_change(own(tmp_path / "a")) is None
 
 
+def test_an_owner_that_this_host_does_not_have_is_told(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    with pytest.raises(OSError, match=r"a belongs to k3a-nobody:root, but .*k3a-nobody.*k3a.cluster.host makes"):
+        files.write_file(files.File(str(tmp_path / "a"), b"", 0o600, "k3a-nobody", "root"))
+    assert names(tmp_path) == []
+
+
 def test_a_link_in_the_place_of_a_file_is_replaced_and_its_target_left_alone(tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"new\n")
     (tmp_path / "a").symlink_to(tmp_path / "elsewhere")

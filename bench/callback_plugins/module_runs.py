@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counts what really runs on each host.
+
+A task is not a module run: an action plugin may run several modules, or none. Every one of them, facts included, goes
+through ActionBase._execute_module in a worker that is forked from this process, so that is where they are counted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = r"""
+name: module_runs
+type: aggregate
+short_description: Counts module runs by host
+description: Writes them, with the number of changes, to the file that the environment variable K3A_BENCH_REPORT names.
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Writes the report when the play ends."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "module_runs"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.report = Path(os.environ["K3A_BENCH_REPORT"])
+        self.runs = self.report.with_suffix(".runs")
+        self.runs.write_text("")
+        count_into(self.runs)
+
+    def v2_playbook_on_stats(self, stats) -> None:
+        runs: dict[str, list[str]] = {}
+        for line in self.runs.read_text().splitlines():
+            host, module = line.split("\t")
+            runs.setdefault(host, []).append(module)
+        changed = {host: stats.summarize(host)["changed"] for host in stats.processed}
+        failed = [host for host in stats.processed if stats.summarize(host)["failures"] or host in stats.dark]
+        self.report.write_text(json.dumps({"runs": runs, "changed": changed, "failed": failed}))
+
+
+def count_into(path: Path) -> None:
+    """Have every module run add a line to a file: one write a line, so that workers do not disturb each other."""
+    execute = ActionBase._execute_module
+
+    @functools.wraps(execute)
+    def counted(self, module_name=None, module_args=None, tmp=None, task_vars=None, **more):
+        local = self._connection.transport == "local"
+        host = "controller" if local else self._task.delegate_to or (task_vars or {})["inventory_hostname"]
+        with open(path, "a", buffering=1) as lines:
+            lines.write(f"{host}\t{module_name or self._task.action}\n")
+        return execute(self, module_name, module_args, tmp, task_vars, **more)
+
+    ActionBase._execute_module = counted

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong at any moment: a killed run, a node without power. The next run, or the node itself, puts it right."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
+KILLS = 6
+# Each killed run gets a bit further than the one before, since that one's work is not done again.
+FIRST_KILL, LAST_KILL = 2.0, 14.0
+BACK = 180
+
+
+def started(cluster, name: str, *options: str) -> subprocess.Popen:
+    command = ["ansible-playbook", str(PLAYBOOKS / name), "-i", str(cluster.inventory), *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finished(cluster, name: str, *options: str) -> str:
+    run = started(cluster, name, *options)
+    output = run.communicate()[0]
+    assert run.returncode == 0, output[-3000:]
+    return output
+
+
+def power_cycle(node: str) -> None:
+    """Cut the power, and give it back."""
+    for command in (["kill", "--signal", "KILL"], ["start"]):
+        subprocess.run(["podman", *command, node], check=True, capture_output=True)
+
+
+def nothing_changes(cluster) -> None:
+    recap = finished(cluster, "site.yml").split("PLAY RECAP")[1]
+    assert recap.count("changed=0") == len(cluster.nodes), recap
+
+
+def wait_for_nodes(core, wait, nodes: list[str]) -> None:
+    def ready():
+        conditions = {
+            node.metadata.name: {c.type: (c.status, c.last_heartbeat_time) for c in node.status.conditions}["Ready"]
+            for node in core.list_node().items
+        }
+        return all(conditions.get(node, ("",))[0] == "True" for node in nodes), conditions
+
+    wait(ready, f"{nodes} Ready", BACK)
+
+
+def wait_for_pods(core, wait) -> None:
+    def running():
+        pods = core.list_namespaced_pod("kube-system").items
+        state = {
+            pod.metadata.name: [s.ready for s in pod.status.container_statuses or []]
+            for pod in pods
+            if not pod.metadata.deletion_timestamp
+        }
+        return bool(state) and all(all(ready) and ready for ready in state.values()), state
+
+    wait(running, "every pod ready", BACK)
+
+
+def test_killed_runs_are_finished_by_the_next(cluster):
+    """From bare hosts, killed again and again at moments nobody chose; nothing of it is in the way of the last run."""
+    finished(cluster, "reset.yml")
+    seed = int(time.time())
+    moments = random.Random(seed)
+    for kill in range(KILLS):
+        run = started(cluster, "site.yml")
+        time.sleep(FIRST_KILL + (LAST_KILL - FIRST_KILL) * kill / KILLS + moments.random())
+        os.killpg(run.pid, signal.SIGKILL)
+        output = run.communicate()[0]
+        print(f"seed {seed}, kill {kill}:", [line for line in output.splitlines() if line.startswith("TASK")][-1:])
+    finished(cluster, "site.yml")
+    nothing_changes(cluster)
+
+
+def test_a_node_without_power_in_the_middle_of_a_run(cluster, core, wait):
+    agent = cluster.agents[0]
+    cluster.run(agent, "rm /var/lib/k3a/agent/tls/client-kube-proxy.crt")
+    run = started(cluster, "site.yml")
+    time.sleep(4)
+    power_cycle(agent)
+    run.communicate()
+    cluster.wait_for_ssh(agent)
+    finished(cluster, "site.yml")
+    nothing_changes(cluster)
+    wait_for_nodes(core, wait, cluster.nodes)
+
+
+@pytest.mark.parametrize("group", ["agents", "servers"])
+def test_a_rebooted_node_comes_back_by_itself(cluster, core, wait, group):
+    node = getattr(cluster, group)[0]
+    power_cycle(node)
+    cluster.wait_for_ssh(node)
+
+    def answers():
+        try:
+            return core.get_api_resources() is not None, ""
+        except (HTTPError, client.ApiException) as error:
+            return False, error
+
+    wait(answers, "the API answers", BACK)
+    wait_for_units(cluster, wait, node)
+    wait_for_nodes(core, wait, cluster.nodes)
+    wait_for_pods(core, wait)
+    nothing_changes(cluster)
+
+
+def wait_for_units(cluster, wait, node: str) -> None:
+    def active():
+        units = cluster.run(node, "systemctl show --property=ActiveState k3a-*.service").split()
+        return bool(units) and set(units) == {"ActiveState=active"}, units
+
+    wait(active, f"all units of {node} active", BACK)
+
+
+def test_restarted_units_leave_pods_alone(cluster, wait):
+    """containerd and the kubelet stop and start; containers keep their processes."""
+    server = cluster.servers[0]
+    containers = "crictl ps --quiet | xargs -r -n1 crictl inspect --output go-template --template {{.info.pid}}"
+    before = cluster.run(server, "sh -c", containers)
+    cluster.run(server, "systemctl restart k3a-containerd k3a-kubelet k3a-apiserver k3a-etcd")
+
+    def same():
+        after = cluster.run(server, "sh -c", f"({containers}) 2>&1 || true")
+        return after == before, after
+
+    wait(same, f"the same containers as before, {before}", 60)
