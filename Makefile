@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv bundle nodes cluster clean test lint collection sanity units molecule lock
+.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units molecule lock
 
 # Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -42,6 +42,10 @@ nodes: setup .venv
 
 cluster: bundle nodes
 	ansible-playbook playbooks/site.yml -i build/$(NAME)/hosts
+
+# What it costs: module runs, CPU-seconds, wall time and memory, on a set of nodes of its own.
+bench: bundle
+	python bench/measure.py
 
 clean: .venv
 	ansible-playbook playbooks/nodes_absent.yml $(SET)

@@ -217,7 +217,7 @@ def ratios(measured: dict[str, Measured], units: dict[str, dict[str, float]]) ->
     shipped, staged, no_op = (
         measured[name] for name in ("first run, bundle on the controller", "first run, bundle staged", "no-op run")
     )
-    yield f"staging the bundle first takes {staged.wall / shipped.wall:.0%} of the time of a first run that ships it"
+    yield f"a first run with the bundle staged takes {staged.wall / shipped.wall:.0%} of the time of one that ships it"
     yield f"a no-op run takes {no_op.wall / staged.wall:.0%} of the time of a first run with the bundle staged"
     for role, aim in AIM_RUNS.items():
         yield f"module runs of a no-op on a {role}: {no_op.runs[role]} (aim: at most {aim})"

@@ -56,7 +56,10 @@ def reasons_to_write(content: bytes | None, url: str, authorities: dict[str, str
     current = parse(content)
     if current["authority"] != authorities["server"]:
         raise ForeignFileError("it belongs to a cluster with another certificate authority")
-    request = pki.request_of(current["key"])
+    try:
+        request = pki.request_of(current["key"])
+    except pki.PkiError:
+        request = None
     reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] != url else [])]
 
@@ -89,7 +92,9 @@ class ActionModule(ActionBase):
         current = files.read_bytes(path)
         if self._task.args.get("state", "present") == "absent":
             return self._remove(path, current, authorities)
-        url = self._task.args["server_url"]
+        url = self._task.args.get("server_url")
+        if not url:
+            return {"failed": True, "msg": "server_url is required, the URL of the API as seen from the controller"}
         try:
             # Before the first server is installed there is no authority to compare with.
             reasons = reasons_to_write(current, url, authorities) if authorities else ["the cluster is new"]
@@ -125,7 +130,10 @@ class ActionModule(ActionBase):
             )
         if found.get("failed"):
             return found
-        certificate, key = pki.issue(LEAF, *found["authorities"]["client"])
+        try:
+            certificate, key = pki.issue(LEAF, *found["authorities"]["client"])
+        except pki.PkiError as error:
+            return {"failed": True, "msg": str(error)}
         text = kubeconfig.embedded(url, authorities["server"].encode(), certificate.encode(), key.encode())
         files.write_file(files.owned_by_me(path, text.encode()))
         return None

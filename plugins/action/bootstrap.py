@@ -30,6 +30,12 @@ def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
     return made
 
 
+def certificates_in(made: dict[str, str], layout: Layout) -> dict[str, str]:
+    """The authorities' certificates among new contents, by the authority's name."""
+    paths = {name: bootstrap.authority_paths(layout, name)[0] for name in bootstrap.CN_PREFIXES}
+    return {name: made[path] for name, path in paths.items() if path in made}
+
+
 class ActionModule(ActionBase):
     """Observe, then make and bring what is missing."""
 
@@ -43,6 +49,11 @@ class ActionModule(ActionBase):
         if found.get("failed") or not found["changed"] or self._task.check_mode:
             return found
         layout = Layout(arguments.get("data_dir") or Layout().data_dir)
-        arguments["material"] = material_for(found["missing"], layout) or {"none": "none"}
+        made = material_for(found["missing"], layout)
+        arguments["material"] = made or {"none": ""}
         with unlogged(self):
-            return self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)
+            done = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)
+        if done.get("failed"):
+            return done
+        # Ansible hides from the module's answer whatever came in as a secret, the certificates in the material, too.
+        return {**done, "authorities": {**found["authorities"], **certificates_in(made, layout)}}

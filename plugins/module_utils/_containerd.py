@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
+from ansible_collections.k3a.cluster.plugins.module_utils import _process as process
 from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
 from ansible_collections.k3a.cluster.plugins.module_utils import _toml as toml
@@ -142,10 +142,10 @@ def runs() -> bool:
 def images_present(bundle: str) -> set[str]:
     """The names of the images that the runtime has."""
     command = [f"{bundle}/bin/crictl", "--runtime-endpoint", f"unix://{CONTAINERD_SOCKET}", "images", "--output=json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ContainerdError(f"containerd does not list its images: {done.stderr.strip()}")
-    listed = json.loads(done.stdout)
+    done = process.run(command)
+    if done.code != 0:
+        raise ContainerdError(f"containerd does not list its images: {done.complaint}")
+    listed = json.loads(done.output)
     return {tag for image in listed["images"] or [] for tag in image["repoTags"] or []}
 
 
@@ -162,8 +162,8 @@ def import_image(bundle: str, path: str) -> str | None:
         "--label=io.cri-containerd.pinned=pinned",
         path,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stderr.strip()
+    done = process.run(command)
+    return None if done.code == 0 else done.complaint
 
 
 def announced(name: str) -> dict[str, str]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _process as process
 from ansible_collections.k3a.cluster.plugins.module_utils._files import Change, Directory, File
 
 USERS = {"etcd": "etcd datastore (k3a)", "kube": "Kubernetes control plane (k3a)"}
@@ -37,8 +37,13 @@ SETTINGS_IPV6 = {
     "net.ipv6.conf.default.forwarding": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
 }
-
-
+# What kube-proxy changes by itself; a reset puts it back too.
+SET_BY_KUBE_PROXY = (
+    "net.ipv4.conf.all.route_localnet",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+    "net.netfilter.nf_conntrack_tcp_timeout_established",
+)
 # Each kubelet, containerd and watching container takes some of these; a kernel that has more keeps it.
 MINIMUMS = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watches": "524288"}
 
@@ -123,7 +128,8 @@ def apply(wanted: Host, plan: Plan) -> None:
         _run(["systemd-sysusers", SYSUSERS])
     for name in plan.modules:
         _run(["modprobe", name])
-    record(wanted.record, {key: read_setting(key) for key in plan.settings})
+    others = {key: read_setting(key) for key in SET_BY_KUBE_PROXY if read_setting(key) is not None}
+    record(wanted.record, {**others, **{key: read_setting(key) for key in plan.settings}})
     for key, value in plan.settings.items():
         write_setting(key, value)
 
@@ -186,6 +192,6 @@ def write_setting(key: str, value: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise HostError(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")
+    done = process.run(command)
+    if done.code != 0:
+        raise HostError(f"{' '.join(command)} failed: {done.complaint}")

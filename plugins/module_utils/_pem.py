@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _process as process
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\r?\n?", re.S)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
@@ -56,9 +56,9 @@ def write_new_key(path: str) -> bytes:
 
 def _openssl(*arguments: str, given: bytes = b"") -> bytes:
     try:
-        done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=False)
+        done = process.run(["openssl", *arguments], given)
     except FileNotFoundError:
         raise OpensslError("openssl is not installed on this host; install it") from None
-    if done.returncode != 0:
-        raise OpensslError(f"openssl {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+    if done.code != 0:
+        raise OpensslError(f"openssl {arguments[0]} failed: {done.complaint}")
+    return done.output

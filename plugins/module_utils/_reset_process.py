@@ -10,15 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _process as programs
 
 POLL = 0.05
 # What a unit gets to end by itself. Its data is about to go, so nothing is lost when it has to be killed.
 GRACE = 3
-COMMANDS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ResetError(Exception):
@@ -139,20 +139,19 @@ def kill(bundles: str, keep: Collection[int], timeout: float) -> None:
         time.sleep(POLL)
 
 
-def run(*command: str, check: bool = True, text: str | None = None) -> str:
-    """The output of a command of the host, which may be one that a login's PATH leaves out."""
-    environment: Mapping[str, str] = {**os.environ, "PATH": COMMANDS, "LC_ALL": "C.UTF-8"}
+def run(*command: str, check: bool = True, text: str = "") -> str:
+    """The output of a command of the host."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, input=text, env=environment)
+        done = programs.run(command, given=text.encode())
     except FileNotFoundError:
         if check:
             raise ResetError(f"the host has no command {command[0]}; install it and run again") from None
         return ""
-    if check and done.returncode != 0:
-        raise ResetError(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+    if check and done.code != 0:
+        raise ResetError(f"{' '.join(command)} failed: {done.complaint}")
+    return done.text
 
 
-def do(*command: str, text: str | None = None) -> None:
+def do(*command: str, text: str = "") -> None:
     """Run a command of the host for what it does."""
     run(*command, text=text)

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _process as process
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 DIGEST = "K3A_DIGEST"
@@ -129,11 +130,11 @@ def stop(unit: str) -> None:
 def journal_tail(unit: str, lines: int = 12) -> str:
     """The last messages of a unit, for the person who reads why it failed."""
     command = ["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}"]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout.strip()
+    return process.run(command).text.strip()
 
 
 def _systemctl(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
-    if check and done.returncode != 0:
-        raise SystemdError(f"systemctl {' '.join(arguments)} failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+    done = process.run(["systemctl", *arguments])
+    if check and done.code != 0:
+        raise SystemdError(f"systemctl {' '.join(arguments)} failed: {done.complaint}")
+    return done.text

@@ -113,6 +113,8 @@ def run_arguments(set_name: str, node: Node, ulimits: dict[str, int], modules: b
     command += ["--label", f"{LABEL}={set_name}", "--network", network_name(set_name)]
     command += ["--ip", node.address, "--mac-address", mac_address(node.address)]
     command += ["--privileged", "--systemd=always", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3"]
+    # As on a machine of its own; a container would have what podman has set for its host.
+    command += ["--sysctl", "net.ipv4.ip_forward=0"]
     for limit, value in sorted(ulimits.items()):
         command += ["--ulimit", f"{limit}={value}:{value}"]
     for path in ("/var/lib/k3a", "/var/lib/kubelet"):

@@ -56,6 +56,8 @@ path:
   sample: /etc/k3a/k3a.yaml
 """
 
+import re
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
@@ -95,6 +97,8 @@ def main() -> None:
         module.exit_json(
             changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()]
         )
+    if not re.fullmatch("0?[0-7]{3}", params["mode"]):
+        module.fail_json(msg=f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
     file = wanted_file(params, [content or b"" for content in contents])
     change = files.file_change(file)
     if change and not module.check_mode:

@@ -200,8 +200,12 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
 
 
 def _load_key(pem: str) -> CertificateIssuerPrivateKeyTypes:
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise PkiError(f"a private key is unreadable: {error}") from error
     # What is no signing key fails where it is used to sign.
-    return cast("CertificateIssuerPrivateKeyTypes", serialization.load_pem_private_key(pem.encode(), password=None))
+    return cast("CertificateIssuerPrivateKeyTypes", key)
 
 
 def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.CertificateSigningRequest:

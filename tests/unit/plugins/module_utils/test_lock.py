@@ -101,3 +101,19 @@ def test_processes_that_a_holder_starts_do_not_inherit_the_lock(file):
     finally:
         child.kill()
         child.wait()
+
+
+def test_one_who_waited_for_a_lock_that_was_removed_takes_the_new_one(file):
+    waiter = HOLDER.format(path=sys.path, file=file, seconds=60)
+    with lock.host_lock(0, file):
+        waiting = subprocess.Popen([sys.executable, "-c", waiter], stdout=subprocess.PIPE)
+        while file not in [os.path.realpath(f"/proc/{waiting.pid}/fd/{n}") for n in os.listdir(f"/proc/{waiting.pid}/fd")]:
+            time.sleep(0.01)
+        lock.remove_lock(file)
+    try:
+        assert waiting.stdout.readline() == b"held\n"
+        with pytest.raises(lock.Busy, match=f"process {waiting.pid}"), lock.host_lock(0, file):
+            pytest.fail("two processes hold the lock")
+    finally:
+        waiting.kill()
+        waiting.communicate()

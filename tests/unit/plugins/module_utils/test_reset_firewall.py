@@ -106,4 +106,4 @@ def test_legacy_chains_are_emptied_and_the_rules_that_lead_to_them_deleted():
 
 
 def test_legacy_tables_without_our_chains_are_left_alone():
-    assert firewall.legacy_withdrawal(SAVED.split("*filter")[0]) == ""
+    assert firewall.legacy_withdrawal(SAVED.partition("*filter")[0]) == ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _reset_process as process
@@ -102,7 +103,7 @@ def test_this_process_is_seen():
 def test_what_runs_a_program_of_a_bundle_is_killed(tmp_path):
     program = tmp_path / "data/602c/bin/sleep"
     program.parent.mkdir(parents=True)
-    program.write_bytes(open("/bin/sleep", "rb").read())
+    program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
     running = subprocess.Popen([str(program), "60"])
     while os.readlink(f"/proc/{running.pid}/exe") != str(program):

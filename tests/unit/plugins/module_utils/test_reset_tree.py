@@ -49,7 +49,15 @@ def test_a_link_goes_and_its_target_stays(tmp_path):
 
 
 def test_own_mounts_are_strictly_below_our_directories_innermost_first():
-    points = ["/", "/run/k3a", "/run/k3a/a", "/run/k3a/a/b", "/run/k3abc", "/var/lib/kubelet", "/var/lib/kubelet/pods/x"]
+    points = [
+        "/",
+        "/run/k3a",
+        "/run/k3a/a",
+        "/run/k3a/a/b",
+        "/run/k3abc",
+        "/var/lib/kubelet",
+        "/var/lib/kubelet/pods/x",
+    ]
     roots = ("/run/k3a", "/var/lib/kubelet/pods")
     assert tree.own_mounts(points, roots) == ["/var/lib/kubelet/pods/x", "/run/k3a/a/b", "/run/k3a/a"]
 

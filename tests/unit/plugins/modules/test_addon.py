@@ -36,6 +36,7 @@ def test_check_mode_announces_everything_when_there_is_no_cluster(tmp_path: Path
         ("ClusterRole", "", "system:k3a-flannel", "created"),
         ("ClusterRoleBinding", "", "system:k3a-flannel", "created"),
         ("ClusterRoleBinding", "", "system:k3a-kubelet-api", "created"),
+        ("ClusterRoleBinding", "", "system:k3a-kubelet-client-renewal", "created"),
     }
     assert len(result["diff"]) == 4
 

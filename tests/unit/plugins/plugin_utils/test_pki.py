@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import subprocess
 
 import pytest
@@ -108,7 +109,7 @@ class TestSigning:
         assert root == loaded(authority[0])
         store = verification.Store([root])
         verifier = verification.PolicyBuilder().store(store)
-        for name in (x509.DNSName("w1"), x509.DNSName("localhost"), x509.IPAddress(__import__("ipaddress").ip_address("fd00::2"))):
+        for name in (x509.DNSName("w1"), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("fd00::2"))):
             assert verifier.build_server_verifier(name).verify(leaf, [])
         with pytest.raises(verification.VerificationError):
             verifier.build_server_verifier(x509.DNSName("w2")).verify(leaf, [])
@@ -256,7 +257,7 @@ class TestRenewal:
 class TestTheKubeletsOwn:
     """It renews its certificate itself, so only what it cannot mend is a reason."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def own(self, authority, request_pem):
         return pki.sign(KUBELET, request_pem, *authority)
 
@@ -291,3 +292,16 @@ def test_a_certificate_is_announced_by_what_it_will_be():
         "subject: CN=w1\nauthority: server\nusages: server\nnames: w1, localhost, 127.0.0.1, 10.0.0.2, fd00::2\n"
     )
     assert pki.describe(KUBELET) == "subject: CN=system:node:w1,O=system:nodes\nauthority: client\nusages: client\n"
+
+
+@pytest.mark.parametrize("damaged", ["", "text", "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n"])
+def test_a_damaged_private_key_is_one_sentence(damaged):
+    with pytest.raises(pki.PkiError, match="a private key is unreadable"):
+        pki.request_of(damaged)
+
+
+def test_an_authority_of_ours_is_known_by_its_name(authority, signed):
+    assert pki.is_authority(authority[0], "k3a-server")
+    assert not pki.is_authority(authority[0], "k3a-client")
+    assert not pki.is_authority("text", "k3a-server")
+    assert not pki.is_authority(pki.certificate_pem(loaded(signed)), "k3a-server")

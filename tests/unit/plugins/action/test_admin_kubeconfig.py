@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+import pytest
+import yaml
+from ansible_collections.k3a.cluster.plugins.action import admin_kubeconfig as action
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from cryptography import x509
+
+URL = "https://10.0.0.1:6443"
+
+
+@pytest.fixture(scope="module")
+def authorities():
+    return {name: pki.new_authority(name) for name in ("server", "client")}
+
+
+@pytest.fixture
+def arguments(tmp_path, authorities):
+    tls = tmp_path / "k3a/server/tls"
+    tls.mkdir(parents=True)
+    for name, pair in authorities.items():
+        for suffix, text in zip(("crt", "key"), pair, strict=True):
+            (tls / f"{name}-ca.{suffix}").write_text(text)
+    return {
+        "path": str(tmp_path / "inventory/kubeconfig"),
+        "server_url": URL,
+        "authorities": {name: pair[0] for name, pair in authorities.items()},
+        "data_dir": str(tmp_path / "k3a"),
+    }
+
+
+def written(path):
+    return yaml.safe_load(files.read_bytes(path))
+
+
+def test_it_is_written_once_and_then_right(run_action, arguments):
+    announced = run_action(action, module, check=True, **arguments)
+    assert not os.path.exists(arguments["path"])
+    done = run_action(action, module, **arguments)
+    assert done == announced
+    assert (done["changed"], done["path"]) == (True, arguments["path"])
+    assert files.ownership(arguments["path"])[0] == 0o600
+    before = files.read_bytes(arguments["path"])
+    again = run_action(action, module, **arguments)
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert files.read_bytes(arguments["path"]) == before
+
+
+def test_it_names_the_cluster_and_an_administrator_of_it(run_action, arguments, authorities):
+    run_action(action, module, **arguments)
+    document = written(arguments["path"])
+    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+    assert cluster["server"] == URL
+    assert base64.b64decode(cluster["certificate-authority-data"]).decode() == authorities["server"][0]
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+    assert certificate.subject.rfc4514_string() == "CN=system:admin,O=system:masters"
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authorities["client"][0].encode()))
+
+
+def test_the_authoritys_key_is_asked_for_only_when_it_is_needed_and_unlogged(run_action, arguments):
+    run_action(action, module, check=True, **arguments)
+    assert run_action.exchanges == []
+    done = run_action(action, module, **arguments)
+    run_action(action, module, **arguments)
+    assert run_action.exchanges == [True]
+    assert "PRIVATE KEY" not in json.dumps(done)
+
+
+def test_another_url_is_told_and_written(run_action, arguments):
+    run_action(action, module, **arguments)
+    moved = {**arguments, "server_url": "https://10.0.0.9:6443"}
+    done = run_action(action, module, **moved)
+    assert done["diff"][0]["before"] == f"its server is {URL}, not https://10.0.0.9:6443\n"
+    assert written(arguments["path"])["clusters"][0]["cluster"]["server"] == "https://10.0.0.9:6443"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"apiVersion: v1\nkind: Config\n",
+        b"{unbalanced",
+        b"- a\n",
+        b"users: 1\n",
+        b"\xff",
+        b"clusters: [{cluster: {}}]\n",
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_of_ours_is_never_overwritten(run_action, arguments, content):
+    os.makedirs(os.path.dirname(arguments["path"]))
+    with open(arguments["path"], "wb") as stream:
+        stream.write(content)
+    done = run_action(action, module, **arguments)
+    assert done["failed"]
+    assert "move it away or set k3a_kubeconfig" in done["msg"]
+    assert files.read_bytes(arguments["path"]) == content
+
+
+def test_the_kubeconfig_of_another_cluster_is_never_overwritten(run_action, arguments):
+    foreign = pki.new_authority("other")
+    certificate, key = pki.issue(action.LEAF, *foreign)
+    text = kubeconfig.embedded(URL, foreign[0].encode(), certificate.encode(), key.encode())
+    files.write_file(files.owned_by_me(arguments["path"], text.encode()))
+    done = run_action(action, module, **arguments)
+    assert done["failed"]
+    assert "another certificate authority" in done["msg"]
+    assert files.read_bytes(arguments["path"]) == text.encode()
+
+
+def test_a_damaged_key_of_this_cluster_is_replaced(run_action, arguments):
+    run_action(action, module, **arguments)
+    document = written(arguments["path"])
+    document["users"][0]["user"]["client-key-data"] = base64.b64encode(b"damaged").decode()
+    with open(arguments["path"], "w", encoding="utf-8") as stream:
+        yaml.safe_dump(document, stream)
+    done = run_action(action, module, **arguments)
+    assert done["diff"][0]["before"] == "its key is missing or another one\n"
+    assert not run_action(action, module, **arguments)["changed"]
+
+
+def test_an_authority_whose_key_is_anothers_is_one_sentence(run_action, arguments, tmp_path):
+    (tmp_path / "k3a/server/tls/client-ca.key").write_text(pki.new_authority("other")[1])
+    done = run_action(action, module, **arguments)
+    assert done["failed"]
+    assert "does not belong to its certificate" in done["msg"]
+    assert not os.path.exists(arguments["path"])
+
+
+def test_before_the_cluster_exists_check_mode_announces_it(run_action, arguments):
+    done = run_action(action, module, check=True, **{**arguments, "authorities": {}})
+    assert done["changed"]
+    assert done["diff"][0]["before"] == "the cluster is new\n"
+
+
+def test_what_parse_reads_is_what_was_written(authorities):
+    certificate, key = pki.issue(action.LEAF, *authorities["client"])
+    text = kubeconfig.embedded(URL, authorities["server"][0].encode(), certificate.encode(), key.encode())
+    assert action.parse(text.encode()) == {
+        "url": URL,
+        "authority": authorities["server"][0],
+        "certificate": certificate,
+        "key": key,
+    }
+
+
+class TestRemoval:
+    """After a reset: the file goes when it is of the cluster that went."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return str(tmp_path / "kubeconfig")
+
+    @pytest.fixture
+    def authority(self, path, authorities):
+        """Of the cluster of the kubeconfig, with the name that a real one has."""
+        authority, _key = pki.new_authority("k3a-server")
+        certificate, key = pki.issue(action.LEAF, *authorities["client"])
+        text = kubeconfig.embedded(URL, authority.encode(), certificate.encode(), key.encode())
+        files.write_file(files.owned_by_me(path, text.encode()))
+        return authority
+
+    def remove(self, run_action, path, authority, check=False):
+        given = {"path": path, "authorities": {"server": authority}, "state": "absent"}
+        return run_action(action, module, check=check, **given)
+
+    def test_it_goes_once_and_check_mode_announces_it(self, run_action, path, authority):
+        announced = self.remove(run_action, path, authority, check=True)
+        assert os.path.exists(path)
+        assert self.remove(run_action, path, authority) == announced
+        assert announced["changed"]
+        assert announced["diff"][0]["before_header"] == path
+        assert not os.path.exists(path)
+        assert not self.remove(run_action, path, authority)["changed"]
+
+    def test_one_of_another_cluster_stays(self, run_action, path, authority):
+        other, _key = pki.new_authority("k3a-server")
+        assert not self.remove(run_action, path, other)["changed"]
+        assert os.path.exists(path)
+
+    def test_it_goes_when_a_killed_reset_took_the_authority_already(self, run_action, path, authority):
+        assert self.remove(run_action, path, "")["changed"]
+        assert not os.path.exists(path)
+
+    @pytest.mark.parametrize("content", [b"apiVersion: v1\nkind: Config\n", b"my notes"])
+    def test_a_file_that_is_no_kubeconfig_of_ours_stays(self, run_action, path, content):
+        files.write_file(files.owned_by_me(path, content))
+        assert not self.remove(run_action, path, "")["changed"]
+        assert files.read_bytes(path) == content
+
+    def test_the_kubeconfig_of_another_kind_of_cluster_stays(self, run_action, path, authorities):
+        foreign = pki.new_authority("kubernetes")
+        certificate, key = pki.issue(action.LEAF, *foreign)
+        text = kubeconfig.embedded(URL, foreign[0].encode(), certificate.encode(), key.encode())
+        files.write_file(files.owned_by_me(path, text.encode()))
+        assert not self.remove(run_action, path, "")["changed"]
+        assert os.path.exists(path)
+
+
+def test_it_is_removed_when_it_is_this_clusters(run_action, arguments):
+    run_action(action, module, **arguments)
+    announced = run_action(action, module, check=True, state="absent", **arguments)
+    assert os.path.exists(arguments["path"])
+    done = run_action(action, module, state="absent", **arguments)
+    assert done == announced
+    assert done["changed"]
+    assert not os.path.exists(arguments["path"])
+    assert run_action(action, module, state="absent", **arguments)["changed"] is False
+
+
+def test_it_is_removed_when_its_cluster_is_gone_already(run_action, arguments, tmp_path):
+    server = pki.new_authority("k3a-server")
+    for suffix, text in zip(("crt", "key"), server, strict=True):
+        (tmp_path / f"k3a/server/tls/server-ca.{suffix}").write_text(text)
+    given = {**arguments, "authorities": {**arguments["authorities"], "server": server[0]}}
+    run_action(action, module, **given)
+    assert run_action(action, module, state="absent", path=given["path"], authorities={})["changed"]
+
+
+@pytest.mark.parametrize("content", [b"apiVersion: v1\nkind: Config\n", b"\xff", b""])
+def test_a_file_of_somebody_else_is_not_removed(run_action, arguments, content):
+    os.makedirs(os.path.dirname(arguments["path"]))
+    with open(arguments["path"], "wb") as stream:
+        stream.write(content)
+    assert run_action(action, module, state="absent", **arguments)["changed"] is False
+    assert files.read_bytes(arguments["path"]) == content
+
+
+def test_the_kubeconfig_of_another_cluster_is_not_removed(run_action, arguments):
+    run_action(action, module, **arguments)
+    for other in ({"server": pki.new_authority("k3a-server")[0]}, {}):
+        done = run_action(action, module, state="absent", path=arguments["path"], authorities=other)
+        assert done["changed"] is False
+    assert os.path.exists(arguments["path"])
+
+
+def test_where_the_api_is_has_to_be_said(run_action, arguments):
+    done = run_action(action, module, **{key: value for key, value in arguments.items() if key != "server_url"})
+    assert done["failed"]
+    assert done["msg"].startswith("server_url is required")

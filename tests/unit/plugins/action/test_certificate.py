@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.action import certificate as action
+from ansible_collections.k3a.cluster.plugins.action import certificate_signature as signature
+from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.modules import certificate as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+
+if os.geteuid() != 0:
+    pytest.skip("the files belong to root", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def authorities():
+    return {name: pki.new_authority(name) for name in leaves.AUTHORITIES}
+
+
+@pytest.fixture
+def arguments(authorities, tmp_path, monkeypatch):
+    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet/pki/kubelet-client-current.pem"))
+    return {
+        "profile": "agent",
+        "authorities": {name: certificate for name, (certificate, _key) in authorities.items()},
+        "data_dir": str(tmp_path / "k3a"),
+        "node_name": "w1",
+        "node_ip": ["10.0.0.2"],
+    }
+
+
+def converge(run_action, authorities, arguments):
+    """The three steps of the roles: request, sign, install."""
+    requested = run_action(action, module, **arguments)
+    signed = signature.sign_all({"w1": requested["requests"]}, authorities)["w1"]
+    return requested, run_action(action, module, signed=signed, **arguments) if signed else None
+
+
+def test_a_fresh_node_gets_all_its_certificates_and_then_asks_for_none(run_action, authorities, arguments):
+    requested, installed = converge(run_action, authorities, arguments)
+    assert {request["name"]: request["reasons"] for request in requested["requests"]} == {
+        name: ["it is missing"] for name in ("serving-kubelet", "client-kubelet", "client-kube-proxy", "client-flannel")
+    }
+    assert set(installed["paths"]) == {request["certificate"] for request in requested["requests"]}
+    again, _nothing = converge(run_action, authorities, arguments)
+    assert (again["changed"], again["requests"], again["paths"], again["diff"]) == (False, [], [], [])
+
+
+def test_check_mode_announces_the_same_files_and_makes_no_key(run_action, authorities, arguments, tmp_path):
+    announced = run_action(action, module, check=True, **arguments)
+    assert not (tmp_path / "k3a").exists()
+    assert announced["changed"]
+    requested, _installed = converge(run_action, authorities, arguments)
+    assert announced["paths"] == requested["paths"]
+    assert announced["diff"] == requested["diff"]
+
+
+def test_a_new_address_renews_the_one_certificate_that_has_it(run_action, authorities, arguments):
+    converge(run_action, authorities, arguments)
+    moved = {**arguments, "node_ip": ["10.0.0.3"]}
+    requested, _installed = converge(run_action, authorities, moved)
+    (request,) = requested["requests"]
+    assert (request["name"], request["reasons"]) == ("serving-kubelet", ["it lacks the names 10.0.0.3"])
+    assert requested["diff"][0]["before"] == "it lacks the names 10.0.0.3\n"
+    assert "names: w1, localhost, 127.0.0.1, 10.0.0.3" in requested["diff"][0]["after"]
+    assert not run_action(action, module, **moved)["changed"]
+
+
+def test_another_authority_renews_what_it_signs(run_action, authorities, arguments):
+    converge(run_action, authorities, arguments)
+    newer = {**authorities, "client": pki.new_authority("client")}
+    changed = {**arguments, "authorities": {name: pair[0] for name, pair in newer.items()}}
+    requested, _installed = converge(run_action, newer, changed)
+    assert {request["name"] for request in requested["requests"]} == {
+        "client-kubelet",
+        "client-kube-proxy",
+        "client-flannel",
+    }
+    assert not run_action(action, module, **changed)["changed"]
+
+
+def test_no_key_leaves_the_node(run_action, authorities, arguments):
+    requested, installed = converge(run_action, authorities, arguments)
+    assert "PRIVATE KEY" not in str(requested) + str(installed)
+
+
+def test_what_is_announced_names_the_file_the_reason_and_what_comes():
+    request = {
+        **leaves.agent_leaves(module.Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
+        "reasons": ["it is missing", "x"],
+    }
+    assert action.announced(request) == {
+        "before_header": "/d/agent/tls/client-kube-proxy.crt",
+        "after_header": "/d/agent/tls/client-kube-proxy.crt",
+        "before": "it is missing; x\n",
+        "after": "subject: CN=system:kube-proxy\nauthority: client\nusages: client\n",
+    }
+
+
+def test_before_the_authorities_exist_everything_is_announced(run_action, arguments):
+    announced = run_action(action, module, check=True, **{**arguments, "authorities": {}})
+    assert len(announced["requests"]) == 4
+
+
+def test_a_failure_of_the_node_stays_one(run_action, arguments, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    failed = run_action(action, module, **arguments)
+    assert failed["failed"]
+    assert "openssl is not installed" in failed["msg"]

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.action import certificate_signature as action
+from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return pki.new_authority("k3a-client")
+
+
+@pytest.fixture
+def server(tmp_path, authority):
+    """A server that has the client authority."""
+    (tmp_path / "server/tls").mkdir(parents=True)
+    for name, text in zip(("crt", "key"), authority, strict=True):
+        (tmp_path / f"server/tls/client-ca.{name}").write_text(text)
+    return str(tmp_path)
+
+
+def request_for(node, key=None):
+    leaf = leaves.agent_leaves(Layout("/d"), node, ["10.0.0.2"])[2]
+    return {**leaf.as_dict(), "request": pki.request_of(key or pki.key_pem(pki.new_key())), "reasons": ["it is missing"]}
+
+
+def test_the_requests_of_all_hosts_are_signed_in_one_call(run_action, server, authority):
+    requests = {"w1": [request_for("w1")], "w2": [request_for("w2")], "w3": []}
+    done = run_action(action, module, requests=requests, data_dir=server)
+    assert done["changed"] is False
+    assert set(done["certificates"]) == {"w1", "w2"}
+    for host in ("w1", "w2"):
+        (request,) = requests[host]
+        certificate = done["certificates"][host][request["name"]]
+        assert pki.renewal_reasons(request, certificate, request["request"], authority[0]) == []
+
+
+def test_the_authoritys_key_travels_unlogged_and_is_in_no_result(run_action, server, authority):
+    done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=server)
+    assert run_action.exchanges == [True]
+    assert "PRIVATE KEY" not in str(done)
+    assert "authorities" not in done
+
+
+def test_check_mode_reads_no_key_and_says_what_would_be_signed(run_action, server):
+    done = run_action(action, module, check=True, requests={"w1": [request_for("w1")], "w2": []}, data_dir=server)
+    assert done == {"changed": False, "certificates": {"w1": {"client-kube-proxy": ""}}}
+    assert run_action.exchanges == []
+
+
+def test_a_host_without_the_authority_says_where_to_sign(run_action, tmp_path):
+    done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=str(tmp_path))
+    assert done["failed"]
+    assert done["msg"] == "the client authority is not on this host; sign on a server of the cluster"
+
+
+def test_a_damaged_request_is_one_sentence(run_action, server):
+    damaged = {**request_for("w1"), "request": "text"}
+    done = run_action(action, module, requests={"w1": [damaged]}, data_dir=server)
+    assert done["failed"]
+    assert "the signing request for client-kube-proxy is unreadable" in done["msg"]
+
+
+def test_an_authority_whose_key_is_anothers_signs_nothing(run_action, server):
+    key = os.path.join(server, "server/tls/client-ca.key")
+    with open(key, "w", encoding="ascii") as stream:
+        stream.write(pki.new_authority("x")[1])
+    done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=server)
+    assert done["failed"]
+    assert "does not belong to its certificate" in done["msg"]

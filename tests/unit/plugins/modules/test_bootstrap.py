@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.modules import bootstrap
+
+if os.geteuid() != 0:
+    pytest.skip("the files belong to root", allow_module_level=True)
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(str(tmp_path / "k3a"))
+
+
+@pytest.fixture
+def run(run_module, layout):
+    """Both steps: what is missing, and then the contents that the controller would make."""
+
+    def converge(**arguments):
+        found = run_module(bootstrap, data_dir=layout.data_dir, **arguments)
+        if found.get("failed") or not found["changed"]:
+            return found
+        made = {path: f"content of {path}\n" for path in found["missing"] if "/tls/" in path}
+        return run_module(bootstrap, data_dir=layout.data_dir, material=made or {"none": ""}, **arguments)
+
+    return converge
+
+
+def mode(path):
+    return os.stat(path).st_mode & 0o777
+
+
+def test_without_material_nothing_is_written_and_everything_is_missing(run_module, layout):
+    found = run_module(bootstrap, data_dir=layout.data_dir)
+    assert found["changed"]
+    assert found["missing"] == bootstrap.wanted_paths(layout, True)
+    assert len(found["missing"]) == 13
+    assert not os.path.exists(layout.data_dir)
+
+
+def test_keys_come_before_what_depends_on_them(layout):
+    """A run that is killed in between leaves a key without certificate, which has signed nothing."""
+    paths = bootstrap.wanted_paths(layout, True)
+    for name in shared.CN_PREFIXES:
+        certificate, key = shared.authority_paths(layout, name)
+        assert paths.index(key) < paths.index(certificate)
+    assert paths[-1] == layout.token
+
+
+def test_secrets_are_roots_alone(run, layout):
+    run()
+    for path in bootstrap.wanted_paths(layout, True):
+        assert mode(path) == (0o644 if path.endswith(".crt") else 0o600)
+    assert mode(layout.tls("")) == mode(layout.cred("")) == mode(layout.tls("etcd")) == 0o700
+    assert mode(f"{layout.data_dir}/server") == 0o711
+
+
+def test_what_exists_is_never_replaced(run, layout):
+    run()
+    before = {path: open(path, "rb").read() for path in bootstrap.wanted_paths(layout, True)}
+    os.unlink(layout.tls("service.key"))
+    again = run(secrets_encryption_provider="aescbc")
+    assert again["missing"] == [layout.tls("service.key")]
+    assert {path: open(path, "rb").read() for path in before} == before
+    assert not run()["changed"]
+
+
+def test_a_token_is_made_and_pins_the_server_authority(run, layout):
+    run()
+    token = open(layout.token, encoding="ascii").read()
+    pin, _, password = token.strip().partition("::server:")
+    assert pin == "K10" + shared.authority_hash(f"content of {layout.tls('server-ca.crt')}\n")
+    assert len(password) == 32
+
+
+@pytest.mark.parametrize("form", ["short", "secure"])
+def test_a_given_token_is_kept_and_then_the_same_in_either_form(run, layout, form):
+    secure = shared.secure_token(f"content of {layout.tls('server-ca.crt')}\n", "s3cr3t-word")
+    run(token="s3cr3t-word" if form == "short" else secure)
+    assert open(layout.token, encoding="ascii").read() == secure + "\n"
+    assert not run(token="s3cr3t-word")["changed"]
+    assert not run(token=secure)["changed"]
+    assert not run()["changed"]
+
+
+def test_another_token_than_the_kept_one_is_refused_and_not_shown(run, layout):
+    run(token="s3cr3t-word")
+    refused = run(token="another-word")
+    assert refused["failed"]
+    assert "differs from the server token" in refused["msg"]
+    assert "another-word" not in json.dumps(refused)
+
+
+def test_the_token_of_another_cluster_is_refused(run):
+    run(token="s3cr3t-word")
+    refused = run(token=shared.secure_token("other", "s3cr3t-word"))
+    assert refused["failed"]
+    assert "another cluster" in refused["msg"]
+
+
+@pytest.mark.parametrize("provider", ["secretbox", "aescbc", "aesgcm"])
+def test_encryption_has_a_key_of_32_bytes_of_its_own(run, layout, provider):
+    run(secrets_encryption_provider=provider)
+    configuration = json.load(open(layout.cred("encryption-config.json"), encoding="ascii"))
+    (key,) = configuration["resources"][0]["providers"][0][provider]["keys"]
+    assert len(base64.b64decode(key["secret"])) == 32
+
+
+def test_without_encryption_there_is_no_configuration_of_it(run, layout):
+    run(secrets_encryption=False)
+    assert not os.path.exists(layout.cred("encryption-config.json"))
+    assert not run(secrets_encryption=False)["changed"]
+
+
+def test_a_certificate_without_its_key_is_refused(run, layout):
+    run()
+    os.unlink(layout.tls("etcd/peer-ca.key"))
+    refused = run()
+    assert refused["failed"]
+    assert "etcd/peer-ca.key does not: put the key back" in refused["msg"]
+
+
+def test_check_mode_writes_nothing_even_with_material(run_module, layout):
+    found = run_module(bootstrap, check=True, data_dir=layout.data_dir, material={layout.tls("service.key"): "x"})
+    assert found["changed"]
+    assert not os.path.exists(layout.data_dir)
+
+
+def test_the_diff_names_paths_and_shows_no_content(run_module, layout):
+    diff = run_module(bootstrap, data_dir=layout.data_dir)["diff"]
+    made = [entry for entry in diff if entry["after_header"] == layout.token]
+    assert [(entry["before"], entry["after"]) for entry in made] == [("", "(secret, made)")]
