@@ -180,9 +180,8 @@ def wait_until_well(component: Component, timeout: float) -> str | None:
 
 def _first_unwell(component: Component, params: Mapping[str, Any]) -> str | None:
     """The reason of the first that is not well: those that earlier steps started without waiting, then this one."""
-    earlier = [
-        Component(name=name, unit="", healthy=(health.answers_ok(health.ENDPOINTS[name]),)) for name in params["wait_for"]
-    ]
+    endpoints = {name: health.answers_ok(health.ENDPOINTS[name]) for name in params["wait_for"]}
+    earlier = [Component(name=name, unit="", healthy=(condition,)) for name, condition in endpoints.items()]
     reasons = (wait_until_well(each, params["timeout"]) for each in (*earlier, component))
     return next((reason for reason in reasons if reason), None)
 
@@ -228,7 +227,8 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
     """Stop a component and take its files away: the way back from converge. Nothing here waits on pending files."""
     del pending
     written = [(file.path, file.secret) for file in (*component.files, *component.reloaded)]
-    paths = [(systemd.unit_path(component.unit_name), False), *written, *((path, False) for path in component.generated)]
+    generated = [(path, False) for path in component.generated]
+    paths = [(systemd.unit_path(component.unit_name), False), *written, *generated]
     found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]
     if found and not module.check_mode:
         try:
@@ -274,12 +274,6 @@ SHARED_OPTIONS: dict[str, Any] = {
 BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}
 
 
-def component_module(options: dict[str, Any]) -> AnsibleModule:
-    """The module of a component: its own options beside those that all components share."""
-    # Imported here, so that the engine itself is of use outside of a module run.
-    from ansible.module_utils.basic import AnsibleModule  # noqa: PLC0415
-
-    return AnsibleModule(
-        argument_spec={**SHARED_OPTIONS, **BUNDLE_OPTION, **options},
-        supports_check_mode=True,
-    )
+def argument_spec(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a component's module: its own beside those that all components share."""
+    return {**SHARED_OPTIONS, **BUNDLE_OPTION, **options}

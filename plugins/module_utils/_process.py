@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 ADMINISTRATION = "/usr/local/sbin:/usr/sbin:/sbin"
 
 

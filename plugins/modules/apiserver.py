@@ -103,6 +103,7 @@ changes:
 
 import os
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _apiserver as apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
@@ -124,7 +125,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
     try:
         node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))

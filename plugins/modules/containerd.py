@@ -89,6 +89,7 @@ changes:
 
 import os
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd
 
@@ -116,7 +117,7 @@ def present_images(params: dict, foreseen: bool) -> set[str]:
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
     result = component.converge(module, containerd.containerd_component(params), params["pending"])
     try:

@@ -66,6 +66,7 @@ changes:
   sample: [/etc/systemd/system/k3a-controller-manager.service]
 """
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _control_plane as control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
@@ -113,7 +114,7 @@ def controller_manager_component(params: dict) -> component.Component:
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     wanted = controller_manager_component(module.params)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))
 

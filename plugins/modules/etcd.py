@@ -72,6 +72,7 @@ changes:
   sample: [/etc/systemd/system/k3a-etcd.service]
 """
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
@@ -166,7 +167,7 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
     try:
         node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]

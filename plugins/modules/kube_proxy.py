@@ -76,6 +76,7 @@ changes:
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
@@ -138,7 +139,7 @@ def kube_proxy_component(params: dict, node_name: str) -> component.Component:
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
     wanted = kube_proxy_component(params, params["node_name"] or address.host_name())
     module.exit_json(**component.converge(module, wanted, params["pending"]))

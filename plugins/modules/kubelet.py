@@ -106,6 +106,7 @@ changes:
   sample: [/etc/systemd/system/k3a-kubelet.service]
 """
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubelet as kubelet
@@ -127,7 +128,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    module = component.component_module(OPTIONS)
+    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
     try:
         node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))

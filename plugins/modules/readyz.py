@@ -11,7 +11,7 @@ short_description: Wait until the API of a server answers
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Waits until C(/readyz) of the server's own API server is ok. It changes nothing, and in check mode waits for nothing.
+  - Waits until C(/readyz) of the server's own API server is ok. It changes nothing, and check mode waits for nothing.
   - Fails with the checks that are not ok and the last lines of the unit's journal, at once when the unit keeps failing.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:

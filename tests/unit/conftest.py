@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible import module_utils
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
 
 # ansible-test brings the collection along; everybody else finds it in the link tree of the checkout.
 if importlib.util.find_spec("ansible_collections") is None:
@@ -43,6 +45,9 @@ def run_module(tmp_path, monkeypatch):
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(given).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        # Tests of the controller's side share this process, where warnings would go to its display.
+        monkeypatch.setattr(getattr(module_utils, "_internal", basic), "is_controller", False, raising=False)
+        monkeypatch.setattr(warnings, "_global_warnings", type(warnings._global_warnings)())
         own_lock = functools.partial(lock.host_lock, path=str(tmp_path / "module.lock"))
         for user in (module, component):
             if hasattr(user, "host_lock"):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong at any moment: a killed run, a node without power. The next run, or the node itself, puts it right."""
+"""What goes wrong at any moment: a killed run, a node without power. The next run, or the node, puts it right."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret of the cluster is anywhere but in its own file: not in a log at any verbosity, not where others can look."""
+"""No secret of the cluster is anywhere but in its own file: in no log at any verbosity, nowhere others can look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAYBOOK = Path(__file__).parents[3] / "playbooks/site.yml"
 
 # Where a secret could have been left: processes, units, journals, temporary directories, readable files.
 LOOK_AROUND = r"""
-import glob, json, os, subprocess, sys
+import glob, json, os, stat, subprocess, sys
 
 needles = [line.encode() for line in json.load(sys.stdin)]
 found = []
@@ -47,7 +47,8 @@ for root in ["/tmp", "/var/tmp", "/etc", "/var/log", "/dev/shm", *homes]:
 for directory, _names, files in os.walk("/var/lib/k3a"):
     for name in files:
         path = os.path.join(directory, name)
-        if os.path.isfile(path) and not os.path.islink(path) and os.stat(path).st_mode & 0o077 and os.path.getsize(path) < 1 << 20:
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and status.st_size < 1 << 20:
             look(path, read(path))
 print(json.dumps(found))
 """
@@ -57,7 +58,7 @@ def needles_in(path: str, content: str) -> list[str]:
     """What would give a secret away."""
     if "PRIVATE KEY" in content:
         # The first line has the private number; later ones have the public key, which certificates show to everybody.
-        return [content.split("PRIVATE KEY-----")[1].split()[0]]
+        return [content.split("PRIVATE KEY-----")[1].split(maxsplit=1)[0]]
     if path.endswith("encryption-config.json"):
         key = json.loads(content)["resources"][0]["providers"][0]["secretbox"]["keys"][0]["secret"]
         return [key, base64.b64encode(base64.b64decode(key)).decode()]
@@ -67,7 +68,8 @@ def needles_in(path: str, content: str) -> list[str]:
 @pytest.fixture(scope="module")
 def needles(cluster):
     """Every secret of the first server and of all nodes."""
-    find = "find /var/lib/k3a/server/tls /var/lib/k3a/server/cred /var/lib/k3a/server/token /var/lib/k3a/agent/tls -type f"
+    server = "/var/lib/k3a/server"
+    find = f"find {server}/tls {server}/cred {server}/token /var/lib/k3a/agent/tls -type f"
     secrets = []
     for node in cluster.nodes:
         paths = cluster.run(node, f"sh -c '{find} 2>/dev/null || true'").split()
@@ -79,7 +81,7 @@ def needles(cluster):
 
 
 def test_a_run_that_exchanges_keys_shows_none(cluster, needles):
-    """Certificates are signed again, with the authority's key on its way to the controller, at the highest verbosity."""
+    """Certificates are signed again, with the authority's key on its way to the controller, at high verbosity."""
     server, agent = cluster.servers[0], cluster.agents[0]
     cluster.run(server, "rm /var/lib/k3a/server/tls/client-scheduler.crt")
     cluster.run(agent, "rm /var/lib/k3a/agent/tls/client-flannel.crt")

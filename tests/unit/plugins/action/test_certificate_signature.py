@@ -29,7 +29,11 @@ def server(tmp_path, authority):
 
 def request_for(node, key=None):
     leaf = leaves.agent_leaves(Layout("/d"), node, ["10.0.0.2"])[2]
-    return {**leaf.as_dict(), "request": pki.request_of(key or pki.key_pem(pki.new_key())), "reasons": ["it is missing"]}
+    return {
+        **leaf.as_dict(),
+        "request": pki.request_of(key or pki.key_pem(pki.new_key())),
+        "reasons": ["it is missing"],
+    }
 
 
 def test_the_requests_of_all_hosts_are_signed_in_one_call(run_action, server, authority):

@@ -117,7 +117,9 @@ def test_choices_reach_the_arguments():
     } <= set(words)
 
 
-@pytest.mark.parametrize("port, capability", [(443, "CAP_NET_BIND_SERVICE"), (1023, "CAP_NET_BIND_SERVICE"), (1024, ""), (6443, "")])
+@pytest.mark.parametrize(
+    "port, capability", [(443, "CAP_NET_BIND_SERVICE"), (1023, "CAP_NET_BIND_SERVICE"), (1024, ""), (6443, "")]
+)
 def test_a_low_port_needs_one_capability_and_no_other_port_does(port, capability):
     lines = directives(component_of(https_listen_port=port).unit)
     assert lines["CapabilityBoundingSet"][-1] == capability
@@ -135,7 +137,9 @@ def test_nobody_without_a_name_gets_further_than_the_health_endpoints():
     assert "anonymous-auth" not in component_of().unit
 
 
-@pytest.mark.parametrize("level, warned", [("privileged", "privileged"), ("baseline", "restricted"), ("restricted", "restricted")])
+@pytest.mark.parametrize(
+    "level, warned", [("privileged", "privileged"), ("baseline", "restricted"), ("restricted", "restricted")]
+)
 def test_namespaces_without_a_label_have_a_pod_security_level(level, warned):
     (plugin,) = document(component_of(pod_security_level=level), f"{ETC}/admission.yaml")["plugins"]
     assert plugin["name"] == "PodSecurity"

@@ -33,7 +33,9 @@ def test_the_secure_form_is_k3s_s():
     )
 
 
-@pytest.mark.parametrize("password", ["s3cr3t", "0123456789abcdef0123456789abcdef", "with space", "a:b", "::", "K", "größe"])
+@pytest.mark.parametrize(
+    "password", ["s3cr3t", "0123456789abcdef0123456789abcdef", "with space", "a:b", "::", "K", "größe"]
+)
 def test_the_password_is_what_the_secure_form_was_made_of(password):
     assert bootstrap.password_of(bootstrap.secure_token(SERVED, password), SERVED) == password
 

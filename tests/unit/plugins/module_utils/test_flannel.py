@@ -61,7 +61,9 @@ def test_rules_are_written_with_the_tool_that_kube_proxy_uses(mode, nftables):
 
 
 def test_the_cni_template_leaves_the_subnet_to_flannel():
-    template = json.loads(content_of(component_of(cluster_cidr=["10.42.0.0/16", "fd00:42::/56"]), f"{ETC}/flannel/cni.conflist"))
+    template = json.loads(
+        content_of(component_of(cluster_cidr=["10.42.0.0/16", "fd00:42::/56"]), f"{ETC}/flannel/cni.conflist")
+    )
     bridge = template["plugins"][0]
     assert bridge["ipam"] == {
         "type": "host-local",

@@ -24,7 +24,12 @@ readyz check failed
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
-    ANSWERS = {"/ok": (200, b"ok"), "/bad": (500, VERBOSE.encode()), "/empty": (503, b""), "/denied": (401, b"Denied\nx")}
+    ANSWERS = {
+        "/ok": (200, b"ok"),
+        "/bad": (500, VERBOSE.encode()),
+        "/empty": (503, b""),
+        "/denied": (401, b"Denied\nx"),
+    }
 
     def do_GET(self):
         status, body = self.ANSWERS[self.path]
@@ -85,8 +90,7 @@ def test_200_is_well(port):
     [
         (
             "bad",
-            "answers 500: [-]etcd failed: reason withheld; "
-            "[-]poststarthook/rbac/bootstrap-roles failed: not finished",
+            "answers 500: [-]etcd failed: reason withheld; [-]poststarthook/rbac/bootstrap-roles failed: not finished",
         ),
         ("empty", "answers 503: no reason given"),
         ("denied", "answers 401: Denied"),
@@ -174,7 +178,8 @@ def test_a_file_that_appears(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body, told", [("", "no reason given"), ("\n\n", "no reason given"), ("\n no etcd \nmore", "no etcd"), ("[+]a ok", "[+]a ok")]
+    "body, told",
+    [("", "no reason given"), ("\n\n", "no reason given"), ("\n no etcd \nmore", "no etcd"), ("[+]a ok", "[+]a ok")],
 )
 def test_the_reason_in_a_body(body, told):
     assert health.failing_checks(body) == told

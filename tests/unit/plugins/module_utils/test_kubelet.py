@@ -76,7 +76,11 @@ def test_choices_reach_the_configuration():
         {"key": "gpu", "value": "", "effect": "NoExecute"},
     ]
     assert written["clusterDNS"] == ["10.43.0.10", "fd00:43::a"]
-    assert (written["clusterDomain"], written["failCgroupV1"], written["protectKernelDefaults"]) == ("k3a.test", False, True)
+    assert (written["clusterDomain"], written["failCgroupV1"], written["protectKernelDefaults"]) == (
+        "k3a.test",
+        False,
+        True,
+    )
     assert document(component_of(cluster_dns=["10.43.0.53"]), CONFIG)["clusterDNS"] == ["10.43.0.53"]
 
 

@@ -14,13 +14,20 @@ def test_everything_is_under_the_data_directory():
     assert layout.server_etc("audit-policy.yaml") == "/data/server/etc/audit-policy.yaml"
     assert layout.agent_tls("client-ca.crt") == "/data/agent/tls/client-ca.crt"
     assert layout.agent_etc("cni/net.d") == "/data/agent/etc/cni/net.d"
-    assert (layout.etcd, layout.logs, layout.token) == ("/data/server/db/etcd", "/data/server/logs", "/data/server/token")
+    assert (layout.etcd, layout.logs, layout.token) == (
+        "/data/server/db/etcd",
+        "/data/server/logs",
+        "/data/server/token",
+    )
     assert layouts.Layout().data_dir == "/var/lib/k3a"
 
 
 def test_credentials_are_loaded_read_and_counted_alike():
     credentials = layouts.Credentials("k3a-etcd.service", (("ca.crt", "/data/ca.crt"), ("key", "/data/other.key")))
-    assert credentials.directives == (("LoadCredential", "ca.crt:/data/ca.crt"), ("LoadCredential", "key:/data/other.key"))
+    assert credentials.directives == (
+        ("LoadCredential", "ca.crt:/data/ca.crt"),
+        ("LoadCredential", "key:/data/other.key"),
+    )
     assert credentials.inputs == ("/data/ca.crt", "/data/other.key")
     assert credentials.path("key") == "/run/credentials/k3a-etcd.service/key"
     with pytest.raises(AssertionError):

@@ -107,7 +107,9 @@ def test_one_who_waited_for_a_lock_that_was_removed_takes_the_new_one(file):
     waiter = HOLDER.format(path=sys.path, file=file, seconds=60)
     with lock.host_lock(0, file):
         waiting = subprocess.Popen([sys.executable, "-c", waiter], stdout=subprocess.PIPE)
-        while file not in [os.path.realpath(f"/proc/{waiting.pid}/fd/{n}") for n in os.listdir(f"/proc/{waiting.pid}/fd")]:
+        while file not in [
+            os.path.realpath(f"/proc/{waiting.pid}/fd/{n}") for n in os.listdir(f"/proc/{waiting.pid}/fd")
+        ]:
             time.sleep(0.01)
         lock.remove_lock(file)
     try:

@@ -39,7 +39,10 @@ def test_a_key_is_on_the_curve_p_256(key):
 
 def test_a_request_proves_the_possession_of_the_key_and_asks_for_nothing(key):
     request = pem.request_for(key)
-    assert openssl("req", "-noout", "-subject", "-verify", given=request.encode()).replace(" ", "").strip() == "subject=CN=k3a"
+    assert (
+        openssl("req", "-noout", "-subject", "-verify", given=request.encode()).replace(" ", "").strip()
+        == "subject=CN=k3a"
+    )
     assert openssl("req", "-noout", "-pubkey", given=request.encode()) == openssl("pkey", "-pubout", given=key)
     assert "Alternative" not in openssl("req", "-noout", "-text", given=request.encode())
 

@@ -30,7 +30,9 @@ def test_nothing_configured_is_no_file(nothing):
 
 
 def test_a_mirror_comes_before_the_registry_itself():
-    assert rendered({"mirrors": {"docker.io": {"endpoint": ["https://mirror.example", "http://other.example:8080"]}}}) == {
+    assert rendered(
+        {"mirrors": {"docker.io": {"endpoint": ["https://mirror.example", "http://other.example:8080"]}}}
+    ) == {
         "docker.io": {
             "server": "https://registry-1.docker.io",
             "host": {"https://mirror.example": PULL, "http://other.example:8080": PULL},

@@ -52,8 +52,32 @@ def unquoted(word):
 @pytest.mark.parametrize(
     "word",
     [
-        *("--name=a", "--feature-gates=A=true,B=false", "--controllers=*,bootstrapsigner", "", " ", "a b", "a\tb", "a\nb"),
-        *("100%", "%n", "%%", "$HOME", "${HOME}", "$$", "back\\slash", "\\n", 'quo"te', "it's", ";", "a;b", "#", "größe"),
+        *(
+            "--name=a",
+            "--feature-gates=A=true,B=false",
+            "--controllers=*,bootstrapsigner",
+            "",
+            " ",
+            "a b",
+            "a\tb",
+            "a\nb",
+        ),
+        *(
+            "100%",
+            "%n",
+            "%%",
+            "$HOME",
+            "${HOME}",
+            "$$",
+            "back\\slash",
+            "\\n",
+            'quo"te',
+            "it's",
+            ";",
+            "a;b",
+            "#",
+            "größe",
+        ),
         *("--taint=key=value:NoSchedule", "[::1]:2379", "~", "`id`", "$(id)", "a&b|c>d", '"', "\\", "trailing\\"),
     ],
     ids=repr,
@@ -97,7 +121,9 @@ def test_a_unit_that_is_enabled_until_the_reboot_only_is_not_enabled():
 @contextlib.contextmanager
 def running(variables):
     environment = {"PATH": os.environ["PATH"], **variables}
-    process = subprocess.Popen(["sh", "-c", "echo up; read x"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["sh", "-c", "echo up; read x"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdout.readline() == b"up\n"
     try:
         yield process.pid

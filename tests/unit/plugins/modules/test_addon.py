@@ -38,7 +38,7 @@ def test_check_mode_announces_everything_when_there_is_no_cluster(tmp_path: Path
         ("ClusterRoleBinding", "", "system:k3a-kubelet-api", "created"),
         ("ClusterRoleBinding", "", "system:k3a-kubelet-client-renewal", "created"),
     }
-    assert len(result["diff"]) == 4
+    assert len(result["diff"]) == 5
 
 
 def test_nothing_can_be_absent_from_no_cluster(tmp_path: Path) -> None:

@@ -23,14 +23,16 @@ def arguments(bundle, tmp_path, monkeypatch):
     if os.geteuid() != 0:
         pytest.skip("units belong to root")
     monkeypatch.setattr(
-        containerd_utils.files, "Link", lambda path, target: Link(path.replace("/etc/crictl", f"{tmp_path}/crictl"), target)
+        containerd_utils.files,
+        "Link",
+        lambda path, target: Link(path.replace("/etc/crictl", f"{tmp_path}/crictl"), target),
     )
     tools = Path(bundle, "bin")
     names = json.dumps({image["path"]: image["name"] for image in (PAUSE, COREDNS)})
     (tools / "names").write_text(names + "\n")
     (tools / "ctr").write_text(
         "#!/bin/sh\nfor last; do :; done\n[ -e $last.bad ] && { echo corrupt >&2; exit 1; }\n"
-        f"sed -E 's#.*\"'$last'\": (\"[^\"]*\").*#\\1#' {tools}/names >> {tools}/imported\n"
+        f'sed -E \'s#.*"\'$last\'": ("[^"]*").*#\\1#\' {tools}/names >> {tools}/imported\n'
     )
     (tools / "crictl").write_text(
         f"#!/bin/sh\ntouch {tools}/imported\n"

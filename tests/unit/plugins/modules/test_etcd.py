@@ -57,7 +57,9 @@ def test_an_ipv6_address_in_its_urls():
     assert "--initial-cluster=a=https://[fd00::1]:2380" in words
 
 
-@pytest.mark.parametrize("exposed, urls", [(False, "http://127.0.0.1:2381"), (True, "http://127.0.0.1:2381,http://10.0.0.1:2381")])
+@pytest.mark.parametrize(
+    "exposed, urls", [(False, "http://127.0.0.1:2381"), (True, "http://127.0.0.1:2381,http://10.0.0.1:2381")]
+)
 def test_metrics_leave_the_host_only_when_asked_to(exposed, urls):
     assert f"--listen-metrics-urls={urls}" in command(component_of(expose_metrics=exposed).unit)
 
@@ -87,7 +89,13 @@ def test_every_credential_that_is_read_is_loaded_and_counts():
 
 
 def test_check_mode_uses_the_first_family_of_the_cluster(run_module, init, bundle, tmp_path):
-    result = run_module(etcd, check=True, bundle=bundle, data_dir=str(tmp_path / "k3a"), node_ip=["10.9.9.9"], node_name="n")
-    (unit,) = (diff["after"] for diff in result["diff"] if diff["after_header"].endswith("etcd.service") and "ExecStart" in diff["after"])
+    result = run_module(
+        etcd, check=True, bundle=bundle, data_dir=str(tmp_path / "k3a"), node_ip=["10.9.9.9"], node_name="n"
+    )
+    (unit,) = (
+        diff["after"]
+        for diff in result["diff"]
+        if diff["after_header"].endswith("etcd.service") and "ExecStart" in diff["after"]
+    )
     assert "--initial-cluster=n=https://10.9.9.9:2380" in unit
     assert not (tmp_path / "k3a").exists()

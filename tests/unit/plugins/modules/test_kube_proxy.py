@@ -39,10 +39,16 @@ def test_the_configuration():
 
 def test_choices_reach_the_configuration():
     written = document(
-        component_of(proxy_mode="iptables", cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], manage_conntrack=False), CONFIG
+        component_of(proxy_mode="iptables", cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], manage_conntrack=False),
+        CONFIG,
     )
     assert (written["mode"], written["clusterCIDR"]) == ("iptables", "10.42.0.0/16,fd00:42::/56")
-    assert written["conntrack"] == {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+    assert written["conntrack"] == {
+        "maxPerCore": 0,
+        "min": 0,
+        "tcpEstablishedTimeout": "0s",
+        "tcpCloseWaitTimeout": "0s",
+    }
 
 
 def test_the_arguments():

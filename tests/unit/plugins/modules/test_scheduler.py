@@ -30,7 +30,9 @@ def test_the_arguments():
 
 def test_it_has_no_secret_but_its_own():
     component = scheduler.scheduler_component(params_for(scheduler))
-    assert [path for path in component.inputs if path.endswith(".key")] == ["/var/lib/k3a/server/tls/client-scheduler.key"]
+    assert [path for path in component.inputs if path.endswith(".key")] == [
+        "/var/lib/k3a/server/tls/client-scheduler.key"
+    ]
 
 
 def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bundle, tmp_path):
@@ -40,12 +42,16 @@ def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bun
     announced = run_module(scheduler, check=True, **arguments)
     assert not (tmp_path / "k3a").exists()
     done = run_module(scheduler, **arguments)
-    assert done["changes"] == announced["changes"] == [
-        f"{tmp_path}/k3a/server/etc",
-        f"{tmp_path}/k3a/server/etc/scheduler.kubeconfig",
-        f"{tmp_path}/units/k3a-scheduler.service",
-        "k3a-scheduler.service",
-    ][-len(done["changes"]) :]
+    assert (
+        done["changes"]
+        == announced["changes"]
+        == [
+            f"{tmp_path}/k3a/server/etc",
+            f"{tmp_path}/k3a/server/etc/scheduler.kubeconfig",
+            f"{tmp_path}/units/k3a-scheduler.service",
+            "k3a-scheduler.service",
+        ][-len(done["changes"]) :]
+    )
     assert (done["changed"], done["restarted"], done["diff"]) == (True, True, announced["diff"])
     assert "--v=2" in init.processes["k3a-scheduler.service"].args
     again = run_module(scheduler, **arguments)
@@ -61,5 +67,7 @@ def test_an_upgrade_is_announced_and_restarts_it(run_module, init, bundle, tmp_p
     newer.symlink_to(bundle)
     announced = run_module(scheduler, check=True, bundle=str(newer), **arguments)
     done = run_module(scheduler, bundle=str(newer), **arguments)
-    assert done["changes"] == announced["changes"] == [f"{tmp_path}/units/k3a-scheduler.service", "k3a-scheduler.service"]
+    assert (
+        done["changes"] == announced["changes"] == [f"{tmp_path}/units/k3a-scheduler.service", "k3a-scheduler.service"]
+    )
     assert init.processes["k3a-scheduler.service"].args[0] == f"{newer}/bin/kube-scheduler"

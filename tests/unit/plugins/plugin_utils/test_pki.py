@@ -87,8 +87,12 @@ class TestAuthority:
 
     def test_it_is_valid_for_ten_years_from_one_hour_back(self, authority):
         certificate = loaded(authority[0])
-        assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == 3650 * DAY + datetime.timedelta(hours=1)
-        assert abs(certificate.not_valid_before_utc + datetime.timedelta(hours=1) - pki.now()) < datetime.timedelta(minutes=5)
+        assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == 3650 * DAY + datetime.timedelta(
+            hours=1
+        )
+        assert abs(certificate.not_valid_before_utc + datetime.timedelta(hours=1) - pki.now()) < datetime.timedelta(
+            minutes=5
+        )
 
     def test_it_may_sign_certificates(self, authority):
         certificate = loaded(authority[0])
@@ -173,7 +177,9 @@ class TestSigning:
         with pytest.raises(pki.PkiError, match="key of the server authority does not belong"):
             pki.sign(LEAF, request_pem, authority[0], other[1])
 
-    @pytest.mark.parametrize("damaged", ["", "text", "-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"])
+    @pytest.mark.parametrize(
+        "damaged", ["", "text", "-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"]
+    )
     def test_a_damaged_request_is_refused(self, authority, damaged):
         with pytest.raises(pki.PkiError, match="request for serving-kubelet is unreadable"):
             pki.sign(LEAF, damaged, *authority)
@@ -242,7 +248,9 @@ class TestRenewal:
     def test_for_somebody_else(self, authority, request_pem, signed, change, told):
         assert reasons({**LEAF, **change}, signed, request_pem, authority) == [told]
 
-    @pytest.mark.parametrize("fewer", [{"dns": ["w1"]}, {"ips": []}, {"dns": [], "ips": ["10.0.0.2"]}, {"dns": [], "ips": []}])
+    @pytest.mark.parametrize(
+        "fewer", [{"dns": ["w1"]}, {"ips": []}, {"dns": [], "ips": ["10.0.0.2"]}, {"dns": [], "ips": []}]
+    )
     def test_more_names_than_are_wanted_are_no_reason_as_in_k3s(self, authority, request_pem, signed, fewer):
         assert reasons({**LEAF, **fewer}, signed, request_pem, authority) == []
 
@@ -294,7 +302,9 @@ def test_a_certificate_is_announced_by_what_it_will_be():
     assert pki.describe(KUBELET) == "subject: CN=system:node:w1,O=system:nodes\nauthority: client\nusages: client\n"
 
 
-@pytest.mark.parametrize("damaged", ["", "text", "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "damaged", ["", "text", "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n"]
+)
 def test_a_damaged_private_key_is_one_sentence(damaged):
     with pytest.raises(pki.PkiError, match="a private key is unreadable"):
         pki.request_of(damaged)
