@@ -187,23 +187,19 @@ def _first_unwell(component: Component, params: Mapping[str, Any]) -> str | None
 
 
 def _unmet(component: Component, deadline: float) -> str | None:
-    before = systemd.unit_state(component.unit_name).restarts
+    seen: list[systemd.UnitState] = []
 
-    def running() -> str | None:
-        state = systemd.unit_state(component.unit_name)
-        return None if state.active == "active" else f"{component.unit_name} is {state.active} ({state.sub})"
+    def well() -> str | None:
+        seen.append(systemd.unit_state(component.unit_name))
+        if seen[-1].active != "active":
+            return f"{component.unit_name} is {seen[-1].active} ({seen[-1].sub})"
+        return next((reason for reason in (condition() for condition in component.healthy) if reason), None)
 
     def hopeless() -> str | None:
-        state = systemd.unit_state(component.unit_name)
-        if state.active == "failed" or state.restarts - before >= RESTARTS_BEFORE_GIVING_UP:
-            return f"{component.unit_name} keeps failing"
-        return None
+        failing = seen[-1].restarts - seen[0].restarts >= RESTARTS_BEFORE_GIVING_UP
+        return f"{component.unit_name} keeps failing" if failing or seen[-1].active == "failed" else None
 
-    for condition in (running, *component.healthy):
-        reason = health.wait_for(condition, deadline, hopeless)
-        if reason:
-            return reason
-    return None
+    return health.wait_for(well, deadline, hopeless)
 
 
 def converge(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:

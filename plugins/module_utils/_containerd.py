@@ -85,7 +85,7 @@ def crictl_configuration() -> dict[str, Any]:
 
 def holds_secret(params: dict[str, Any], path: str) -> bool:
     """Whether somebody's password is, or still is, in the configuration."""
-    return bool(params["registries"]) or b".registry.configs." in (files.read_bytes(path) or b"")
+    return bool(registries.parted(params["registries"])[1]) or b".registry.configs." in (files.read_bytes(path) or b"")
 
 
 def containerd_component(params: dict[str, Any]) -> component.Component:

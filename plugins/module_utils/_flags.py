@@ -18,7 +18,7 @@ _OPERATORS = {"+": "append", "-": "prepend"}
 
 def split_argument(argument: str) -> tuple[str, str, str]:
     """An argument's flag, how it meets our default (replace, append or prepend), and its value."""
-    name, _, value = argument.lstrip("-").partition("=")
+    name, _separator, value = argument.lstrip("-").partition("=")
     operation = _OPERATORS.get(name[-1:], "replace")
     return (name if operation == "replace" else name[:-1]), operation, value
 

@@ -36,7 +36,9 @@ def answers_ok(url: str, cafile: str | None = None) -> Condition:
     def condition() -> str | None:
         try:
             context = _context(url, cafile)
-            with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT, context=context):
+            # A proxy of the environment has no way to a health endpoint.
+            handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+            with urllib.request.build_opener(*handlers).open(url, timeout=PROBE_TIMEOUT):
                 return None
         except urllib.error.HTTPError as error:
             return f"{url} answers {error.code}: {failing_checks(error.read().decode(errors='replace'))}"

@@ -47,8 +47,8 @@ def _reachable(server: str) -> bool:
 
 def parse_taint(taint: str) -> dict[str, str]:
     """A taint written C(key=value:effect) or C(key:effect)."""
-    head, _, effect = taint.rpartition(":")
-    key, _, value = head.partition("=")
+    head, _colon, effect = taint.rpartition(":")
+    key, _equals, value = head.partition("=")
     return {"key": key, "value": value, "effect": effect}
 
 

@@ -113,7 +113,8 @@ class Credentials:
 
     def path(self, name: str) -> str:
         """Where the unit's process reads one."""
-        assert any(name == known for known, _source in self.sources), name
+        if not any(name == known for known, _source in self.sources):
+            raise LookupError(f"{self.unit} is not given {name}")
         return f"/run/credentials/{self.unit}/{name}"
 
     @property

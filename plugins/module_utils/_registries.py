@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _toml as toml
 
 HEADER = "# Written by k3a from k3a_registries; do not edit.\n"
 DEFAULT_HOSTS = {"docker.io": "registry-1.docker.io"}
+SECRETS = ("password", "auth", "identity_token")
 PLAIN_PATHS = ("", "/", "/v2")
 
 
@@ -32,6 +33,28 @@ def credentials(registries: Mapping[str, Any]) -> dict[str, Any]:
         if config.get("auth")
     }
     return {"configs": configs} if configs else {}
+
+
+def parted(registries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration without its secrets, and the secrets by registry, so that only these have to be hidden."""
+    configs = registries.get("configs") or {}
+    secrets: dict[str, Any] = {}
+    public: dict[str, Any] = {}
+    for registry, config in configs.items():
+        auth = config.get("auth") or {}
+        secret = {key: value for key, value in auth.items() if key in SECRETS}
+        public[registry] = {**config, **({"auth": {k: v for k, v in auth.items() if k not in SECRETS}} if auth else {})}
+        if secret:
+            secrets[registry] = secret
+    return {**registries, **({"configs": public} if configs else {})}, secrets
+
+
+def joined(public: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as it was before it was parted."""
+    configs = dict(public.get("configs") or {})
+    for registry, secret in secrets.items():
+        configs[registry] = {**configs[registry], "auth": {**configs[registry]["auth"], **secret}}
+    return {**public, **({"configs": configs} if configs else {})}
 
 
 def hosts_files(registries: Mapping[str, Any], directory: str) -> tuple[files.File, ...]:
@@ -53,7 +76,7 @@ def directory_of(registry: str) -> str:
     """The name of a registry's directory; containerd reads C(_default) for those without one."""
     if registry == "*":
         return "_default"
-    host, _, port = registry.partition(":")
+    host, _colon, port = registry.partition(":")
     return f"{host}_{port}_" if port else host
 
 

@@ -63,7 +63,7 @@ authorities:
   sample:
     server: "-----BEGIN CERTIFICATE-----..."
 missing:
-  description: Paths that did not exist before this run.
+  description: Paths that did not exist before this run; a key whose certificate did not counts as missing, too.
   returned: success
   type: list
   elements: str
@@ -111,6 +111,13 @@ def wanted_paths(layout: Layout, encryption: bool) -> list[str]:
     return paths
 
 
+def missing_paths(layout: Layout, encryption: bool) -> list[str]:
+    """What has to be made. A key without its certificate has signed nothing, so both are made anew, as one pair."""
+    pairs = [bootstrap.authority_paths(layout, name) for name in bootstrap.CN_PREFIXES]
+    useless = {key for certificate, key in pairs if not os.path.exists(certificate)}
+    return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
+
+
 def orphaned(layout: Layout) -> str | None:
     """An authority that cannot sign: its certificate is there and its key is not."""
     for name in bootstrap.CN_PREFIXES:
@@ -150,7 +157,7 @@ def main() -> None:
     problem = orphaned(layout)
     if problem:
         module.fail_json(msg=problem)
-    missing = [p for p in wanted_paths(layout, module.params["secrets_encryption"]) if not os.path.exists(p)]
+    missing = missing_paths(layout, module.params["secrets_encryption"])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     try:
@@ -159,7 +166,8 @@ def main() -> None:
             with host_lock(module.params["timeout"]):
                 for directory in directories(layout):
                     files.make_directory(directory)
-                for path in missing:
+                # Looked at again: another run may have made them while this one waited.
+                for path in missing_paths(layout, module.params["secrets_encryption"]):
                     mode = 0o644 if path.endswith(".crt") else 0o600
                     content = content_of(path, layout, module.params)
                     files.write_file(files.File(path, content.encode(), mode))

@@ -51,6 +51,10 @@ options:
         C(insecure_skip_verify)). K3s's C(rewrite) needs a patched containerd and is refused.
     type: dict
     default: {}
+  registry_secrets:
+    description: The secrets of O(registries); set by the action plugin, which takes them out of O(registries).
+    type: dict
+    default: {}
   restrict_oom_score_adj:
     description: Whether containers get no lower OOM score than containerd, for hosts that forbid it to lower scores.
     type: bool
@@ -92,6 +96,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd
+from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
 
 OPTIONS = {
     "images": {
@@ -102,7 +107,8 @@ OPTIONS = {
     },
     "pause_image": {"type": "str", "default": ""},
     "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
-    "registries": {"type": "dict", "default": {}, "no_log": True},
+    "registries": {"type": "dict", "default": {}, "no_log": False},
+    "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
     "restrict_oom_score_adj": {"type": "bool", "default": False},
 }
 
@@ -119,6 +125,7 @@ def present_images(params: dict, foreseen: bool) -> set[str]:
 def main() -> None:
     module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     params = module.params
+    params["registries"] = registries.joined(params["registries"], params["registry_secrets"])
     result = component.converge(module, containerd.containerd_component(params), params["pending"])
     try:
         present = present_images(params, module.check_mode)

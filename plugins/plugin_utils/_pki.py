@@ -16,18 +16,24 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, cast
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError:
+    # check_cluster tells the user, before any step needs a certificate.
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = True
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
 RENEWAL_WINDOW = datetime.timedelta(days=120)
 BACKDATED = datetime.timedelta(hours=1)
-USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
+USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
 
 
 class PkiError(Exception):
@@ -99,7 +105,7 @@ def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authorit
         _builder(_subject(leaf), authority.subject, request.public_key(), now(), LEAF_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([USAGES[usage] for usage in leaf["usages"]]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_usages(leaf)), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_identifier), critical=False
         )
@@ -157,7 +163,7 @@ def renewal_reasons(
     missing = {_shown(name) for name in _alternative_names(leaf)} - {_shown(name) for name in _names_of(current)}
     if missing:
         reasons.append(f"it lacks the names {', '.join(sorted(missing))}")
-    if _usages_of(current) != {USAGES[usage] for usage in leaf["usages"]}:
+    if _usages_of(current) != set(_usages(leaf)):
         reasons.append("its key usages are others")
     return reasons
 
@@ -239,6 +245,10 @@ def _names_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
 
 def _shown(name: x509.GeneralName) -> str:
     return str(name.value)
+
+
+def _usages(leaf: Mapping[str, Any]) -> list[x509.ObjectIdentifier]:
+    return [getattr(ExtendedKeyUsageOID, USAGES[usage]) for usage in leaf["usages"]]
 
 
 def _usages_of(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:

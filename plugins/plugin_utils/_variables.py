@@ -217,7 +217,7 @@ def _key(text: str) -> bool:
     return match is not None and len(match["prefix"] or "") <= 254
 
 
-REGISTRY_KEYS = {"mirrors": {"endpoint", "rewrite"}, "configs": {"auth", "tls"}}
+REGISTRY_KEYS = {"mirrors": {"endpoint"}, "configs": {"auth", "tls"}}
 
 
 def _registries(name: str, values: Values, _flags: Any) -> Iterable[Problem]:

@@ -28,7 +28,7 @@ if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _lock as lock
+from ansible_collections.k3a.cluster.plugins.module_utils import _lock as locks
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
 
 # Nodes may have a Python that the controller's side does not support.
@@ -41,14 +41,14 @@ if sys.version_info < (3, 12):
 def run_module(tmp_path, monkeypatch):
     """Run a module's main() as Ansible does, in this process, and return its result."""
 
-    def run(module, check=False, **arguments):
+    def run(module, check=False, lock=None, **arguments):
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(given).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         # Tests of the controller's side share this process, where warnings would go to its display.
         monkeypatch.setattr(getattr(module_utils, "_internal", basic), "is_controller", False, raising=False)
         monkeypatch.setattr(warnings, "_global_warnings", type(warnings._global_warnings)())
-        own_lock = functools.partial(lock.host_lock, path=str(tmp_path / "module.lock"))
+        own_lock = lock or functools.partial(locks.host_lock, path=str(tmp_path / "module.lock"))
         for user in (module, component):
             if hasattr(user, "host_lock"):
                 monkeypatch.setattr(user, "host_lock", own_lock)

@@ -6,12 +6,15 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.action import admin_kubeconfig as action
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.modules import admin_kubeconfig as documented
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
 from cryptography import x509
@@ -247,3 +250,8 @@ def test_where_the_api_is_has_to_be_said(run_action, arguments):
     done = run_action(action, module, **{key: value for key, value in arguments.items() if key != "server_url"})
     assert done["failed"]
     assert done["msg"].startswith("server_url is required")
+
+
+def test_it_takes_the_options_that_are_documented():
+    used = set(re.findall(r'self\._task\.args(?:\.get\(|\[)"(\w+)"', Path(action.__file__).read_text()))
+    assert used | {"timeout"} == set(yaml.safe_load(documented.DOCUMENTATION)["options"])

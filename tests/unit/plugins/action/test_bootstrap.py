@@ -71,6 +71,35 @@ def test_a_directory_with_a_wrong_mode_is_corrected_without_new_material(run_act
     assert not run_action(action, module, data_dir=data)["changed"]
 
 
+@pytest.mark.parametrize("killed_at", range(1, 13))
+def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
+    run_action, tmp_path, monkeypatch, killed_at
+):
+    """Whatever was written before, in the end each authority's key belongs to its certificate."""
+    written = []
+    real = module.files.write_file
+
+    def killed(file):
+        if len(written) == killed_at:
+            raise KeyboardInterrupt
+        written.append(file.path)
+        real(file)
+
+    data = str(tmp_path / "k3a")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module.files, "write_file", killed)
+        run_action(action, module, data_dir=data)
+    done = run_action(action, module, data_dir=data)
+    assert done["changed"]
+    assert not run_action(action, module, data_dir=data)["changed"]
+    layout = Layout(data)
+    for name in shared.CN_PREFIXES:
+        certificate, key = (open(path, "rb").read() for path in shared.authority_paths(layout, name))
+        public = serialization.load_pem_private_key(key, None).public_key()
+        assert x509.load_pem_x509_certificate(certificate).public_key() == public
+        assert done["authorities"][name].encode() == certificate
+
+
 def test_a_lost_key_is_refused_before_anything_is_made(run_action, tmp_path):
     data = str(tmp_path / "k3a")
     run_action(action, module, data_dir=data)

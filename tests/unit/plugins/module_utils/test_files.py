@@ -86,7 +86,7 @@ def test_a_writer_that_is_killed_leaves_the_old_content_or_the_new_one(tmp_path)
 
 
 def test_a_failed_write_over_a_name_that_was_free_leaves_it_free(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "rename", lambda *_names: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(os, "rename", lambda *_names: (unused for unused in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         files.write_file(own(tmp_path / "a"))
     assert names(tmp_path) == []

@@ -85,6 +85,13 @@ def test_200_is_well(port):
     assert health.answers_ok(f"http://127.0.0.1:{port}/ok")() is None
 
 
+def test_a_proxy_of_the_environment_is_not_asked(port, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert health.answers_ok(f"http://127.0.0.1:{port}/ok")() is None
+
+
 @pytest.mark.parametrize(
     "path, reason",
     [

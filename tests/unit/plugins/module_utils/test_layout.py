@@ -30,7 +30,7 @@ def test_credentials_are_loaded_read_and_counted_alike():
     )
     assert credentials.inputs == ("/data/ca.crt", "/data/other.key")
     assert credentials.path("key") == "/run/credentials/k3a-etcd.service/key"
-    with pytest.raises(AssertionError):
+    with pytest.raises(LookupError):
         credentials.path("unknown")
 
 

@@ -52,7 +52,7 @@ def test_the_lock_names_its_holder(file):
 def test_the_lock_can_be_taken_again_and_again(file):
     for _time in range(3):
         with lock.host_lock(0, file):
-            pass
+            assert os.path.exists(file)
 
 
 def test_a_host_that_stays_taken_is_an_error_that_names_the_other_process(file, hold):
@@ -96,8 +96,9 @@ def test_processes_that_a_holder_starts_do_not_inherit_the_lock(file):
     with lock.host_lock(0, file):
         child = subprocess.Popen(["sleep", "60"], close_fds=False)
     try:
+        assert child.poll() is None
         with lock.host_lock(0, file):
-            pass
+            assert child.poll() is None
     finally:
         child.kill()
         child.wait()

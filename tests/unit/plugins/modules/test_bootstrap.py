@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 
@@ -54,6 +55,23 @@ def test_keys_come_before_what_depends_on_them(layout):
         certificate, key = shared.authority_paths(layout, name)
         assert paths.index(key) < paths.index(certificate)
     assert paths[-1] == layout.token
+
+
+def test_what_another_run_made_meanwhile_stays(run_module, layout, monkeypatch):
+    """The first look is older than the lock: nothing that appeared in between is written over."""
+    path = layout.tls("service.key")
+
+    @contextlib.contextmanager
+    def waited_for_another_run(_timeout):
+        os.makedirs(os.path.dirname(path))
+        with open(path, "w", encoding="ascii") as stream:
+            stream.write("made by the other run")
+        yield
+
+    made = {path: f"content of {path}\n" for path in bootstrap.wanted_paths(layout, True)}
+    monkeypatch.setattr(bootstrap.files, "make_directory", lambda _directory: None)
+    run_module(bootstrap, lock=waited_for_another_run, data_dir=layout.data_dir, material=made)
+    assert open(path, encoding="ascii").read() == "made by the other run"
 
 
 def test_secrets_are_roots_alone(run, layout):

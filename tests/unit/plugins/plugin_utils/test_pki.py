@@ -79,7 +79,7 @@ class TestAuthority:
     def test_it_is_named_as_k3s_names_it(self, authority):
         certificate = loaded(authority[0])
         (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        prefix, _, moment = name.value.partition("@")
+        prefix, _separator, moment = name.value.partition("@")
         assert prefix == "k3a-server-ca"
         started = certificate.not_valid_before_utc + datetime.timedelta(hours=1)
         assert int(moment) == int(started.timestamp())
