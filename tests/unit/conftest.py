@@ -108,8 +108,9 @@ class Init:
         environment = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", text, re.M))
         command = shlex.split(re.search(r"^ExecStart=((?:.*\\\n)*.*)$", text, re.M).group(1).replace("\\\n", ""))
         self.processes[unit] = process = subprocess.Popen(command, env={**os.environ, **environment})
-        while process.poll() is None and not Path(f"/proc/{process.pid}/environ").read_bytes():
-            time.sleep(0.001)  # it is between fork and exec
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            while process.poll() is None and not Path(f"/proc/{process.pid}/environ").read_bytes():
+                time.sleep(0.001)  # it is between fork and exec
 
     def stop(self, unit):
         if unit in self.processes:

@@ -145,3 +145,27 @@ def test_files_of_registries_that_are_gone_are_surplus_and_those_of_others_stay(
     (tmp_path / "empty").mkdir()
     assert registries.surplus(str(tmp_path), {kept.path}) == (gone.path,)
     assert registries.surplus(str(tmp_path / "none"), set()) == ()
+
+
+@pytest.mark.parametrize(
+    "given, secrets",
+    [
+        ({}, {}),
+        ({"mirrors": {"docker.io": {"endpoint": ["https://m.example"]}}}, {}),
+        ({"configs": {"a": {"tls": {"ca_file": "/ca"}}}}, {}),
+        ({"configs": {"a": {"auth": {"username": "me", "password": "p"}}, "b": {}}}, {"a": {"password": "p"}}),
+        (
+            {"configs": {"a": {"auth": {"identity_token": "t"}, "tls": {"ca_file": "/ca"}}}},
+            {"a": {"identity_token": "t"}},
+        ),
+        (
+            {"configs": {"a": {"auth": {"auth": "YTpi"}}, "*": {"auth": {"password": "q"}}}},
+            {"a": {"auth": "YTpi"}, "*": {"password": "q"}},
+        ),
+    ],
+)
+def test_secrets_are_parted_from_the_rest_and_joined_to_the_same_again(given, secrets):
+    public, hidden = registries.parted(given)
+    assert hidden == secrets
+    assert not [value for secret in secrets.values() for value in secret.values() if f"'{value}'" in str(public)]
+    assert registries.joined(public, hidden) == given

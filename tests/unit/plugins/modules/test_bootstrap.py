@@ -95,7 +95,7 @@ def test_what_exists_is_never_replaced(run, layout):
 def test_a_token_is_made_and_pins_the_server_authority(run, layout):
     run()
     token = open(layout.token, encoding="ascii").read()
-    pin, _, password = token.strip().partition("::server:")
+    pin, _server, password = token.strip().partition("::server:")
     assert pin == "K10" + shared.authority_hash(f"content of {layout.tls('server-ca.crt')}\n")
     assert len(password) == 32
 

@@ -84,9 +84,12 @@ def test_a_runtime_that_does_not_answer_is_one_sentence(run_module, init, argume
 
 
 def test_a_password_is_in_no_output_at_any_time(run_module, init, arguments, tmp_path):
-    login = {"configs": {"reg.example": {"auth": {"username": "me", "password": "s3cr3t-word"}}}}
+    given = {
+        "registries": {"configs": {"reg.example": {"auth": {"username": "me"}}}},
+        "registry_secrets": {"reg.example": {"password": "s3cr3t-word"}},
+    }
     config = tmp_path / "k3a/agent/etc/containerd/config.toml"
-    assert "s3cr3t-word" not in json.dumps(run_module(containerd, registries=login, **arguments))
+    assert "s3cr3t-word" not in json.dumps(run_module(containerd, **given, **arguments))
     assert "s3cr3t-word" in config.read_text()
     gone = run_module(containerd, **arguments)
     assert str(config) in gone["changes"]

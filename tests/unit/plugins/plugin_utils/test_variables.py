@@ -11,9 +11,10 @@ DEFAULTS = {name: value for name, value in spec.defaults().items() if name not i
 FLAGS = {"kubelet": ["max-pods", "v"], "kube-apiserver": ["audit-log-path"], "etcd": ["snapshot-count"]}
 
 
-def problems(flags=FLAGS, **values):
+def problems(flags=None, **values):
     """What is wrong with these values among defaults, as name and message."""
-    return [(f.name, f.message) for f in variables.variable_findings({**DEFAULTS, **values}, flags)]
+    known = FLAGS if flags is None else flags
+    return [(f.name, f.message) for f in variables.variable_findings({**DEFAULTS, **values}, known)]
 
 
 def messages(**values):
