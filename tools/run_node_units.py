@@ -7,6 +7,7 @@ library and Ansible's own module_utils.
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,7 @@ def main() -> int:
         command = [ENVIRONMENT / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += sorted(filter(runs_on_a_node, tests))
         path = f"{root}:{CHECKOUT / '.venv/collections'}"
-        return subprocess.run(command, cwd=CHECKOUT, env={"PYTHONPATH": path}, check=False).returncode
+        return subprocess.run(command, cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         # A host whose check broke, or that was unreachable, has no findings: Ansible has told why.
         results = [looked for looked in options["results"] if "host" in looked]
         findings = [
+            *cluster.library_findings(),
             *cluster.group_findings(groups),
             *cluster.own_findings(results),
             *cluster.cross_findings(results),

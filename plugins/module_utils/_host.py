@@ -81,7 +81,7 @@ def record_path(data_dir: str) -> str:
 
 def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
     """The host that a node of these address families needs."""
-    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **MINIMUMS}
+    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **raised(record_path(data_dir))}
     sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in USERS.items())
     sysctl = "".join(
         f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
@@ -93,6 +93,16 @@ def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
         settings=settings,
         record=record_path(data_dir),
     )
+
+
+def raised(record: str) -> dict[str, str]:
+    """The minimums that this kernel does not have by itself; naming the others would lower them at the next start."""
+    former = recorded(record)
+    return {
+        key: value
+        for key, value in MINIMUMS.items()
+        if key in former or has_to_change(key, value, read_setting(key), ())
+    }
 
 
 def make_plan(wanted: Host) -> Plan:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, WARN, Finding
@@ -99,6 +101,18 @@ def clock_findings(offset: float) -> list[Finding]:
         return []
     message = f"the clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} the controller's"
     return [Finding("clock", FAIL, message, "synchronise both with the same time servers")]
+
+
+def library_findings(find: Callable[[str], Any] = find_spec) -> list[HostFinding]:
+    """Packages that the controller's half needs, and that no host has to have."""
+    return [
+        HostFinding(
+            ("localhost",),
+            Finding("library", FAIL, f"its Python has no package {name}", f"install it for {sys.executable}"),
+        )
+        for name in ("cryptography", "kubernetes")
+        if not find(name)
+    ]
 
 
 def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+# Test nodes share one kernel: which of them is first to change such a setting is a matter of luck.
+OF_THE_KERNEL = ("fs.", "kernel.", "vm.")
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 
 
@@ -30,7 +32,7 @@ def changes(output: str) -> set[tuple[str, str]]:
             task = matched.group(1)
         elif matched := re.match(r"changed: \[([^\] ]+)|\+\+\+ after: (.*)", line):
             found.add((task, matched.group(1) or matched.group(2).strip()))
-    return found
+    return {(task, name) for task, name in found if not name.startswith(OF_THE_KERNEL)}
 
 
 @pytest.fixture

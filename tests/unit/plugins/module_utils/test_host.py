@@ -177,3 +177,21 @@ def test_a_refusal_of_the_kernel_is_one_sentence():
 def test_a_command_that_fails_is_told_in_its_words():
     with pytest.raises(host.HostError, match="ls /k3a-no-such failed: .*No such file"):
         host._run(["ls", "/k3a-no-such"])
+
+
+@pytest.mark.parametrize(
+    "current, former, raised",
+    [
+        ("128", {}, True),
+        ("8192", {}, False),
+        ("100000", {}, False),
+        ("8192", {"fs.inotify.max_user_instances": "128"}, True),
+    ],
+    ids=["too low", "just enough", "more", "raised by us"],
+)
+def test_a_minimum_is_kept_only_where_the_kernel_has_less_by_itself(proc, tmp_path, current, former, raised):
+    proc("fs.inotify.max_user_instances", current)
+    proc("fs.inotify.max_user_watches", "1000000")
+    host.record(host.record_path(str(tmp_path)), former)
+    assert (host.wanted_host(str(tmp_path), [4]).settings.get("fs.inotify.max_user_instances") == "8192") is raised
+    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4]).settings
