@@ -88,7 +88,7 @@ func replaceFile(path string, content []byte) error {
 	if _, err := temporary.Write(content); err != nil {
 		return err
 	}
-	if err := temporary.Chmod(0o644); err != nil {
+	if err := temporary.Chmod(0o600); err != nil {
 		return err
 	}
 	if err := temporary.Sync(); err != nil {
