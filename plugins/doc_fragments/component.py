@@ -27,6 +27,7 @@ options:
   wait:
     description:
       - Whether to wait until the component is healthy. When it does not, a later step has to name it in O(wait_for).
+      - A component that ran before and is restarted is always waited for.
     type: bool
     default: true
   wait_for:

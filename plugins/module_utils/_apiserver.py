@@ -124,6 +124,8 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("TimeoutStartSec", "infinity"),
+        # Without its datastore it would take a minute and a half to end its last requests, which cannot succeed.
+        ("TimeoutStopSec", "10"),
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
         *privileged_port(params["https_listen_port"]),

@@ -69,6 +69,7 @@ class Plan:
     reload: bool
     enable: bool
     restart: str | None
+    interrupts: bool
     changes: tuple[Change, ...] = field(default=())
 
     @property
@@ -144,6 +145,7 @@ def make_plan(component: Component, state: systemd.UnitState, running: str | Non
         reload=state.stale or current_text != unit,
         enable=not state.enabled,
         restart=restart,
+        interrupts=bool(restart and state.main_pid),
         changes=tuple(changes),
     )
 
@@ -196,8 +198,11 @@ def _unmet(component: Component, deadline: float) -> str | None:
         return next((reason for reason in (condition() for condition in component.healthy) if reason), None)
 
     def hopeless() -> str | None:
-        failing = seen[-1].restarts - seen[0].restarts >= RESTARTS_BEFORE_GIVING_UP
-        return f"{component.unit_name} keeps failing" if failing or seen[-1].active == "failed" else None
+        now = seen[-1]
+        # A unit that failed to stop in time is failed, too, until the start that is queued behind the stop.
+        ended = now.active == "failed" and not now.queued
+        failing = now.restarts - seen[0].restarts >= RESTARTS_BEFORE_GIVING_UP
+        return f"{component.unit_name} keeps failing" if ended or failing else None
 
     return health.wait_for(well, deadline, hopeless)
 
@@ -211,7 +216,9 @@ def converge(module: AnsibleModule, component: Component, pending: Collection[st
         with host_lock(timeout):
             plan = _observe(component)
             apply(component, plan)
-            reason = _first_unwell(component, module.params) if module.params["wait"] else None
+            # What depends on a component that is interrupted must find it back before it is interrupted itself.
+            wait = module.params["wait"] or plan.interrupts
+            reason = _first_unwell(component, module.params) if wait else None
     except (Busy, systemd.SystemdError, OSError) as error:
         module.fail_json(msg=f"k3a-{component.name}: {error}")
     if reason:

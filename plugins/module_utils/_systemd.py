@@ -15,7 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _process as pro
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 DIGEST = "K3A_DIGEST"
-PROPERTIES = ("LoadState", "ActiveState", "SubState", "MainPID", "UnitFileState", "NRestarts", "NeedDaemonReload")
+PROPERTIES = ["LoadState", "ActiveState", "SubState", "MainPID", "UnitFileState", "NRestarts", "NeedDaemonReload", "Job"]
 
 Directives = Sequence[tuple[str, str]]
 
@@ -35,6 +35,7 @@ class UnitState:
     enabled: bool
     restarts: int
     stale: bool
+    queued: bool = False
 
 
 def unit_path(unit: str) -> str:
@@ -90,6 +91,7 @@ def parse_state(shown: str) -> UnitState:
         enabled=values.get("UnitFileState") == "enabled",
         restarts=int(values.get("NRestarts") or 0),
         stale=values.get("NeedDaemonReload") == "yes",
+        queued=bool(values.get("Job")),
     )
 
 

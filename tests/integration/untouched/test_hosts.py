@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 KINDS = ("files", "units", "mounts", "links", "routes", "rules", "firewall", "sysctls", "processes")
@@ -33,4 +35,5 @@ def now(cluster):
 def test_nothing_of_it_is_left(cluster, now, kind):
     before = cluster.remembered("empty")
     found = {node: differences(before[node][kind], now[node][kind]) for node in cluster.nodes}
-    assert {node: difference for node, difference in found.items() if difference} == {}
+    left = {node: difference for node, difference in found.items() if difference}
+    assert not left, json.dumps(left, indent=1)
