@@ -15,7 +15,16 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _process as pro
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 DIGEST = "K3A_DIGEST"
-PROPERTIES = ["LoadState", "ActiveState", "SubState", "MainPID", "UnitFileState", "NRestarts", "NeedDaemonReload", "Job"]
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "MainPID",
+    "UnitFileState",
+    "NRestarts",
+    "NeedDaemonReload",
+    "Job",
+)
 
 Directives = Sequence[tuple[str, str]]
 

@@ -28,6 +28,7 @@ if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils import _lock as locks
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
 
@@ -133,8 +134,13 @@ def init(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bundle(tmp_path):
-    """A bundle on a node whose programs run, and do nothing, until they are stopped."""
+def bundle(tmp_path, monkeypatch):
+    """A bundle on a node whose programs run, and do nothing, until they are stopped.
+
+    They have no health endpoints, so these are not asked; that they are is what test_health and real nodes check.
+    """
+    for condition in ("answers_ok", "listens", "exists"):
+        monkeypatch.setattr(health, condition, lambda *_, **__: lambda: None)
     folder = tmp_path / "bundle"
     (folder / "bin").mkdir(parents=True)
     os.mkfifo(folder / "never")

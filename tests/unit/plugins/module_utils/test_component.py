@@ -394,6 +394,24 @@ def test_a_run_that_does_not_wait_leaves_the_judgement_to_a_later_step(sample, h
     assert host.processes["k3a-starting.service"].poll() is None
 
 
+def test_one_that_is_interrupted_is_waited_for_all_the_same(sample, host, monkeypatch):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    component.converge(Module(wait=False), sample)
+    changed = dataclasses.replace(sample, unit=sample.unit + "# new\n", healthy=(lambda: "not yet",))
+    with pytest.raises(Ended, match="not yet"):
+        component.converge(Module(wait=False, timeout=0), changed)
+
+
+@pytest.mark.parametrize("queued, told", [(False, "keeps failing"), (True, "is failed")])
+def test_a_slow_stop_is_no_failure_while_the_start_is_queued(sample, monkeypatch, queued, told):
+    failed = systemd.UnitState(True, "failed", "failed", 0, True, 0, False, queued)
+    monkeypatch.setattr(systemd, "unit_state", lambda _unit: failed)
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    reason = component.wait_until_well(sample, 0)
+    assert told in reason
+    assert ("keeps failing" in reason) is not queued
+
+
 def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkeypatch, tmp_path):
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
     monkeypatch.setitem(health.ENDPOINTS, "etcd", "http://127.0.0.1:9/readyz")
