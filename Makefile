@@ -42,6 +42,7 @@ nodes: setup .venv
 
 cluster: bundle nodes
 	ansible-playbook playbooks/site.yml -i build/$(NAME)/hosts
+	@podman exec $(NAME)-server-1 kubectl get nodes,pods --all-namespaces --output wide
 
 # What it costs: module runs, CPU-seconds, wall time and memory, on a set of nodes of its own.
 bench: bundle
