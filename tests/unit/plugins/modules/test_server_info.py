@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible_collections.k3a.cluster.plugins.modules import server_info
 
 
@@ -40,3 +43,12 @@ def test_an_address_that_cannot_be_found_is_one_sentence(run_module, tmp_path, m
     found = run_module(server_info, data_dir=str(tmp_path))
     assert found["failed"]
     assert "set k3a_node_ip" in found["msg"]
+
+
+def test_the_role_asks_with_the_servers_own_variables():
+    """The task runs for any node, delegated to a server: an address in its options must be that server's."""
+    role = Path(server_info.__file__).parents[2] / "roles/agent/tasks/runtime.yml"
+    (block,) = yaml.safe_load(role.read_text())
+    (task,) = [task for task in block["block"] if "k3a.cluster.server_info" in task]
+    options = task["k3a.cluster.server_info"]
+    assert all("hostvars[_k3a_server_host]" in options[name] for name in ("node_ip", "advertise_address"))
