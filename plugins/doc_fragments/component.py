@@ -35,7 +35,7 @@ options:
       - Components of this host that earlier steps started with O(wait=false), and that have to be healthy too.
     type: list
     elements: str
-    choices: [etcd, controller-manager, scheduler, kubelet, kube-proxy]
+    choices: [etcd, controller-manager, scheduler, kubelet, kube-proxy, load-balancer]
     default: []
   pending:
     description:

@@ -25,6 +25,7 @@ ENDPOINTS = {
     "scheduler": "https://127.0.0.1:10259/healthz",
     "kubelet": "http://127.0.0.1:10248/healthz",
     "kube-proxy": "http://127.0.0.1:10256/healthz",
+    "load-balancer": "http://127.0.0.1:6445/healthz",
 }
 PROBE_TIMEOUT = 5
 
