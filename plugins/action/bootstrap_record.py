@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.bootstrap_record): encrypts what a server has, when it has to be recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap_record import digest
+from ansible_collections.k3a.cluster.plugins.module_utils._token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _bootstrap_record as codec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+
+INTERNAL = ("export", "record", "digest")
+
+
+class ActionModule(ActionBase):
+    """Observe; when the record is not current, read, encrypt and write it, unlogged."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module once when the record is current, three times otherwise."""
+        super().run(tmp, task_vars)
+        arguments = {key: value for key, value in self._task.args.items() if key not in INTERNAL}
+
+        def module(**more: Any) -> dict[str, Any]:
+            name = "k3a.cluster.bootstrap_record"
+            return self._execute_module(name, module_args={**arguments, **more}, task_vars=task_vars)
+
+        found = module()
+        if found.get("failed") or not found.pop("wanting", False):
+            return found
+        with unlogged(self):
+            kept = module(export=True)
+            if kept.get("failed"):
+                return kept
+            if "files" in kept:
+                return module(**recorded(kept, arguments.get("new_token") or ""))
+        # Somebody else has written it meanwhile; what is left to do, if anything, needs no record.
+        again = module()
+        if again.pop("wanting", False):
+            return {**again, "failed": True, "msg": "Bootstrap record: others change it at the same time; run again"}
+        return again
+
+
+def recorded(kept: dict[str, Any], new_token: str) -> dict[str, Any]:
+    """The record of what a server has, and its digest."""
+    password = parse(new_token).password if new_token else kept["password"]
+    content = codec.encode(kept["files"])
+    record = codec.encrypt(password, content)
+    return {"record": record.decode(), "digest": digest(record, codec.decode(content), password)}

@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: token_rotation
+short_description: A step of the rotation of the server token
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Looks at, plans, prepares and completes the change of the server token on the servers of a running cluster. The
+    playbook C(rotate_token.yml) puts the steps in their order, and M(k3a.cluster.bootstrap_record) between them.
+  - Nothing is restarted. No process uses the server token; it is the passphrase of the bootstrap record.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait for another run on this host to end.
+    type: int
+    default: 300
+  endpoints:
+    description: The client URLs of etcd; each is asked until one answers.
+    type: list
+    elements: str
+    default: ["https://127.0.0.1:2379"]
+  step:
+    description:
+      - V(look) finds out, on every server, which tokens it has and whether the bootstrap record is readable.
+      - V(plan) decides from what all servers found, O(found), or says why the token cannot be rotated now.
+      - V(prepare) keeps the new token beside the old one.
+      - V(adopt) puts it in its place.
+    type: str
+    choices: [look, plan, prepare, adopt]
+    required: true
+  found:
+    description: What V(look) found, RV(observation), on each server.
+    type: list
+    elements: dict
+    default: []
+  servers:
+    description: The names in the inventory of all servers, or with V(look) of this one.
+    type: list
+    elements: str
+    default: []
+  given:
+    description: Whether the operator gives the new token.
+    type: bool
+    default: false
+  new_token:
+    description:
+      - The new server token, short or in K3s's secure form. Without it V(prepare) takes the one that is pending on
+        this server, or makes one, and returns it; V(adopt) then has nothing to adopt and only tidies up.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Look at the tokens of a server
+  k3a.cluster.token_rotation:
+    step: look
+  register: seen
+"""
+
+RETURN = r"""
+observation:
+  description: What the server found.
+  returned: with O(step=look)
+  type: dict
+  contains:
+    server:
+      description: The name of the server.
+      type: str
+    token:
+      description: A fingerprint of the server token, the same on servers with the same one, and no secret.
+      type: str
+    pending:
+      description: That of the token that is prepared, or nothing.
+      type: str
+    record:
+      description: The state of the bootstrap record of the server's token, as M(k3a.cluster.bootstrap_record) has it.
+      type: str
+    others:
+      description: How many keys there are of records of other tokens.
+      type: int
+holder:
+  description: The server that has the new token or makes it; empty when all servers have it already.
+  returned: with O(step=plan)
+  type: str
+reason:
+  description: What is to be done.
+  returned: with O(step=plan)
+  type: str
+  sample: an unfinished rotation
+new_token:
+  description: The password of the new token, a secret. Set C(no_log) on such a task.
+  returned: with O(step=prepare), without O(new_token)
+  type: str
+"""
+
+import os
+import secrets
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _token_rotation as rotation
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+    "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
+    "step": {"type": "str", "choices": ["look", "plan", "prepare", "adopt"], "required": True},
+    "found": {"type": "list", "elements": "dict", "default": []},
+    "servers": {"type": "list", "elements": "str", "default": []},
+    "given": {"type": "bool", "default": False},
+    "new_token": {"type": "str", "default": "", "no_log": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    layout = Layout(module.params["data_dir"])
+    steps = {"look": look, "plan": plan, "prepare": prepare, "adopt": adopt}
+    try:
+        result = steps[module.params["step"]](module, layout)
+    except (rotation.RotationError, records.RecordError, bootstrap.TokenError, EtcdError, Busy) as error:
+        module.fail_json(msg=f"Server token: {error}")
+    module.exit_json(**{"changed": False, **result})
+
+
+def look(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
+    params = module.params
+    given_password(module, layout)
+    server = params["servers"][0] if params["servers"] else ""
+    return {"observation": {"server": server, **rotation.observation(layout, Etcd(layout, params["endpoints"]))}}
+
+
+def plan(module: AnsibleModule, _layout: Layout) -> dict[str, Any]:
+    params = module.params
+    decided = rotation.plan(params["found"], params["servers"], params["given"])
+    return {"holder": decided.holder, "reason": decided.reason}
+
+
+def prepare(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
+    """Keep the new token beside the old one, unless it is in its place already."""
+    own = records.own_password(layout)
+    given = given_password(module, layout)
+    password = given or rotation.pending_password(layout) or secrets.token_hex(16)
+    changes = []
+    if password != own:
+        changes = apply(module, [rotation.token_file(layout, rotation.pending_path(layout), password)], [])
+    result = {"changed": bool(changes), "diff": [change.as_diff() for change in changes]}
+    return result if given else {**result, "new_token": password}
+
+
+def adopt(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
+    """Put the new token in its place; only then is it pending no more."""
+    password = given_password(module, layout) or records.own_password(layout)
+    written = []
+    if password != records.own_password(layout):
+        written = [rotation.token_file(layout, layout.token, password)]
+    changes = apply(module, written, [rotation.pending_path(layout)])
+    return {"changed": bool(changes), "diff": [change.as_diff() for change in changes]}
+
+
+def given_password(module: AnsibleModule, layout: Layout) -> str:
+    new_token = module.params["new_token"]
+    if not new_token:
+        return ""
+    authority = bootstrap.read_authorities(layout).get("server")
+    if authority is None:
+        raise records.RecordError("this host is no server yet; run k3a.cluster.site")
+    return bootstrap.password_of(new_token, authority, "k3a_new_token")
+
+
+def apply(module: AnsibleModule, written: list[files.File], removed: list[str]) -> list[files.Change]:
+    changes = [files.file_change(file) for file in written]
+    changes += [files.absent_change(path, secret=True) for path in removed if os.path.lexists(path)]
+    if any(changes) and not module.check_mode:
+        with host_lock(module.params["timeout"]):
+            for file in written:
+                files.write_file(file)
+            for path in removed:
+                files.remove_file(path)
+    return [change for change in changes if change]
+
+
+if __name__ == "__main__":
+    main()
