@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +193,9 @@ def _unmet(component: Component, deadline: float) -> str | None:
 
     def well() -> str | None:
         seen.append(systemd.unit_state(component.unit_name))
+        if seen[-1].queued:
+            # Until systemd has come to it, what runs is the process that is about to be replaced.
+            return f"{component.unit_name} is about to be started anew"
         if seen[-1].active != "active":
             return f"{component.unit_name} is {seen[-1].active} ({seen[-1].sub})"
         return next((reason for reason in (condition() for condition in component.healthy) if reason), None)
@@ -207,17 +210,28 @@ def _unmet(component: Component, deadline: float) -> str | None:
     return health.wait_for(well, deadline, hopeless)
 
 
-def converge(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:
-    """Bring a component to its wanted state and return the module's result; fail the module when it does not come."""
+def converge(
+    module: AnsibleModule,
+    component: Component,
+    pending: Collection[str] = (),
+    prepare: Callable[[Plan], None] = lambda plan: None,
+) -> dict[str, Any]:
+    """Bring a component to its wanted state and return the module's result; fail the module when it does not come.
+
+    What has to happen before a plan is carried out, or forbids it, is for C(prepare).
+    """
     timeout = module.params["timeout"]
     try:
         if module.check_mode:
             return _result(component, _observe(component, pending))
         with host_lock(timeout):
+            first = _observe(component)
+            prepare(first)
+            # Looked at again: what was prepared may be among what the component consists of.
             plan = _observe(component)
             apply(component, plan)
             # What depends on a component that is interrupted must find it back before it is interrupted itself.
-            wait = module.params["wait"] or plan.interrupts
+            wait = module.params["wait"] or first.interrupts
             reason = _first_unwell(component, module.params) if wait else None
     except (Busy, systemd.SystemdError, OSError) as error:
         module.fail_json(msg=f"k3a-{component.name}: {error}")

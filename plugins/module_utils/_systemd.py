@@ -133,6 +133,11 @@ def restart(unit: str) -> None:
     _systemctl("restart", "--no-block", unit)
 
 
+def pause(unit: str) -> None:
+    """Stop a unit that is to run again soon; after a boot it does in any case."""
+    _systemctl("stop", unit)
+
+
 def stop(unit: str) -> None:
     """Stop a unit and keep it from starting with the system."""
     _systemctl("disable", "--now", "--quiet", unit, check=False)

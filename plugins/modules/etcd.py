@@ -13,7 +13,13 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs etcd as the unit C(k3a-etcd) and the user C(etcd), with TLS for clients and peers and its data in
     C(<data_dir>/server/db/etcd).
+  - A server without data joins the members that answer at O(endpoints), first as a learner that does not vote, and is
+    promoted when it has caught up. Only the server that O(founder) names begins a new cluster.
+  - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
+    have removed is renamed to C(etcd-old-<time>), never deleted.
   - Healthy means that C(/readyz) on the loopback metrics port answers.
+  - Fails, before anything is changed, when etcd would lose its majority while this member restarts, when no majority
+    answers a server that has to join, and when the data of a voting member is gone from its host.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -33,6 +39,27 @@ options:
     type: list
     elements: str
     default: [10.42.0.0/16]
+  endpoints:
+    description: Client URLs of the members of all servers, whether or not they run yet.
+    type: list
+    elements: str
+    default: []
+  founder:
+    description:
+      - The name of the member that begins a new cluster, when no server has data; see
+        RV(k3a.cluster.check_cluster#module:founder). Empty when there is a cluster already.
+    type: str
+    default: ""
+  https_listen_port:
+    description:
+      - The port of the API server of this server. Where there are others, it is stopped while etcd restarts, so that
+        its clients go to them.
+    type: int
+    default: 6443
+  replace:
+    description: Whether a voting member whose data is gone from this host is replaced by a new one.
+    type: bool
+    default: false
   expose_metrics:
     description: Whether metrics are served on the node's address too, and not on loopback alone.
     type: bool
@@ -49,6 +76,8 @@ EXAMPLES = r"""
 - name: Run etcd
   k3a.cluster.etcd:
     bundle: "{{ bundle.path }}"
+    founder: server-1
+    endpoints: [https://192.0.2.11:2379, https://192.0.2.12:2379]
     extra_args:
       - quota-backend-bytes=4294967296
 """
@@ -65,26 +94,35 @@ restarted:
   type: bool
   sample: false
 changes:
-  description: The files and units that changed, or would in check mode.
+  description: The files and units that changed, or would in check mode, and C(etcd members) when these did.
   returned: success
   type: list
   elements: str
   sample: [/etc/systemd/system/k3a-etcd.service]
 """
 
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _etcd_join as joining
+from ansible_collections.k3a.cluster.plugins.module_utils import _etcd_membership as membership
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _flags as flags
 from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils import _layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdError
 
 OPTIONS = {
     "node_name": {"type": "str", "default": ""},
     "node_ip": {"type": "list", "elements": "str", "default": []},
     "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "endpoints": {"type": "list", "elements": "str", "default": []},
+    "founder": {"type": "str", "default": ""},
+    "https_listen_port": {"type": "int", "default": 6443},
+    "replace": {"type": "bool", "default": False},
     "expose_metrics": {"type": "bool", "default": False},
     "extra_args": {"type": "list", "elements": "str", "default": []},
 }
@@ -116,8 +154,6 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
         "advertise-client-urls": f"https://{host}:2379",
         "listen-peer-urls": f"https://{host}:2380",
         "initial-advertise-peer-urls": f"https://{host}:2380",
-        "initial-cluster": f"{node_name}=https://{host}:2380",
-        "initial-cluster-state": "new",
         "listen-metrics-urls": ",".join(metrics),
         "client-cert-auth": "true",
         "trusted-ca-file": credentials.path("server-ca.crt"),
@@ -138,6 +174,8 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
         ("Type", "notify"),
         ("User", "etcd"),
         ("Group", "etcd"),
+        # What counts for the first start only must not look like a change of the unit ever after.
+        ("EnvironmentFile", f"-{joining.first_start_path(layout)}"),
         (
             "ExecStart",
             systemd.command_line(f"{params['bundle']}/bin/etcd", flags.merge(arguments, params["extra_args"])),
@@ -171,11 +209,29 @@ def main() -> None:
     params = module.params
     try:
         node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
-    except address.AddressError as error:
+        node_name = params["node_name"] or address.host_name()
+        join = joining.Join(params, node_name, node_ip)
+        plan = join.decide(module.check_mode)
+        wanted = etcd_component(params, node_name, node_ip)
+        if plan.promote:
+            wanted = replace(wanted, healthy=(lambda: membership.promoted(join.etcd, node_name), *wanted.healthy))
+        # Another server joins next, which needs this one.
+        params["wait"] = params["wait"] or bool(plan.changed and join.others)
+        try:
+            result = component.converge(module, wanted, params["pending"], lambda started: join.prepare(plan, started))
+            if not module.check_mode:
+                join.finish()
+        finally:
+            join.resume()
+    except (address.AddressError, membership.MembershipError, EtcdError, OSError) as error:
         module.fail_json(msg=str(error))
-    node_name = params["node_name"] or address.host_name()
-    wanted = etcd_component(params, node_name, node_ip)
-    module.exit_json(**component.converge(module, wanted, params["pending"]))
+    if plan.changed:
+        before, after = membership.announced(join.seen, plan)
+        change = files.Change(membership.MEMBERS, before, after)
+        result["diff"].append(change.as_diff())
+        result["changes"].append(change.path)
+        result["changed"] = True
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

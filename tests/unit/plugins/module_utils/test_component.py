@@ -402,7 +402,78 @@ def test_one_that_is_interrupted_is_waited_for_all_the_same(sample, host, monkey
         component.converge(Module(wait=False, timeout=0), changed)
 
 
-@pytest.mark.parametrize("queued, told", [(False, "keeps failing"), (True, "is failed")])
+def test_what_has_to_be_done_first_is_done_before_anything_is_changed(sample, host, tmp_path):
+    plans = []
+
+    def prepare(plan):
+        assert host.told == []
+        assert not os.path.exists(sample.files[0].path)
+        plans.append(plan)
+
+    component.converge(Module(), sample, prepare=prepare)
+    component.converge(Module(), sample, prepare=plans.append)
+    assert [(plan.restart, plan.interrupts) for plan in plans] == [("it does not run", False), (None, False)]
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    component.converge(Module(), sample, prepare=plans.append)
+    assert (plans[-1].restart, plans[-1].interrupts) == ("it runs with other inputs", True)
+
+
+def test_what_was_prepared_is_looked_at_again(sample, host, tmp_path):
+    component.converge(Module(), sample)
+    result = component.converge(
+        Module(), sample, prepare=lambda _plan: (tmp_path / "tls.crt").write_bytes(b"made by the preparation")
+    )
+    assert result["restarted"]
+    assert not component.converge(Module(), sample)["changed"]
+
+
+def test_a_preparation_that_stops_it_is_waited_for_as_an_interruption(sample, host, monkeypatch, tmp_path):
+    """What runs then is started and not restarted, and those that depend on it have missed it all the same."""
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    component.converge(Module(), sample)
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    sick = dataclasses.replace(sample, healthy=(lambda: "not yet",))
+    with pytest.raises(Ended, match="not yet"):
+        component.converge(Module(wait=False, timeout=0), sick, prepare=lambda _plan: host.stop(sample.unit_name))
+
+
+class Forbidden(Exception):
+    """A preparation finds that nothing must be done."""
+
+
+def test_a_preparation_that_forbids_it_leaves_everything_as_it_is(sample, host):
+    def forbid(_plan):
+        raise Forbidden
+
+    with pytest.raises(Forbidden):
+        component.converge(Module(), sample, prepare=forbid)
+    assert host.told == []
+    assert not os.path.exists(sample.files[0].path)
+    # The host is free again.
+    assert component.converge(Module(), sample)["changed"]
+
+
+def test_check_mode_prepares_nothing(sample, host):
+    calls = []
+    assert component.converge(Module(check_mode=True), sample, prepare=calls.append)["changed"]
+    assert calls == []
+
+
+def test_a_unit_that_systemd_has_not_come_to_yet_is_not_well(sample, monkeypatch):
+    """What runs is the process that is about to be replaced, and answers as if all were well."""
+    states = [systemd.UnitState(True, "active", "running", 7, True, 0, False, queued) for queued in (True, False)]
+    monkeypatch.setattr(systemd, "unit_state", lambda _unit: states[0] if len(states) > 1 else states[-1])
+    monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
+    asked = []
+    watched = dataclasses.replace(sample, healthy=(lambda: asked.append("asked"),))
+    assert "k3a-sample.service is about to be started anew" in component.wait_until_well(watched, 0)
+    assert asked == []
+    states.pop(0)
+    assert component.wait_until_well(watched, 0) is None
+    assert asked == ["asked"]
+
+
+@pytest.mark.parametrize("queued, told", [(False, "keeps failing"), (True, "is about to be started anew")])
 def test_a_slow_stop_is_no_failure_while_the_start_is_queued(sample, monkeypatch, queued, told):
     failed = systemd.UnitState(True, "failed", "failed", 0, True, 0, False, queued)
     monkeypatch.setattr(systemd, "unit_state", lambda _unit: failed)

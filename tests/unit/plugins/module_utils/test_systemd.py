@@ -170,6 +170,12 @@ def test_a_restart_forgets_earlier_failures_and_does_not_wait(systemctl):
     assert told.read_text() == "reset-failed k3a-etcd.service\nrestart --no-block k3a-etcd.service\n"
 
 
+def test_a_pause_leaves_it_to_start_with_the_system_and_waits_for_its_end(systemctl):
+    told = systemctl(0)
+    systemd.pause("k3a-apiserver.service")
+    assert told.read_text() == "stop k3a-apiserver.service\n"
+
+
 def test_stopping_what_is_not_there_is_no_error(systemctl):
     told = systemctl(5)
     systemd.stop("k3a-etcd.service")

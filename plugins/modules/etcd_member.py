@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_member
+short_description: Servers that no longer count in etcd
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Removes members of etcd for good. Run it on, or delegated to, another server that is healthy.
+  - One that leads the others hands over first, so that writes go on without an election.
+  - Fails, and removes nothing, when those that remain would have no healthy majority, or would be none at all. A
+    member that does not vote yet may always go.
+  - A member that is not there is not missed, so this may be run again at any time.
+  - Members are added by M(k3a.cluster.etcd).
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  names:
+    description:
+      - Names of the members, which are those of their nodes; or ids, as hexadecimal or decimal numbers.
+    type: list
+    elements: str
+    default: []
+  peer_url:
+    description: The member's peer URL, for one that has never started and has no name.
+    type: str
+    default: ""
+  state:
+    description: Members are only removed here.
+    type: str
+    choices: [absent]
+    default: absent
+  data_dir:
+    description: Where k3a keeps its files on the server.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait for another run on this host to end, and for etcd to agree.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Remove a server from etcd
+  k3a.cluster.etcd_member:
+    names: [server-1]
+  delegate_to: server-2
+"""
+
+RETURN = r"""
+removed:
+  description: The members that were removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [server-1]
+members:
+  description: The names of the members that remain.
+  returned: success
+  type: list
+  elements: str
+  sample: [server-2, server-3]
+"""
+
+import contextlib
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _etcd_removal as removal
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd_membership import MEMBERS, listing
+from ansible_collections.k3a.cluster.plugins.module_utils._files import Change
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+
+OPTIONS = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "peer_url": {"type": "str", "default": ""},
+    "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    if not params["names"] and not params["peer_url"]:
+        module.fail_json(msg="names and peer_url are both empty: say which member is to go")
+    layout = Layout(params["data_dir"])
+    etcd = Etcd(layout, [client_url("127.0.0.1")])
+    try:
+        with contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"]):
+            members = etcd.members()
+            leaving = removal.matching(members, params["names"], params["peer_url"])
+            well = {member: etcd.healthy(member) for member in members} if leaving else {}
+            leaving = removal.in_order(leaving, members, well.__getitem__)
+            if leaving and not module.check_mode:
+                removal.hand_over(etcd, leaving, lambda endpoints: removal.Leader(layout, endpoints))
+                removal.remove(etcd, leaving, time.monotonic() + params["timeout"])
+    except (Busy, EtcdError, removal.RemovalError, OSError) as error:
+        who = " and ".join(params["names"]) or params["peer_url"]
+        module.fail_json(msg=f"{who} cannot be removed from etcd: {error}")
+    remaining = [member for member in members if member not in leaving]
+    change = Change(MEMBERS, listing(members), listing(remaining))
+    module.exit_json(
+        changed=bool(leaving),
+        removed=[member.label for member in leaving],
+        members=sorted(member.label for member in remaining),
+        diff=[change.as_diff()] if leaving else [],
+    )
+
+
+if __name__ == "__main__":
+    main()
