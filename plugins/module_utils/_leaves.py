@@ -65,6 +65,7 @@ def server_leaves(layout: Layout, names: Sequence[str], ips: Sequence[str], doma
         leaf("client-admin", "client", "system:admin", organization="system:masters"),
         leaf("client-controller", "client", "system:kube-controller-manager"),
         leaf("client-scheduler", "client", "system:kube-scheduler"),
+        leaf("client-approver", "client", "system:k3a-approver"),
         leaf("client-kube-apiserver", "client", "system:kube-apiserver-kubelet-client"),
         leaf("client-auth-proxy", "request-header", "system:auth-proxy"),
         leaf(
@@ -89,11 +90,14 @@ def agent_leaves(layout: Layout, node_name: str, ips: Sequence[str]) -> tuple[Le
             name, authority, common_name, layout.agent_tls(f"{name}.crt"), layout.agent_tls(f"{name}.key"), **more
         )
 
+    # The certificates API signs for a kubelet's server under this name only, so it has the same however it is signed.
+    node, nodes = f"system:node:{node_name}", "system:nodes"
     return (
         leaf(
             "serving-kubelet",
             "server",
-            node_name,
+            node,
+            organization=nodes,
             usages=("server",),
             dns=unique([node_name, "localhost"]),
             ips=unique(["127.0.0.1", *ips]),
@@ -101,10 +105,10 @@ def agent_leaves(layout: Layout, node_name: str, ips: Sequence[str]) -> tuple[Le
         Leaf(
             "client-kubelet",
             "client",
-            f"system:node:{node_name}",
+            node,
             certificate=KUBELET_CLIENT,
             key=layout.agent_tls("client-kubelet.key"),
-            organization="system:nodes",
+            organization=nodes,
             pair=True,
         ),
         leaf("client-kube-proxy", "client", "system:kube-proxy"),

@@ -21,6 +21,7 @@ AGENT = {leaf.name: leaf for leaf in leaves.agent_leaves(LAYOUT, "w1", ["10.0.0.
         ("client-admin", "client", "system:admin", "system:masters", ("client",), "client-admin"),
         ("client-controller", "client", "system:kube-controller-manager", "", ("client",), "client-controller"),
         ("client-scheduler", "client", "system:kube-scheduler", "", ("client",), "client-scheduler"),
+        ("client-approver", "client", "system:k3a-approver", "", ("client",), "client-approver"),
         (
             "client-kube-apiserver",
             "client",
@@ -45,7 +46,7 @@ def test_the_control_planes_certificates(name, authority, common_name, organizat
 
 
 def test_the_table_of_the_control_plane_is_complete_and_of_known_authorities():
-    assert len(SERVER) == 9
+    assert len(SERVER) == 10
     assert {leaf.authority for leaf in (*SERVER.values(), *AGENT.values())} == set(leaves.AUTHORITIES)
 
 
@@ -75,13 +76,19 @@ def test_etcd_does_not_answer_to_the_names_of_kubernetes():
 
 def test_a_nodes_certificates():
     assert {name: (leaf.authority, leaf.common_name, leaf.usages) for name, leaf in AGENT.items()} == {
-        "serving-kubelet": ("server", "w1", ("server",)),
+        "serving-kubelet": ("server", "system:node:w1", ("server",)),
         "client-kubelet": ("client", "system:node:w1", ("client",)),
         "client-kube-proxy": ("client", "system:kube-proxy", ("client",)),
         "client-flannel": ("client", "system:k3a-flannel", ("client",)),
     }
     assert AGENT["serving-kubelet"].dns == ("w1", "localhost")
     assert AGENT["serving-kubelet"].ips == ("127.0.0.1", "10.0.0.2", "fd00::2")
+
+
+def test_both_of_a_kubelets_certificates_name_the_node():
+    assert {name for name, leaf in AGENT.items() if leaf.organization == "system:nodes"} == {
+        *("serving-kubelet", "client-kubelet")
+    }
 
 
 def test_the_kubelets_own_certificate_is_where_it_renews_it():

@@ -37,8 +37,26 @@ def test_check_mode_announces_everything_when_there_is_no_cluster(tmp_path: Path
         ("ClusterRoleBinding", "", "system:k3a-flannel", "created"),
         ("ClusterRoleBinding", "", "system:k3a-kubelet-api", "created"),
         ("ClusterRoleBinding", "", "system:k3a-kubelet-client-renewal", "created"),
+        ("Namespace", "", "k3a-system", "created"),
+        ("Namespace", "", "k3a-join", "created"),
+        ("ClusterRole", "", "system:k3a-approver", "created"),
+        ("ClusterRole", "", "system:k3a-join", "created"),
+        ("ClusterRoleBinding", "", "system:k3a-approver", "created"),
+        ("ClusterRoleBinding", "", "system:k3a-join", "created"),
+        ("Role", "default", "system:k3a-approver", "created"),
+        ("Role", "k3a-join", "system:k3a-approver", "created"),
+        ("Role", "k3a-system", "system:k3a-approver", "created"),
+        ("Role", "k3a-join", "system:k3a-join", "created"),
+        ("Role", "kube-system", "system:k3a-config", "created"),
+        ("Role", "kube-public", "system:k3a-cluster-info", "created"),
+        ("RoleBinding", "default", "system:k3a-approver", "created"),
+        ("RoleBinding", "k3a-join", "system:k3a-approver", "created"),
+        ("RoleBinding", "k3a-system", "system:k3a-approver", "created"),
+        ("RoleBinding", "k3a-join", "system:k3a-join", "created"),
+        ("RoleBinding", "kube-system", "system:k3a-config", "created"),
+        ("RoleBinding", "kube-public", "system:k3a-cluster-info", "created"),
     }
-    assert len(result["diff"]) == 5
+    assert len(result["diff"]) == len(result["objects"])
 
 
 def test_nothing_can_be_absent_from_no_cluster(tmp_path: Path) -> None:

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Talking to the Kubernetes API from a node, with the standard library only.
+
+Requests are plain JSON on paths, over one connection that is kept. No proxy of the environment is ever used: the API of
+one's own cluster is not reached through one. Tries again nothing: who asks knows how long it may take.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+# An authority that another one signed is an anchor as good as a root, as for Go (Python knows the name since 3.10).
+PARTIAL_CHAIN = 0x80000
+
+
+class ApiError(Exception):
+    """What went wrong; the text is for the user."""
+
+
+class ApiUnreachable(ApiError):
+    """The API did not answer; untrusted says that something else than the cluster's own API did."""
+
+    def __init__(self, message: str, untrusted: bool = False) -> None:
+        super().__init__(message)
+        self.untrusted = untrusted
+
+
+class ApiRefused(ApiError):
+    """The API answered with an error."""
+
+    def __init__(self, status: int, message: str, reason: str = "", details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.reason = reason
+        self.details: Mapping[str, Any] = details or {}
+
+    @property
+    def later(self) -> bool:
+        """The server asks to come back: too many requests, not ready yet, or its datastore was slow."""
+        return self.status in (429, 500, 503, 504)
+
+
+class NodeApi:
+    """The API at a URL, as the owner of a certificate or a token sees it.
+
+    Without an authority (neither file nor data) the server is not verified: only for discovery, never with a secret.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        ca_file: str = "",
+        ca_data: str = "",
+        certificate: str = "",
+        key: str = "",
+        token: str = "",
+        timeout: float = 5.0,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ApiError(f"{url!r} is not the URL of an API: https://<name or address>:<port> is one")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._timeout = timeout
+        self._context = _context(ca_file, ca_data, certificate, key) if parts.scheme == "https" else None
+        self._headers = {"Accept": JSON, "User-Agent": "k3a.cluster"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        # Connections that are idle: of a request, and of a watch.
+        self._kept: http.client.HTTPConnection | None = None
+        self._watching: http.client.HTTPConnection | None = None
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """The object, or None when there is none."""
+        try:
+            return self.request("GET", path, query)
+        except ApiRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+    ) -> dict[str, Any]:
+        """Send one request and return the answer's object."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = self._headers if body is None else {**self._headers, "Content-Type": content_type}
+        kept, self._kept = self._kept, None
+        try:
+            connection, response = self._exchange(kept, self._timeout, method, _target(path, query), data, headers)
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        self._kept = None if response.will_close else connection
+        answer = _decoded(content)
+        if response.status >= 300:
+            raise _refused(response.status, answer)
+        return answer
+
+    def watch(self, path: str, query: Mapping[str, str], idle: float | None = None) -> Iterator[dict[str, Any]]:
+        """The events of a watch until the server ends it; idle is how long, in seconds, no event may come.
+
+        An event of type ERROR is raised as what it says (410: list again).
+        """
+        seconds = float(query.get("timeoutSeconds", 0)) + self._timeout if idle is None else idle
+        target = _target(path, {**query, "watch": "true"})
+        kept, self._watching = self._watching, None
+        connection = None
+        try:
+            connection, response = self._exchange(kept, seconds, "GET", target, None, self._headers)
+            if response.status >= 300:
+                raise _refused(response.status, _decoded(response.read()))
+            while True:
+                line = response.readline()
+                if not line:
+                    break
+                event = _decoded(line)
+                if event.get("type") == "ERROR":
+                    status = event.get("object") or {}
+                    raise _refused(int(status.get("code") or 500), status)
+                yield event
+            # Ended by the server as it was asked to: the connection is as good as before.
+            if not response.will_close:
+                self._watching, connection = connection, None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def close(self) -> None:
+        """Give the kept connections up; the next request makes another."""
+        for connection in (self._kept, self._watching):
+            if connection is not None:
+                connection.close()
+        self._kept = self._watching = None
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
+
+    def _exchange(
+        self,
+        kept: http.client.HTTPConnection | None,
+        timeout: float,
+        method: str,
+        target: str,
+        data: bytes | None,
+        headers: dict[str, str],
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        if kept is not None:
+            try:
+                kept.request(method, target, data, headers)
+                return kept, kept.getresponse()
+            except (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError):
+                # The server gave the idle connection up (or was restarted) before it saw this request.
+                kept.close()
+        connection = self._connection(timeout)
+        connection.request(method, target, data, headers)
+        return connection, connection.getresponse()
+
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ApiUnreachable(f"the API at {self.url} is not trusted: {error.verify_message}", untrusted=True)
+        reason = "it did not answer in time" if isinstance(error, socket.timeout) else None
+        reason = reason or getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return ApiUnreachable(f"the API at {self.url} cannot be reached: {reason}")
+
+
+def object_path(root: str, plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    """The path of an object or a list: object_path("/api/v1", "secrets", "k3a-system", "x")."""
+    parts = [root, *(["namespaces", quote(namespace)] if namespace else []), plural]
+    parts += [quote(part, safe=":") for part in (name, subresource) if part]
+    return "/".join(parts)
+
+
+def _context(ca_file: str, ca_data: str, certificate: str, key: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if ca_file or ca_data:
+            context.load_verify_locations(cafile=ca_file or None, cadata=ca_data or None)
+            context.verify_flags |= PARTIAL_CHAIN
+        else:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(certificate, key or None)
+    except (OSError, ValueError) as error:
+        what = ", ".join(path for path in (ca_file, certificate, key) if path) or "the authority's certificate"
+        raise ApiError(f"{what} cannot be used for TLS: {getattr(error, 'strerror', None) or error}") from None
+    return context
+
+
+def _target(path: str, query: Mapping[str, str] | None) -> str:
+    return path + ("?" + urlencode(query) if query else "")
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        return {"message": data[:300].decode("utf-8", "replace").strip()}
+    return answer if isinstance(answer, dict) else {"message": str(answer)}
+
+
+def _refused(status: int, answer: Mapping[str, Any]) -> ApiRefused:
+    message = str(answer.get("message") or f"HTTP status {status}")
+    return ApiRefused(status, message, str(answer.get("reason") or ""), answer.get("details"))

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the cluster lets those do who are not members yet, and what its approver may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+ITEMS = yaml.safe_load((Path(__file__).parents[2] / "roles/addons/files/rbac.yaml").read_text())["items"]
+BOOTSTRAPPERS = ("Group", "system:bootstrappers")
+
+
+def key(item: dict) -> tuple[str, str, str]:
+    return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+ROLES = {key(item): item["rules"] for item in ITEMS if item["kind"] in ("Role", "ClusterRole")}
+
+
+def granted(subject: tuple[str, str]) -> set[tuple[str, str, str, str]]:
+    """What a subject may: namespace, resource, verb and the one name that it is for."""
+    found = set()
+    for item in ITEMS:
+        if not item["kind"].endswith("Binding") or subject not in [(s["kind"], s["name"]) for s in item["subjects"]]:
+            continue
+        namespace = item["metadata"].get("namespace", "")
+        ours = (item["roleRef"]["kind"], namespace, item["roleRef"]["name"])
+        # A role of Kubernetes itself is named and not looked into.
+        for rule in ROLES.get(ours, [{"resources": [item["roleRef"]["name"]], "verbs": ["bound"]}]):
+            for resource in rule["resources"]:
+                for name in rule.get("resourceNames", [""]):
+                    found |= {(namespace, resource, verb, name) for verb in rule["verbs"]}
+    return found
+
+
+def test_a_machine_that_joins_may_ask_and_see_nothing_of_others():
+    assert granted(BOOTSTRAPPERS) == {
+        ("", "certificatesigningrequests", "create", ""),
+        ("", "certificatesigningrequests", "get", ""),
+        ("k3a-join", "secrets", "create", ""),
+        ("kube-system", "configmaps", "get", "k3a-config"),
+        ("kube-public", "configmaps", "get", "cluster-info"),
+    }
+
+
+def test_anybody_may_read_how_to_know_the_cluster():
+    assert granted(("User", "system:anonymous")) == {("kube-public", "configmaps", "get", "cluster-info")}
+
+
+def test_the_approver_reads_secrets_in_its_own_namespaces_only():
+    allowed = granted(("User", "system:k3a-approver"))
+    assert {namespace for namespace, resource, _verb, _name in allowed if resource == "secrets"} == {"k3a-system", "k3a-join"}
+    assert {name for _namespace, resource, _verb, name in allowed if resource == "signers"} == {
+        "kubernetes.io/kube-apiserver-client",
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        "kubernetes.io/kubelet-serving",
+    }
+    assert not [entry for entry in allowed if "*" in entry]
+
+
+def test_every_binding_has_its_role():
+    for item in ITEMS:
+        if item["kind"] == "RoleBinding":
+            assert ("Role", item["metadata"]["namespace"], item["roleRef"]["name"]) in ROLES
