@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils import _process as process
@@ -36,15 +38,38 @@ def new_key() -> bytes:
     return _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
-def request_for(key: bytes) -> str | None:
+def request_for(
+    key: bytes,
+    common_name: str = "k3a",
+    organization: str = "",
+    dns: Sequence[str] = (),
+    ips: Sequence[str] = (),
+) -> str | None:
     """A certificate signing request that proves the possession of a key; None when the key is unreadable.
 
-    Its subject is a placeholder: the signer decides whom a certificate names.
+    Without more it names a placeholder: a signer that knows the node decides whom a certificate names. The API's
+    signers take the names from the request.
     """
+    subject = (f"/O={_escaped(organization)}" if organization else "") + f"/CN={_escaped(common_name)}"
+    names = ",".join([*(f"DNS:{name}" for name in dns), *(f"IP:{ip}" for ip in ips)])
+    extension = ["-addext", f"subjectAltName={names}"] if names else []
     try:
-        return _openssl("req", "-new", "-key", "/dev/stdin", "-subj", "/CN=k3a", given=key).decode()
+        return _openssl("req", "-new", "-key", "/dev/stdin", "-subj", subject, *extension, given=key).decode()
     except OpensslError:
         return None
+
+
+def issued_by(certificate: str, authority: str) -> bool:
+    """Whether an authority (PEM, of one certificate or several) signed a client's certificate that is valid now."""
+    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
+        file.write(authority)
+        file.flush()
+        trust = ("-no-CApath", "-partial_chain", "-CAfile", file.name)
+        try:
+            _openssl("verify", *trust, "-purpose", "sslclient", "/dev/stdin", given=certificate.encode())
+        except OpensslError:
+            return False
+    return True
 
 
 def write_new_key(path: str) -> bytes:
@@ -52,6 +77,10 @@ def write_new_key(path: str) -> bytes:
     key = new_key()
     files.write_file(files.File(path, key, mode=0o600, secret=True))
     return key
+
+
+def _escaped(value: str) -> str:
+    return re.sub(r"([\\/+])", r"\\\1", value)
 
 
 def _openssl(*arguments: str, given: bytes = b"") -> bytes:

@@ -47,6 +47,48 @@ def test_a_request_proves_the_possession_of_the_key_and_asks_for_nothing(key):
     assert "Alternative" not in openssl("req", "-noout", "-text", given=request.encode())
 
 
+def subject_of(request):
+    return openssl("req", "-noout", "-subject", "-nameopt", "RFC2253", "-verify", given=request.encode()).strip()
+
+
+def test_a_request_asks_for_the_names_that_it_is_given(key):
+    node = {"common_name": "system:node:w1", "organization": "system:nodes"}
+    request = pem.request_for(key, **node, dns=["w1", "localhost"], ips=["127.0.0.1", "fd00::2"])
+    assert subject_of(request) == "subject=CN=system:node:w1,O=system:nodes"
+    text = openssl("req", "-noout", "-text", given=request.encode())
+    assert "DNS:w1, DNS:localhost, IP Address:127.0.0.1, IP Address:FD00:0:0:0:0:0:0:2\n" in text
+    without = pem.request_for(key, **node)
+    assert subject_of(without) == "subject=CN=system:node:w1,O=system:nodes"
+    assert "Alternative" not in openssl("req", "-noout", "-text", given=without.encode())
+
+
+def test_what_means_something_in_a_subject_is_taken_as_it_is(key):
+    request = pem.request_for(key, common_name="a/O=system:masters+b\\c")
+    assert subject_of(request) == r"subject=CN=a/O=system:masters\+b\\c"
+
+
+def authority(folder, name):
+    (folder / name).write_bytes(pem.new_key())
+    command = ["openssl", "req", "-x509", "-new", "-key", str(folder / name), "-subj", f"/CN={name}", "-days", "2"]
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def test_a_clients_certificate_is_told_from_that_of_another_authority(tmp_path, key):
+    first, second = authority(tmp_path, "first"), authority(tmp_path, "second")
+    (tmp_path / "first.crt").write_text(first)
+    sign = ["x509", "-req", "-CA", f"{tmp_path}/first.crt", "-CAkey", f"{tmp_path}/first", "-set_serial", "1"]
+    request = pem.request_for(key).encode()
+    valid = openssl(*sign, "-days", "1", given=request)
+    assert pem.issued_by(valid, first)
+    assert pem.issued_by(valid, second + first)
+    assert not pem.issued_by(valid, second)
+    assert not pem.issued_by(openssl(*sign, "-days", "0", given=request), first)
+    assert not pem.issued_by("no certificate", first)
+    (tmp_path / "server").write_text("extendedKeyUsage=serverAuth\n")
+    server = openssl(*sign, "-days", "1", "-extfile", f"{tmp_path}/server", given=request)
+    assert not pem.issued_by(server, first)
+
+
 @pytest.mark.parametrize("damaged", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n"])
 def test_a_damaged_key_has_no_request(damaged):
     assert pem.request_for(damaged) is None
