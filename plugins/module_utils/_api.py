@@ -104,12 +104,16 @@ def group_root(api_version: str) -> str:
 class Api:
     """The API that a kubeconfig names; every request is tried again with back-off until one total deadline."""
 
-    def __init__(self, kubeconfig: str, timeout: float, scratch: str, patience: float | None = None) -> None:
-        """With a patience, no single request is tried for longer than so many seconds."""
+    def __init__(
+        self, kubeconfig: str, timeout: float, scratch: str, patience: float | None = None, server: str = ""
+    ) -> None:
+        """With a patience, no single request is tried for longer than so many seconds. A server stands in for the
+        kubeconfig's: another one of the same cluster."""
         self.deadline = time.monotonic() + timeout
         self._patience = timeout if patience is None else patience
         self._groups: dict[str, dict[str, Resource] | None] = {}
         self._configuration = _configuration(kubeconfig, scratch)
+        self._configuration.host = server or self._configuration.host
         self._pool = ApiClient(self._configuration).rest_client.pool_manager
 
     @property

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.cluster_lock): says who takes the lock, and has it kept."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _lock_keeper as keeper
+
+
+def holder(pid: int, playbooks: Sequence[str]) -> str:
+    """Who runs what, for others to read."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in many containers
+        user = "somebody"
+    names = [Path(name).name for name in playbooks]
+    return ", ".join([f"{user}@{socket.gethostname()}", f"process {pid}", *names])
+
+
+class ActionModule(ActionBase):
+    """Take the lock, over a holder that is known to be dead too, and leave a keeper behind."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Take the cluster, give it back, or in check mode tell who holds it."""
+        super().run(tmp, task_vars)
+        process = keeper.playbook()
+        told = holder(process.pid, context.CLIARGS.get("args") or ())
+        arguments = {**self._task.args, "id": process.identity, "holder": told}
+        required = arguments.pop("required", True)
+        result = self._taken(arguments, task_vars)
+        held: dict[str, Any] = result.get("held") or {}
+        if result.get("failed") and not held and not boolean(required):
+            return {"changed": False, "taken": False, "msg": result.get("msg", "")}
+        dead = bool(held) and keeper.is_dead(held["id"])
+        if result.get("failed") and dead:
+            arguments["replaces"] = held["id"]
+            result = self._taken(arguments, task_vars)
+        interpreter = result.pop("interpreter", "")
+        if self._task.check_mode:
+            if held and not dead:
+                self._display.warning(lock.told(held))
+        elif interpreter and not result["renewed"] and arguments.get("state", "present") == "present":
+            keeper.start(process, self._command(interpreter, process.identity))
+        return {"taken": not result.get("failed"), **result}
+
+    def _taken(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """The module's answer; a host on which no module can run is one that cannot keep a lock."""
+        try:
+            return self._execute_module("k3a.cluster.cluster_lock", module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure:
+            raise  # an unreachable host is for Ansible to report
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error)}
+
+    def _command(self, interpreter: str, identity: str) -> keeper.Command:
+        program = Path(lock.__file__).read_text()
+
+        def run(verb: str) -> int:
+            words = [interpreter, "-c", program, verb, identity]
+            return int(self._low_level_execute_command(shlex.join(words))["rc"])
+
+        return run

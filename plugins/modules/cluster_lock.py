@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_lock
+short_description: One playbook at a time on a cluster
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Takes a cluster for the playbook that runs, or fails at once and says who holds it.
+  - The lock is a file in C(/run) of one server. Run this module on, or delegated to, a server that all playbooks of
+    the cluster can reach, before anything is changed.
+  - The lock is held until C(ansible-playbook) ends, in whatever way, and is free within two seconds then; no task has
+    to give it back. A process beside C(ansible-playbook) sees to that and renews the lock over the task's own
+    connection.
+  - A lock that is not renewed, since controller or network are gone, expires within 60 seconds.
+  - That process needs a connection that starts a program for each command, as P(ansible.builtin.ssh#connection) and
+    P(ansible.builtin.local#connection) do. With another one the lock may expire while the playbook still runs.
+  - Taking a lock that the same playbook holds already renews it. Nothing that this module does is a change.
+  - In check mode it takes nothing and warns when another playbook holds the cluster.
+extends_documentation_fragment: [k3a.cluster.attributes]
+requirements:
+  - Linux with Python 3.9 or newer on the server; nothing else needs to be installed.
+options:
+  state:
+    description: Whether the playbook holds the cluster. V(absent) gives it back before the playbook ends.
+    type: str
+    choices: [present, absent]
+    default: present
+  required:
+    description:
+      - Whether to fail on a host that cannot keep a lock. Otherwise RV(taken) says so; checks may say why, and better.
+      - That another playbook holds the cluster is a failure in any case.
+    type: bool
+    default: true
+  id:
+    description: The identity of the playbook's process. The controller's half of this module sets it.
+    type: str
+    default: ""
+  holder:
+    description: What others are told of the holder. The controller's half of this module sets it.
+    type: str
+    default: ""
+  replaces:
+    description: The identity of a holder that is known to be dead. The controller's half of this module sets it.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Hold the cluster
+  k3a.cluster.cluster_lock:
+  delegate_to: server-1
+  run_once: true
+"""
+
+RETURN = r"""
+taken:
+  description: Whether the playbook holds the cluster, or could in check mode.
+  returned: always
+  type: bool
+  sample: true
+renewed:
+  description: Whether the playbook held the cluster already.
+  returned: success
+  type: bool
+  sample: false
+held:
+  description: The lock of another playbook, if there is one.
+  returned: in check mode, or when the cluster is held
+  type: dict
+  sample: {holder: "admin@control, process 4242, site.yml", since: "2026-11-24T12:00:00Z"}
+"""
+
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+
+OPTIONS = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "required": {"type": "bool", "default": True},
+    "id": {"type": "str", "default": ""},
+    "holder": {"type": "str", "default": ""},
+    "replaces": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    if not params["id"]:
+        module.fail_json(msg="id is empty: this module works only as a task, together with its half on the controller")
+    # The keeper is to use the Python that is known to work.
+    result = {"changed": False, "renewed": False, "interpreter": sys.executable}
+    if module.check_mode:
+        held = lock.holder_of(lock.LOCK)
+        ours = held is not None and held["id"] == params["id"]
+        module.exit_json(**result, held=None if ours else held)
+    if params["state"] == "absent":
+        lock.release(params["id"], lock.LOCK)
+        module.exit_json(**result)
+    try:
+        result["renewed"] = lock.take(params["id"], params["holder"], params["replaces"], lock.LOCK)
+    except lock.Held as error:
+        module.fail_json(msg=str(error), held=error.lock)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_removal
+version_added: 1.0.0
+short_description: Nodes that a cluster no longer knows
+description:
+  - Deletes nodes from the API, with the passwords that their machines identified themselves by, and waits until they
+    are gone. Another machine may have their names then.
+  - Drains nothing (see M(k3a.cluster.drain)), and touches no machine (see M(k3a.cluster.reset)).
+  - A node that does not exist is not missed.
+  - Runs on the controller.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+author: [k3a.cluster contributors (@k3a)]
+requirements:
+  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
+options:
+  kubeconfig:
+    description: Kubeconfig of the cluster, on the controller.
+    type: path
+    required: true
+  nodes:
+    description: Names of the nodes.
+    type: list
+    elements: str
+    required: true
+  server_url:
+    description: URL of the API, when it is to be reached at another server than the one that O(kubeconfig) names.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds that the whole call may take.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Forget a machine
+  k3a.cluster.node_removal:
+    kubeconfig: "{{ k3a_kubeconfig }}"
+    nodes: [agent-1]
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+removed:
+  description: What was deleted, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [Node agent-1, Secret k3a-system/agent-1.node-password.k3a]
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
+from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+    KUBERNETES_ERROR,
+    Api,
+    ApiFailure,
+    Refused,
+    Resource,
+)
+
+NODES = Resource("/api/v1", "nodes", False)
+SECRETS = Resource("/api/v1", "secrets", True)
+NAMESPACE = "k3a-system"
+OPTIONS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "nodes": {"type": "list", "elements": "str", "required": True},
+    "server_url": {"type": "str", "default": ""},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+class Target(NamedTuple):
+    """An object that is to go."""
+
+    label: str
+    path: str
+
+
+def targets(name: str) -> list[Target]:
+    """What the cluster knows of a node. The Secret goes by name: an owner it has only once the node was approved."""
+    secret = f"{name}.node-password.k3a"
+    return [
+        Target(f"Node {name}", NODES.path(name=name)),
+        Target(f"Secret {NAMESPACE}/{secret}", SECRETS.path(NAMESPACE, secret)),
+    ]
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
+        if missing:
+            module.fail_json(msg=missing_required_lib(library), exception=missing)
+    result: dict[str, Any] = {"changed": False, "removed": [], "diff": []}
+    try:
+        params = module.params
+        api = Api(params["kubeconfig"], params["timeout"], module.tmpdir, server=params["server_url"])
+        converge(api, params["nodes"], module.check_mode, result)
+    except ApiFailure as error:
+        module.fail_json(msg=f"Removal of nodes: {error}", **result)
+    module.exit_json(**result)
+
+
+def converge(api: Api, names: list[str], check_mode: bool, result: dict[str, Any]) -> None:
+    wanted = [target for name in dict.fromkeys(names) for target in targets(name)]
+    found = [target for target in wanted if api.get(target.path) is not None]
+    for target in found:
+        if not check_mode:
+            delete(api, target)
+        note(target, result)
+    pause = 0.1
+    while found and not check_mode:
+        left = {target: api.get(target.path) for target in found}
+        there = {target: body for target, body in left.items() if body is not None}
+        if not there:
+            return
+        if api.left < pause:
+            told = "; ".join(f"{target.label} {held(body)}" for target, body in there.items())
+            raise ApiFailure(f"deleted, but still there: {told}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def delete(api: Api, target: Target) -> None:
+    try:
+        api.request("DELETE", target.path)
+    except Refused as error:
+        if error.status != 404:
+            raise ApiFailure(f"{target.label}: {error.message}") from None
+
+
+def held(body: Mapping[str, Any]) -> str:
+    finalizers = body["metadata"].get("finalizers") or []
+    if finalizers:
+        return f"waits for its finalizers {', '.join(finalizers)}"
+    return "is ending" if body["metadata"].get("deletionTimestamp") else "was made anew by a kubelet that still runs"
+
+
+def note(target: Target, result: dict[str, Any]) -> None:
+    result["removed"].append(target.label)
+    texts = {"before": f"{target.label}\n", "after": ""}
+    result["diff"].append({"before_header": target.label, "after_header": target.label, **texts})
+    result["changed"] = True
+
+
+if __name__ == "__main__":
+    main()

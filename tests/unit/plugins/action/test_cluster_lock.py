@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
+from ansible_collections.k3a.cluster.plugins.action import cluster_lock as action
+from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _lock_keeper as keeper
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "cluster.lock"))
+    return str(tmp_path / "cluster.lock")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The keepers that were started: for which process, with which command."""
+    started = []
+    monkeypatch.setattr(keeper, "start", lambda process, command: started.append((process, command)))
+    return started
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    warned = []
+    monkeypatch.setattr(Display(), "warning", warned.append)
+    return warned
+
+
+@pytest.fixture
+def dead():
+    process = subprocess.Popen(["sleep", "60"])
+    identity = keeper.Process(keeper.controller(), process.pid, keeper.started(process.pid)).identity
+    process.kill()
+    process.wait()
+    return identity
+
+
+def test_one_keeper_however_often_a_playbook_takes_its_lock(run_action, path, started):
+    first = run_action(action, module)
+    assert first["renewed"] is False and "interpreter" not in first
+    assert run_action(action, module)["renewed"] is True
+    ((process, _command),) = started
+    assert process == keeper.playbook()
+    held = lock.holder_of(path)
+    assert held["id"] == process.identity and f"process {process.pid}" in held["holder"]
+
+
+def test_the_keeper_speaks_over_the_connection_of_the_task(run_action, path, started, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        action.ActionModule, "_low_level_execute_command", lambda self, command: asked.append(command) or {"rc": 7}
+    )
+    run_action(action, module)
+    ((process, command),) = started
+    assert command("renew") == 7
+    words = action.shlex.split(asked[0])
+    assert words[1] == "-c" and words[3:] == ["renew", process.identity]
+    # The program that is sent is the very one: it renews what the module took.
+    done = subprocess.run([*words, path], check=False)
+    assert done.returncode == 0
+
+
+def test_a_cluster_that_is_held_fails_and_nothing_is_kept(run_action, path, started):
+    lock.take("elsewhere/1/1", "ann@ctl", path=path)
+    result = run_action(action, module)
+    assert result["failed"] and "holds this cluster: ann@ctl" in result["msg"]
+    assert started == []
+
+
+def test_a_holder_of_this_controller_that_is_dead_is_replaced_at_once(run_action, path, started, dead):
+    lock.take(dead, "ann@ctl", path=path)
+    assert not run_action(action, module).get("failed")
+    assert len(started) == 1 and lock.holder_of(path)["id"] == keeper.playbook().identity
+
+
+def test_check_mode_warns_of_a_holder_that_lives(run_action, path, started, warned, dead):
+    run_action(action, module, check=True)
+    lock.take(dead, "ann@ctl", path=path)
+    run_action(action, module, check=True)
+    assert warned == []
+    lock.take("elsewhere/1/1", "bob@ctl", replaces=dead, path=path)
+    assert not run_action(action, module, check=True).get("failed")
+    assert len(warned) == 1 and "bob@ctl" in warned[0]
+    assert started == []
+
+
+def test_a_lock_can_be_given_back_early(run_action, path, started):
+    run_action(action, module)
+    run_action(action, module, state="absent")
+    assert lock.holder_of(path) is None and len(started) == 1
+
+
+@pytest.fixture
+def without_python(monkeypatch):
+    """A host on which no module can run."""
+
+    def refuse(*_arguments, **_more):
+        raise AnsibleError("The module interpreter '/usr/bin/python3' was not found.")
+
+    return lambda: monkeypatch.setattr(module, "main", refuse)
+
+
+def test_a_host_that_cannot_keep_a_lock_fails(run_action, path, started, without_python):
+    without_python()
+    result = run_action(action, module)
+    assert result["failed"] and "was not found" in result["msg"]
+    assert (result["taken"], started) == (False, [])
+
+
+def test_unless_checks_are_to_say_why(run_action, path, started, without_python):
+    assert run_action(action, module, required="false")["taken"] is True
+    without_python()
+    result = run_action(action, module, required="false")
+    assert not result.get("failed") and result["taken"] is False
+    assert "was not found" in result["msg"] and len(started) == 1
+
+
+def test_a_cluster_that_is_held_is_a_failure_in_any_case(run_action, path, started):
+    lock.take("elsewhere/1/1", "ann@ctl", path=path)
+    result = run_action(action, module, required=False)
+    assert result["failed"] and result["taken"] is False and "ann@ctl" in result["msg"]
+
+
+def test_what_others_are_told(monkeypatch):
+    monkeypatch.setattr(action.getpass, "getuser", lambda: "ann")
+    monkeypatch.setattr(action.socket, "gethostname", lambda: "ctl")
+    assert action.holder(7, ["/srv/site.yml", "k3a.cluster.site"]) == "ann@ctl, process 7, site.yml, k3a.cluster.site"
+
+    def nameless():
+        raise OSError("no username set in the environment")
+
+    monkeypatch.setattr(action.getpass, "getuser", nameless)
+    assert action.holder(7, []) == "somebody@ctl, process 7"

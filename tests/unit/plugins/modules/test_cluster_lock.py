@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import sys
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "cluster.lock"))
+    return tmp_path / "cluster.lock"
+
+
+def test_it_is_taken_renewed_and_given_back(run_module, path):
+    taken = run_module(module, id="a", holder="ann")
+    assert (taken["changed"], taken["renewed"], taken["interpreter"]) == (False, False, sys.executable)
+    assert path.exists()
+    assert run_module(module, id="a", holder="ann")["renewed"] is True
+    assert run_module(module, id="a", state="absent")["changed"] is False
+    assert not path.exists()
+
+
+def test_a_held_cluster_fails_with_the_holder(run_module, path):
+    lock.take("a", "ann@ctl", path=str(path))
+    result = run_module(module, id="b", holder="bob")
+    assert result["failed"] and "ann@ctl" in result["msg"]
+    assert result["held"]["id"] == "a"
+    assert not run_module(module, id="b", holder="bob", replaces="a").get("failed")
+
+
+def test_check_mode_only_looks(run_module, path):
+    assert run_module(module, check=True, id="a", holder="ann")["held"] is None
+    assert not path.exists()
+    lock.take("a", "ann", path=str(path))
+    before = path.read_text()
+    assert run_module(module, check=True, id="a", holder="ann")["held"] is None
+    other = run_module(module, check=True, id="b", holder="bob")
+    assert other["held"]["holder"] == "ann" and not other.get("failed")
+    assert run_module(module, check=True, id="a", state="absent")["changed"] is False
+    assert path.read_text() == before
+
+
+def test_giving_back_what_is_anothers_does_nothing(run_module, path):
+    lock.take("a", "ann", path=str(path))
+    assert not run_module(module, id="b", state="absent").get("failed")
+    assert lock.holder_of(str(path))["id"] == "a"
+
+
+def test_without_its_other_half_it_says_so(run_module, path):
+    result = run_module(module)
+    assert result["failed"] and "half on the controller" in result["msg"]
+    assert not path.exists()

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("kubernetes")
+
+from ansible_collections.k3a.cluster.plugins.modules import node_removal
+from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
+from ansible_collections.k3a.cluster.tests.unit.object_server import Objects, keeping
+
+NODE = "/api/v1/nodes/n1"
+SECRET = "/api/v1/namespaces/k3a-system/secrets/n1.node-password.k3a"
+
+
+@pytest.fixture
+def objects() -> Iterator[Objects]:
+    with keeping() as (objects, url):
+        objects.port = int(url.rsplit(":", 1)[1])  # type: ignore[attr-defined]
+        yield objects
+
+
+@pytest.fixture
+def removed(run_module: Any, objects: Any, tmp_path: Path) -> Any:
+    def run(*nodes: str, **more: Any) -> dict[str, Any]:
+        kubeconfig = kubeconfig_for(objects.port, tmp_path)
+        return run_module(node_removal, kubeconfig=kubeconfig, nodes=list(nodes), **{"timeout": 20, **more})
+
+    return run
+
+
+def test_a_node_goes_with_its_password_and_no_other(objects: Objects, removed: Any) -> None:
+    others = [path.replace("n1", "n2") for path in (NODE, SECRET)]
+    for path in (NODE, SECRET, *others):
+        objects.add(path, {})
+    announced = removed("n1", check=True)
+    assert set(objects.kept) == {NODE, SECRET, *others}
+    result = removed("n1", "n1")
+    assert result["changed"] and set(objects.kept) == set(others)
+    assert result["removed"] == ["Node n1", "Secret k3a-system/n1.node-password.k3a"]
+    assert announced == result
+    again = removed("n1")
+    assert (again["changed"], again["removed"], again["diff"]) == (False, [], [])
+
+
+def test_a_run_that_was_killed_in_between_is_finished(objects: Objects, removed: Any) -> None:
+    objects.add(SECRET, {"data": {"hash": "JDE6c2VjcmV0"}})
+    result = removed("n1")
+    assert result["removed"] == ["Secret k3a-system/n1.node-password.k3a"] and objects.kept == {}
+    assert "JDE6" not in str(result)
+
+
+def test_what_another_deletes_meanwhile_is_gone(objects: Objects, removed: Any) -> None:
+    objects.add(NODE, {})
+    objects.refusals[("DELETE", NODE)] = [(404, "not found")]
+    objects.before = lambda method, path: objects.kept.pop(NODE, None) if method == "DELETE" else None
+    assert not removed("n1").get("failed")
+
+
+@pytest.mark.parametrize(
+    "metadata, told",
+    [
+        (
+            {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.com/x"]},
+            "Node n1 waits for its finalizers example.com/x",
+        ),
+        ({}, "Node n1 was made anew by a kubelet that still runs"),
+    ],
+)
+def test_a_node_that_stays_says_why(objects: Objects, removed: Any, metadata: dict[str, Any], told: str) -> None:
+    objects.add(NODE, {"metadata": metadata})
+    objects._delete = lambda *_: (200, {})  # type: ignore[method-assign]
+    result = removed("n1", timeout=1)
+    assert result["failed"] and result["msg"] == f"Removal of nodes: deleted, but still there: {told}"
+
+
+def test_what_the_api_refuses_is_told(objects: Objects, removed: Any) -> None:
+    objects.add(NODE, {})
+    objects.refusals[("DELETE", NODE)] = [(403, "not allowed")]
+    assert removed("n1")["msg"] == "Removal of nodes: Node n1: not allowed"
+
+
+def test_another_server_stands_in_for_the_one_of_the_kubeconfig(objects: Any, run_module: Any, tmp_path: Path) -> None:
+    objects.add(NODE, {})
+    url = f"http://127.0.0.1:{objects.port}"
+    result = run_module(node_removal, kubeconfig=kubeconfig_for(1, tmp_path), nodes=["n1"], server_url=url, timeout=5)
+    assert not result.get("failed") and objects.kept == {}
