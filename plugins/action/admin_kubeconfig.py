@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -49,8 +50,10 @@ def parse(content: bytes) -> dict[str, str]:
         raise ForeignFileError("it is not a kubeconfig with an embedded certificate") from error
 
 
-def reasons_to_write(content: bytes | None, url: str, authorities: dict[str, str]) -> list[str]:
-    """Why the kubeconfig has to be written (again); a foreign one is refused."""
+def reasons_to_write(
+    content: bytes | None, url: str, authorities: dict[str, str], urls: Collection[str] = ()
+) -> list[str]:
+    """Why the kubeconfig has to be written (again); a foreign one is refused. One of the other URLs will do, too."""
     if content is None:
         return ["it is missing"]
     current = parse(content)
@@ -61,7 +64,7 @@ def reasons_to_write(content: bytes | None, url: str, authorities: dict[str, str
     except pki.PkiError:
         request = None
     reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
-    return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] != url else [])]
+    return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
 
 
 def is_ours(content: bytes, authorities: dict[str, str]) -> bool:
@@ -97,7 +100,8 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": "server_url is required, the URL of the API as seen from the controller"}
         try:
             # Before the first server is installed there is no authority to compare with.
-            reasons = reasons_to_write(current, url, authorities) if authorities else ["the cluster is new"]
+            others = self._task.args.get("server_urls") or []
+            reasons = reasons_to_write(current, url, authorities, others) if authorities else ["the cluster is new"]
         except ForeignFileError as error:
             return {
                 "failed": True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
@@ -36,6 +37,12 @@ def certificates_in(made: dict[str, str], layout: Layout) -> dict[str, str]:
     return {name: made[path] for name, path in paths.items() if path in made}
 
 
+def brought(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[str, str]:
+    """Contents for what is missing, from what another server keeps, by path."""
+    here = {f"{layout.data_dir}/{path}": content for path, content in shared.items()}
+    return {path: here[path] for path in missing if path in here}
+
+
 class ActionModule(ActionBase):
     """Observe, then make and bring what is missing."""
 
@@ -44,12 +51,23 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when nothing is missing, twice otherwise."""
         super().run(tmp, task_vars)
-        arguments = {key: value for key, value in self._task.args.items() if key != "material"}
+        shared = self._task.args.get("shared") or {}
+        arguments = {key: value for key, value in self._task.args.items() if key not in ("material", "shared")}
+        if "shared" in self._task.args:
+            # That something is going to be brought is all that the observing run has to know.
+            arguments["shared"] = {"from": "another server"}
         found = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)
         if found.get("failed") or not found["changed"] or self._task.check_mode:
             return found
         layout = Layout(arguments.get("data_dir") or Layout().data_dir)
-        made = material_for(found["missing"], layout)
+        # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
+        if shared or not boolean(self._task.args.get("found", True)):
+            made = brought(shared, found["missing"], layout)
+            lacking = sorted(set(found["missing"]) - set(made))
+            if lacking:
+                return {**found, "failed": True, "msg": f"the other server does not have {', '.join(lacking)} either"}
+        else:
+            made = material_for(found["missing"], layout)
         arguments["material"] = made or {"none": ""}
         with unlogged(self):
             done = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)

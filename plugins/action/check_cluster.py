@@ -6,12 +6,25 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _cluster as cluster
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _servers as servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import open_bundle
+
+OPTIONS: dict[str, Any] = {
+    "results": {"type": "list", "elements": "dict", "default": []},
+    "asked": {"type": "list", "elements": "dict", "default": []},
+    "join": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(ActionBase):
@@ -21,23 +34,134 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(
-            {"results": {"type": "list", "elements": "dict", "default": []}}
-        )
-        groups = (task_vars or {})["groups"]
+        _validation, options = self.validate_argument_spec(OPTIONS)
+        task_vars = task_vars or {}
+        groups = task_vars["groups"]
         # A host whose check broke, or that was unreachable, has no findings: Ansible has told why.
         results = [looked for looked in options["results"] if "host" in looked]
         findings = [
-            *cluster.library_findings(),
-            *cluster.group_findings(groups),
             *cluster.own_findings(results),
-            *cluster.cross_findings(results),
+            *cluster.cross_findings([*results, *self._others(results, task_vars)]),
             *damaged_bundles(results),
         ]
+        # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
+        if not options["join"]:
+            findings += [*cluster.library_findings(), *cluster.group_findings(groups)]
+        if results and not options["join"]:
+            plan, more = self._judge_servers(results, options["asked"], task_vars)
+            result |= plan
+            findings += more
         message, warnings = cluster.verdict(cluster.by_host(findings, groups["all"]))
         result |= {"changed": False, "warnings": warnings, "failed": bool(message)}
         result["msg"] = message or cluster.in_order(results)
         return result
+
+    def _judge_servers(
+        self, results: list[dict[str, Any]], asked: list[dict[str, Any]], task_vars: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[cluster.HostFinding]]:
+        """What this run is going to do with the servers, and what is in its way."""
+        group = task_vars["groups"].get("server", [])
+        answer = servers.chosen(asked)
+        founder, findings = servers.founder(group, results, answer)
+        looked_at = [result["host"]["name"] for result in results]
+        in_play = task_vars["ansible_play_hosts_all"]
+        authority = answer.get("authorities", {}).get("server", "")
+        findings += [
+            *servers.availability_findings(group, in_play, looked_at),
+            *servers.authority_findings(results),
+            *servers.member_findings(group, results, answer),
+            *servers.address_findings(results, answer),
+            *servers.identity_findings(results, answer),
+            *servers.token_findings(self._given("k3a_token", group, task_vars), authority, new=bool(founder)),
+            *url_findings(
+                self._given("k3a_server_url", looked_at, task_vars), authority, self._names(group, task_vars)
+            ),
+        ]
+        port = results[0]["host"]["cluster"].get("k3a_https_listen_port", 6443)
+        api_servers = servers.api_servers(results, answer, port)
+        first = next((result for result in results if result.get("facts", {}).get("node_name") == founder), None)
+        plan = {
+            "founder": founder,
+            "server": answer.get("item") or (first["host"]["name"] if first else ""),
+            "authorities": answer.get("authorities", {}),
+            "bootstrap_record": answer.get("bootstrap_record", "absent"),
+            "etcd_endpoints": servers.etcd_endpoints(results, answer),
+            "servers": api_servers,
+            "urls": servers.api_urls(
+                results, answer, api_servers, bool(set(in_play).intersection(group) - set(looked_at))
+            ),
+            "node_passwords": answer.get("node_passwords", []),
+            "replaced": servers.replaced(results, answer),
+        }
+        return plan, findings
+
+    def _given(self, name: str, hosts: Iterable[str], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """A variable of other hosts, by host, where it is set and can be used."""
+        values = {}
+        for host in hosts:
+            try:
+                values[host] = spec.checked(task_vars["hostvars"][host].get(name, ""), spec.specification()[name])
+            except spec.Mistyped:
+                continue  # a finding of its own as soon as that host is looked at
+        return {host: value for host, value in values.items() if value}
+
+    def _names(self, group: Iterable[str], task_vars: Mapping[str, Any]) -> list[str]:
+        """What the certificates of all servers name besides what is known of them."""
+        return [name for names in self._given("k3a_tls_san", group, task_vars).values() for name in names]
+
+    def _others(self, results: list[dict[str, Any]], task_vars: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The servers that this run does not look at, with the values that they must share with those it does."""
+        looked_at = {result["host"]["name"] for result in results}
+        if not looked_at:
+            return []
+        return [
+            {"host": {"name": host, "server": True, "cluster": self._critical(task_vars["hostvars"][host])}}
+            for host in task_vars["groups"].get("server", [])
+            if host not in looked_at
+        ]
+
+    def _critical(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        values = {}
+        for name in (*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE):
+            try:
+                values[name] = spec.checked(variables.get(name, spec.defaults()[name]), spec.specification()[name])
+            except spec.Mistyped:
+                continue  # a finding of its own as soon as that host is looked at
+        return values
+
+
+def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]) -> list[cluster.HostFinding]:
+    """Registration addresses at which another cluster answers, or by names that this one's certificates do not have.
+
+    One that the controller cannot reach is not judged; names are those that the certificates are going to have.
+    """
+    found = []
+    for url in sorted(set(urls.values())) if authority else []:
+        where = urlsplit(url)
+        if not trusted(where, authority, named=False):
+            message = f"k3a_server_url {url} answers with a certificate that is not of this cluster's authority"
+            finding = Finding("server_url", FAIL, message, "correct it")
+        elif where.hostname not in names and not trusted(where, authority, named=True):
+            message = f"the certificates of the servers do not name {where.hostname}, which k3a_server_url does"
+            finding = Finding("server_url", FAIL, message, "add it to k3a_tls_san")
+        else:
+            continue
+        found.append(cluster.HostFinding(tuple(host for host, value in urls.items() if value == url), finding))
+    return found
+
+
+def trusted(where: SplitResult, authority: str, named: bool) -> bool:
+    """Whether what answers at a URL has a certificate of an authority, and one by that name; true when nothing does."""
+    context = ssl.create_default_context(cadata=authority)
+    context.check_hostname = named
+    try:
+        with socket.create_connection((where.hostname or "", where.port or 443), timeout=3.0) as plain:
+            context.wrap_socket(plain, server_hostname=where.hostname).close()
+    except ssl.SSLCertVerificationError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def damaged_bundles(results: list[dict[str, Any]]) -> list[cluster.HostFinding]:

@@ -15,6 +15,7 @@ from ansible.template import trust_as_template
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _cluster as cluster
+from ansible_collections.k3a.cluster.plugins.plugin_utils import _identity as identity
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _variables as variables
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import open_bundle
@@ -27,6 +28,7 @@ FROM_VARIABLES = (
     "flannel_backend",
     "flannel_iface",
     "https_listen_port",
+    "lb_server_port",
     "node_ip",
     "node_name",
     "proxy_mode",
@@ -34,6 +36,7 @@ FROM_VARIABLES = (
     "service_cidr",
     "snapshotter",
     "swap",
+    "with_node_id",
 )
 
 
@@ -68,7 +71,12 @@ class ActionModule(ActionBase):
             "name": task_vars["inventory_hostname"],
             "server": server,
             "bundle": values["k3a_bundle"] if manifest and not facts.get("bundle_present") else "",
-            "cluster": {name: values[name] for name in (*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE) if name in values},
+            "cluster": cluster.critical(values),
+            **(cluster.api_addresses(values, facts) if server and facts.get("node_ips") else {}),
+            "replace": bool(values.get("k3a_replace")),
+            "annotations": identity.node_annotations(
+                identity.node_args(server, values, spec.specification(), spec.defaults())
+            ),
         }
         told = [*findings, *wrong, *problems]
         return {**result, **seen, "host": host, "findings": [*map(vars, told), *seen.get("findings", [])]}
@@ -115,6 +123,8 @@ class ActionModule(ActionBase):
             if f"k3a_{name}" in values and f"k3a_{name}" not in bad
         }
         options |= {"server": server, "agent": not (server and values.get("k3a_disable_agent"))}
+        if server and "k3a_token" in values:
+            options["token"] = values["k3a_token"]
         if manifest:
             options |= {"bundle_id": manifest.id, "bundle_size": manifest.size}
         return {**options, **self._task.args}

@@ -20,11 +20,12 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _yaml as yaml
 ENCRYPTION = "encryption-config.json"
 PROGRAM = "k3a"
 
-# Load balancers and operators may ask for health without a name; nobody may ask for anything else.
+# Without a name load balancers and operators may ask for health, and a machine that joins for the cluster's authority.
+ANONYMOUS_PATHS = ("/livez", "/readyz", "/healthz", "/api/v1/namespaces/kube-public/configmaps/cluster-info")
 AUTHENTICATION = {
     "apiVersion": "apiserver.config.k8s.io/v1",
     "kind": "AuthenticationConfiguration",
-    "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ("/livez", "/readyz", "/healthz")]},
+    "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ANONYMOUS_PATHS]},
 }
 
 

@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._leaves import AUTHORITIES
+from ansible_collections.k3a.cluster.plugins.module_utils._token import TokenError
 
 CN_PREFIXES = {
     "server": "k3a-server",
@@ -23,11 +23,6 @@ CN_PREFIXES = {
     "etcd-server": "etcd-server",
     "etcd-peer": "etcd-peer",
 }
-_SECURE = re.compile(r"K10([0-9a-f]{64})::[^:]+:(.+)\Z")
-
-
-class TokenError(Exception):
-    """The token cannot be this cluster's; the message says why."""
 
 
 def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
@@ -43,27 +38,31 @@ def read_authorities(layout: Layout) -> dict[str, str]:
 
 
 def authority_hash(pem: str) -> str:
-    """K3s's hash of an authority bundle of one certificate: the SHA-256 of its PEM text as served."""
-    return hashlib.sha256(pem.encode()).hexdigest()
+    """The hash of an authority that tokens pin."""
+    return tokens.ca_hash(pem)
 
 
 def secure_token(pem: str, password: str) -> str:
     """The server token in K3s's secure form, which pins the server authority."""
-    return f"K10{authority_hash(pem)}::server:{password}"
+    return tokens.full(pem, f"server:{password}")
 
 
-def password_of(token: str, pem: str) -> str:
+def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
     """The password in a token given by the operator, short or secure; a secure one must pin this authority."""
-    matched = _SECURE.match(token)
-    if matched is None:
-        if token.startswith("K10"):
-            raise TokenError("k3a_token starts with K10 but is not K10<64 hex digits>::server:<password>; correct it")
-        return token
-    if matched.group(1) != authority_hash(pem):
+    try:
+        found = tokens.parse(token)
+        pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
+    except TokenError as error:
+        raise TokenError(f"{name}: {error}") from None
+    if found.id:
         raise TokenError(
-            "k3a_token pins the certificate authority of another cluster; give this cluster's token, or its short form"
+            f"{name} is a bootstrap token, with which agents join; a server needs the server token, a password"
         )
-    return matched.group(2)
+    if pinned:
+        raise TokenError(
+            f"{name} pins the certificate authority of another cluster; give this cluster's token, or its short form"
+        )
+    return found.password
 
 
 def encryption_configuration(provider: str, key: str) -> str:

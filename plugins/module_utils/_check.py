@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_kernel as kernel_features
+from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._check_proc import Holder, Mount, Socket
 
@@ -86,6 +88,9 @@ class Wanted:
     swap: str
     bundle_id: str
     bundle_size: int
+    with_node_id: bool = False
+    lb_server_port: int = 6444
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,11 @@ class Observed:
     routes: tuple[address.Route, ...]
     sockets: tuple[Socket, ...]
     holders: dict[int, Holder]
+    etcd_data: bool = False
+    authority: str = ""
+    token: str = ""
+    load_balancer: bool = False
+    node_password: bool = False
 
 
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
@@ -145,6 +155,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_addresses(seen, wanted),
         *_routes(seen, wanted),
         *_ports(seen, wanted),
+        *_token(seen, wanted),
         *_neighbours(seen),
     ]
 
@@ -162,8 +173,14 @@ def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
 
 
 def node_name(seen: Observed, wanted: Wanted) -> str:
-    """As K3s: the configured name, else the hostname in lower case."""
-    return wanted.node_name or seen.hostname.lower()
+    """As K3s: the configured name, else the hostname in lower case; with an id of the machine where one is wanted."""
+    name = wanted.node_name or seen.hostname.lower()
+    return f"{name}-{node_id(seen.machine_id)}" if wanted.with_node_id else name
+
+
+def node_id(machine_id: str) -> str:
+    """Eight digits that tell a machine from others of its name; a machine that is made anew has others."""
+    return hashlib.sha256(f"k3a node {machine_id}".encode()).hexdigest()[:8]
 
 
 def valid_node_name(name: str) -> bool:
@@ -325,6 +342,8 @@ def wanted_ports(wanted: Wanted) -> list[Port]:
         Port("tcp", 10249, LOOPBACK, "kube-proxy"),
         Port("tcp", 10250, ANY, "kubelet"),
         Port("tcp", 10256, LOOPBACK, "kube-proxy"),
+        Port("tcp", wanted.lb_server_port, LOOPBACK, "the load balancer"),
+        Port("tcp", 6445, LOOPBACK, "the load balancer"),
     ]
     flannel = {"vxlan": 8472, "wireguard-native": 51820}
     if wanted.flannel_backend in flannel:
@@ -360,6 +379,20 @@ def _kernel_socket_of_ours(socket: Socket, seen: Observed) -> bool:
     """flannel's tunnels are the kernel's: their sockets have no process."""
     interfaces = {a.interface for a in seen.addresses} | {r.interface for r in seen.routes}
     return socket.protocol == "udp" and any(i.startswith("flannel") for i in interfaces)
+
+
+def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """A server keeps one token; another one would be somebody else's, or one that has been replaced."""
+    if not (wanted.token and seen.token):
+        return
+    try:
+        given, kept = tokens.parse(wanted.token), tokens.parse(seen.token)
+    except tokens.TokenError:
+        return  # told once for all servers, as is a token that pins another authority
+    if given.ca_hash in ("", kept.ca_hash) and given.password != kept.password:
+        message = "k3a_token is not the token that this server keeps"
+        remedy = "give the cluster's token or none; rotate_token.yml replaces it"
+        yield Finding("token", FAIL, message, remedy)
 
 
 def _neighbours(seen: Observed) -> Iterable[Finding]:

@@ -13,9 +13,14 @@ import shutil
 from collections.abc import Callable
 
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils import _check as check
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import read_kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd_join import has_data
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._node_password import PASSWORD_FILE
+from ansible_collections.k3a.cluster.plugins.module_utils._systemd import unit_path
 
 # Where commands may be that an SSH session's PATH leaves out.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -58,7 +63,18 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
+        etcd_data=has_data(Layout(wanted.data_dir)),
+        authority=_authority(Layout(wanted.data_dir)),
+        load_balancer=os.path.exists(unit_path("k3a-load-balancer.service")),
+        node_password=os.path.exists(PASSWORD_FILE),
+        token=_text(Layout(wanted.data_dir).token).strip(),
     )
+
+
+def _authority(layout: Layout) -> str:
+    """The hash that tells this cluster's authority from another's; nothing before the server is installed."""
+    pem = bootstrap.read_authorities(layout).get("server", "")
+    return bootstrap.authority_hash(pem) if pem else ""
 
 
 def parse_units(shown: str) -> frozenset[str]:

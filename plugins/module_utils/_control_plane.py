@@ -35,6 +35,9 @@ def client_credentials(layout: layouts.Layout, name: str, leaf: str, *more: str)
     return layouts.Credentials(f"k3a-{name}.service", tuple(sources))
 
 
+LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": False}}
+
+
 def client_component(
     name: str, params: dict[str, Any], credentials: layouts.Credentials, arguments: Mapping[str, str]
 ) -> component.Component:
@@ -53,7 +56,7 @@ def client_component(
         "bind-address": "127.0.0.1",
         "kubeconfig": config,
         # One server has nobody to elect; a lease would only delay its restart.
-        "leader-elect": "false",
+        "leader-elect": "true" if params["leader_elect"] else "false",
         "profiling": "false",
         "tls-min-version": "VersionTLS12",
     }

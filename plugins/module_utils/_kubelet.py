@@ -107,6 +107,7 @@ def kubelet_component(
         "kubeconfig": client,
         "node-ip": ",".join(node_ips),
         **({"hostname-override": node_name} if node_name != host_name else {}),
+        **({"node-labels": ",".join(params["node_labels"])} if params["node_labels"] else {}),
     }
     # The kubelet finds mount helpers, and its plugins the bundle's tools, on this path.
     path = f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

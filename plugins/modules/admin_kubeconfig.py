@@ -31,6 +31,11 @@ options:
   server_url:
     description: The URL of the API, as seen from the controller. Required with O(state=present).
     type: str
+  server_urls:
+    description: Further URLs of the API; a kubeconfig that has one of them stays as it is.
+    type: list
+    elements: str
+    default: []
   authorities:
     description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
     type: dict

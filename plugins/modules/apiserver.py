@@ -38,6 +38,13 @@ options:
     type: list
     elements: str
     default: [10.42.0.0/16]
+  after:
+    description:
+      - Address and port of the API on the servers whose turn comes before this one's. Where one of them is not ready, a
+        running API server is not restarted, so that what breaks one does not break them all.
+    type: list
+    elements: str
+    default: []
   service_cidr:
     description: The networks of services.
     type: list
@@ -102,18 +109,22 @@ changes:
 """
 
 import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _apiserver as apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
+from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 
+PATIENCE = 10.0
 OPTIONS = {
     "node_ip": {"type": "list", "elements": "str", "default": []},
     "advertise_address": {"type": "str", "default": ""},
     "https_listen_port": {"type": "int", "default": 6443},
     "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "after": {"type": "list", "elements": "str", "default": []},
     "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
     "service_node_port_range": {"type": "str", "default": "30000-32767"},
     "cluster_domain": {"type": "str", "default": "cluster.local"},
@@ -122,6 +133,14 @@ OPTIONS = {
     "audit_policy": {"type": "dict", "default": {}},
     "extra_args": {"type": "list", "elements": "str", "default": []},
 }
+
+
+def not_ready(servers: list[str], authority: str) -> str | None:
+    """Which of other servers' API servers is not ready, and why; one that has just been restarted has some seconds."""
+    conditions = [health.answers_ok(f"https://{server}/readyz?verbose", authority) for server in servers]
+    deadline = time.monotonic() + PATIENCE
+    reasons = (health.wait_for(condition, deadline) for condition in conditions)
+    return next((reason for reason in reasons if reason), None)
 
 
 def main() -> None:
@@ -133,7 +152,13 @@ def main() -> None:
         module.fail_json(msg=str(error))
     encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(apiserver.ENCRYPTION))
     wanted = apiserver.apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted)
-    module.exit_json(**component.converge(module, wanted, params["pending"]))
+
+    def prepare(plan: component.Plan) -> None:
+        problem = plan.interrupts and not_ready(params["after"], Layout(params["data_dir"]).tls("server-ca.crt"))
+        if problem:
+            module.fail_json(msg=f"k3a-apiserver is not restarted, since another server's is not ready: {problem}")
+
+    module.exit_json(**component.converge(module, wanted, params["pending"], prepare))
 
 
 if __name__ == "__main__":

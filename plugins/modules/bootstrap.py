@@ -14,7 +14,8 @@ description:
   - Keeps on a server what K3s calls the bootstrap data. These are the certificate authorities (server, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
-  - What is missing is made; what exists is never replaced.
+  - What is missing is made on the first server of a cluster (O(found)), and brought to a further one from there
+    (O(shared)); what exists is never replaced.
   - Authorities are made on the controller's memory and kept on the server only, in files that only root reads.
   - Fails when an authority has a certificate but no key, and when O(token) belongs to another cluster.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
@@ -43,6 +44,20 @@ options:
     type: str
     choices: [secretbox, aescbc, aesgcm]
     default: secretbox
+  found:
+    description:
+      - Whether what is missing may be made here. On a server that joins a cluster it must not, and the module then says
+        only what is missing, unless O(shared) brings it.
+    type: bool
+    default: true
+  shared:
+    description: RV(material) of another server of the cluster.
+    type: dict
+    default: {}
+  export:
+    description: Whether to return what this server keeps, for another server. Set C(no_log) on such a task.
+    type: bool
+    default: false
   material:
     description: Contents for the missing files by their path; set by the action plugin, of no use elsewhere.
     type: dict
@@ -53,6 +68,18 @@ EXAMPLES = r"""
 - name: Keep the cluster's authorities, keys and token
   k3a.cluster.bootstrap:
     secrets_encryption: true
+
+- name: Read them for a further server
+  k3a.cluster.bootstrap:
+    export: true
+  delegate_to: server-1
+  no_log: true
+  register: kept
+
+- name: Bring them to a further server
+  k3a.cluster.bootstrap:
+    found: false
+    shared: "{{ kept.material }}"
 """
 
 RETURN = r"""
@@ -68,6 +95,10 @@ missing:
   type: list
   elements: str
   sample: [/var/lib/k3a/server/tls/server-ca.crt]
+material:
+  description: What this server keeps, by the path below its O(data_dir); secret.
+  returned: with O(export)
+  type: dict
 """
 
 import base64
@@ -90,6 +121,9 @@ OPTIONS = {
         "choices": ["secretbox", "aescbc", "aesgcm"],
         "default": "secretbox",
     },
+    "found": {"type": "bool", "default": True},
+    "shared": {"type": "dict", "default": {}, "no_log": True},
+    "export": {"type": "bool", "default": False},
     "material": {"type": "dict", "default": {}, "no_log": True},
 }
 
@@ -116,6 +150,12 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
     pairs = [bootstrap.authority_paths(layout, name) for name in bootstrap.CN_PREFIXES]
     useless = {key for certificate, key in pairs if not os.path.exists(certificate)}
     return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
+
+
+def kept(layout: Layout) -> dict[str, str]:
+    """What this server has of all that, by the path below its data directory."""
+    found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
+    return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
 
 
 def orphaned(layout: Layout) -> str | None:
@@ -157,7 +197,12 @@ def main() -> None:
     problem = orphaned(layout)
     if problem:
         module.fail_json(msg=problem)
+    if module.params["export"]:
+        authorities = bootstrap.read_authorities(layout)
+        module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
     missing = missing_paths(layout, module.params["secrets_encryption"])
+    if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
+        module.exit_json(changed=False, missing=missing, authorities=bootstrap.read_authorities(layout), diff=[])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     try:

@@ -12,6 +12,9 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Takes what M(k3a.cluster.check_config) found on each host, compares the hosts with each other, and fails with one
     message that names everything that is in the way of an install, host by host, with what to do about it.
+  - Judges the servers as a cluster from what one of them says of it (O(asked)). Whether a new cluster begins, and on
+    which host; that a majority of the servers can be reached; members of etcd that the inventory does not name; nodes
+    whose name another machine has; tokens and addresses of another cluster.
   - Finds two hosts that are one (machine id, node name, address), variables that must agree between hosts and do not,
     a missing or empty group C(server), and hosts in both groups or in neither.
   - Reads the bundles that are about to be shipped to the last byte, once.
@@ -25,6 +28,16 @@ options:
     elements: dict
     default: []
     description: The results of M(k3a.cluster.check_config), one for each host.
+  asked:
+    type: list
+    elements: dict
+    default: []
+    description:
+      - The results of M(k3a.cluster.server_info), one for each server that was asked, with its host's name as C(item).
+  join:
+    type: bool
+    default: false
+    description: Whether the hosts join a cluster by a token, so that neither groups nor servers are judged.
 """
 
 EXAMPLES = r"""
@@ -43,4 +56,53 @@ msg:
     2 things are in the way, and nothing has been changed.
     server-1: the host has no command nft; install it (package nftables)
     agent-1: the clock is 95 s behind the controller's; synchronise both with the same time servers
+founder:
+  description: The node name of the server that begins a new cluster; nothing when there is a cluster already.
+  returned: with O(results)
+  type: str
+  sample: server-1
+server:
+  description: The host, as the inventory names it, that answers for the cluster and signs its certificates.
+  returned: with O(results)
+  type: str
+  sample: server-1
+authorities:
+  description: The certificates of the cluster's authorities by name, PEM; empty when there is no cluster yet.
+  returned: with O(results)
+  type: dict
+bootstrap_record:
+  description: The state of the bootstrap record, as RV(k3a.cluster.server_info#module:bootstrap_record) has it.
+  returned: with O(results)
+  type: str
+  sample: current
+etcd_endpoints:
+  description: Client URLs of the members of etcd of all servers.
+  returned: with O(results)
+  type: list
+  elements: str
+  sample: ["https://192.0.2.10:2379"]
+servers:
+  description: Address and port of the API of all servers.
+  returned: with O(results)
+  type: list
+  elements: str
+  sample: ["192.0.2.10:6443"]
+urls:
+  description: URLs at which the controller may reach the API, those that servers publish first.
+  returned: with O(results)
+  type: list
+  elements: str
+  sample: ["https://192.0.2.10:6443"]
+node_passwords:
+  description: The nodes whose password's hash the cluster keeps.
+  returned: with O(results)
+  type: list
+  elements: str
+  sample: [agent-1]
+replaced:
+  description: Nodes that have to go first, since their machines were made anew and take their names again.
+  returned: with O(results)
+  type: list
+  elements: str
+  sample: []
 """

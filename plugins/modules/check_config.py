@@ -95,6 +95,18 @@ options:
     type: int
     default: 1073741824
     description: Bytes that the bundle takes when it is unpacked.
+  with_node_id:
+    type: bool
+    default: false
+    description: Whether the node's name ends in an id of the machine.
+  lb_server_port:
+    type: int
+    default: 6444
+    description: Port of the node's own load balancer.
+  token:
+    type: str
+    default: ""
+    description: The server token that the operator gave; a server that keeps another one is a finding.
 """
 
 EXAMPLES = r"""
@@ -140,7 +152,15 @@ host:
   description: The host's name in the inventory, and what its variables say of the whole cluster.
   returned: always
   type: dict
-  sample: {name: node-1, server: true, bundle: /srv/bundle, cluster: {k3a_cluster_domain: cluster.local}}
+  sample:
+    name: node-1
+    server: true
+    bundle: /srv/bundle
+    url: https://10.89.0.11:6443
+    api: 10.89.0.11:6443
+    replace: false
+    annotations: ['k3a.io/node-args=["server"]']
+    cluster: {k3a_cluster_domain: cluster.local}
 facts:
   description: What the host is, to compare hosts with each other. Absent when no module could run on it.
   returned: success
@@ -158,6 +178,10 @@ facts:
     cgroup: 2
     swap: []
     listening: [22/tcp]
+    etcd_data: false
+    authority: ""
+    load_balancer: false
+    node_password: true
     bundle_present: false
     clock: 1795492282.25
 """
@@ -199,6 +223,9 @@ OPTIONS = {
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
+    "with_node_id": {"type": "bool", "default": False},
+    "lb_server_port": {"type": "int", "default": 6444},
+    "token": {"type": "str", "default": "", "no_log": True},
 }
 
 
@@ -222,6 +249,10 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "systemd": seen.systemd,
         "cgroup": seen.cgroup,
         "swap": seen.swap,
+        "etcd_data": seen.etcd_data,
+        "authority": seen.authority,
+        "load_balancer": seen.load_balancer,
+        "node_password": seen.node_password,
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }
 

@@ -12,6 +12,7 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs kube-controller-manager as the unit C(k3a-controller-manager) and the user C(kube), on loopback only.
+  - Waits for the API of its server first, and fails with what the API lacks when it does not come.
   - Healthy means that C(/healthz) answers.
 extends_documentation_fragment:
   - k3a.cluster.attributes
@@ -32,6 +33,10 @@ options:
     type: list
     elements: str
     default: [10.43.0.0/16]
+  leader_elect:
+    description: Whether only one of several servers is active; for a single server it would delay a restart.
+    type: bool
+    default: false
   extra_args:
     description:
       - Arguments for kube-controller-manager, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end
@@ -67,6 +72,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _apiserver as apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
 from ansible_collections.k3a.cluster.plugins.module_utils import _control_plane as control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
@@ -75,6 +81,7 @@ OPTIONS = {
     "https_listen_port": {"type": "int", "default": 6443},
     "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
     "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    **control_plane.LEADER_ELECT,
     "extra_args": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -113,10 +120,21 @@ def controller_manager_component(params: dict) -> component.Component:
     return control_plane.client_component("controller-manager", params, credentials, arguments)
 
 
+def wait_for_api(module: AnsibleModule) -> None:
+    """Started earlier it would oversleep the API by up to half a minute, and so would all that come after it."""
+    params = module.params
+    ready = apiserver.ready(Layout(params["data_dir"]), params["https_listen_port"])
+    api = component.Component(name="apiserver", unit="", healthy=(ready,))
+    reason = component.wait_until_well(api, params["timeout"])
+    if reason:
+        module.fail_json(msg=reason, unit=api.unit_name)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
     wanted = controller_manager_component(module.params)
-    module.exit_json(**component.converge(module, wanted, module.params["pending"]))
+    result = component.converge(module, wanted, module.params["pending"], lambda plan: wait_for_api(module))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

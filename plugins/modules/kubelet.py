@@ -51,6 +51,13 @@ options:
     description: The DNS domain of the cluster.
     type: str
     default: cluster.local
+  node_labels:
+    description:
+      - Labels, C(key=value) each, that the kubelet gives its node when it registers, for nodes that no inventory knows.
+        Others get theirs from M(k3a.cluster.node), which also takes them away again.
+    type: list
+    elements: str
+    default: []
   node_taint:
     description: Taints, C(key=value:effect), that the node has from its registration on.
     type: list
@@ -119,6 +126,7 @@ OPTIONS = {
     "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
     "cluster_dns": {"type": "list", "elements": "str", "default": []},
     "cluster_domain": {"type": "str", "default": "cluster.local"},
+    "node_labels": {"type": "list", "elements": "str", "default": []},
     "node_taint": {"type": "list", "elements": "str", "default": []},
     "resolv_conf": {"type": "path", "default": ""},
     "allow_cgroup_v1": {"type": "bool", "default": False},

@@ -22,6 +22,10 @@ options:
     description: The port of the API on this server.
     type: int
     default: 6443
+  leader_elect:
+    description: Whether only one of several servers is active; for a single server it would delay a restart.
+    type: bool
+    default: false
   extra_args:
     description:
       - Arguments for kube-scheduler, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
@@ -63,6 +67,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 
 OPTIONS = {
     "https_listen_port": {"type": "int", "default": 6443},
+    **control_plane.LEADER_ELECT,
     "extra_args": {"type": "list", "elements": "str", "default": []},
 }
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_info
-short_description: What a node has to know of its server
+short_description: What a server knows of its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Returns the public part of what a server keeps. Run it on, or delegated to, a server, and give its result to the
-    steps that make a node.
+  - Returns the public part of what a server keeps, and the members and nodes of its cluster. Run it on, or delegated
+    to, a server, and give its result to the steps that make a node.
+  - A server whose API or datastore does not answer says so in RV(healthy) and RV(reason); the module does not fail.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:
   data_dir:
@@ -63,13 +64,86 @@ authorities:
   type: dict
   sample:
     server: "-----BEGIN CERTIFICATE-----..."
+healthy:
+  description: Whether the API of this server is ready and a majority of etcd answers it.
+  returned: success
+  type: bool
+  sample: true
+reason:
+  description: Why the server is not healthy, or nothing.
+  returned: success
+  type: str
+  sample: ""
+etcd_members:
+  description: The members of etcd as this server knows them; empty when its etcd does not answer.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Number of the member, a text.
+      type: str
+    name:
+      description: Name of the member, which is its node's; empty until it has started once.
+      type: str
+    peer_urls:
+      description: Where its peers reach it.
+      type: list
+      elements: str
+    client_urls:
+      description: Where it serves clients.
+      type: list
+      elements: str
+    learner:
+      description: Whether it does not vote yet.
+      type: bool
+    healthy:
+      description: Whether it serves, votes and knows a leader.
+      type: bool
+nodes:
+  description: The nodes of the cluster; empty when the API does not answer.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the node.
+      type: str
+    machine_id:
+      description: The machine id that its kubelet reports.
+      type: str
+    addresses:
+      description: Its addresses inside the cluster.
+      type: list
+      elements: str
+node_passwords:
+  description: The nodes whose password's hash the cluster keeps.
+  returned: success
+  type: list
+  elements: str
+  sample: [agent-1]
+bootstrap_record:
+  description:
+    - Whether the record of keys and authorities in the datastore is V(current), V(stale), V(absent), or encrypted with
+      another token (V(other token)); V(unknown) when etcd does not answer.
+  returned: success
+  type: str
+  sample: current
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as record
+from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._node_api import ApiError, NodeApi
+from ansible_collections.k3a.cluster.plugins.module_utils._token import TokenError
 
+SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},
     "timeout": {"type": "int", "default": 300},
@@ -80,18 +154,81 @@ OPTIONS = {
 }
 
 
+def datastore(layout: Layout, etcd: Etcd) -> dict[str, Any]:
+    """The members of etcd and the state of the bootstrap record, or why they cannot be told."""
+    try:
+        members = [
+            {
+                "id": member.id,
+                "name": member.name,
+                "peer_urls": member.peer_urls,
+                "client_urls": member.client_urls,
+                "learner": member.learner,
+                "healthy": etcd.healthy(member),
+            }
+            for member in etcd.known_members()
+        ]
+    except EtcdError as error:
+        return {"etcd_members": [], "bootstrap_record": "unknown", "reason": str(error)}
+    try:
+        return {"etcd_members": members, "bootstrap_record": record.status(layout, etcd), "reason": ""}
+    except EtcdError as error:
+        return {"etcd_members": members, "bootstrap_record": "unknown", "reason": str(error)}
+    except (record.RecordError, TokenError):
+        # Files that a record is made of are missing: the server is being installed.
+        return {"etcd_members": members, "bootstrap_record": "stale", "reason": ""}
+
+
+def nodes(layout: Layout, port: int) -> dict[str, Any]:
+    """The nodes of the cluster, or why they cannot be told."""
+    try:
+        api = NodeApi(
+            f"https://127.0.0.1:{port}",
+            ca_file=layout.tls("server-ca.crt"),
+            certificate=layout.tls("client-admin.crt"),
+            key=layout.tls("client-admin.key"),
+        )
+        api.request("GET", "/readyz")
+        found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
+        secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]
+    except ApiError as error:
+        return {"nodes": [], "node_passwords": [], "reason": str(error)}
+    kept = [passwords.node_of(secret["metadata"]["name"]) for secret in secrets if secret["type"] == passwords.TYPE]
+    return {"nodes": [described(node) for node in found], "node_passwords": kept, "reason": ""}
+
+
+def described(node: dict[str, Any]) -> dict[str, Any]:
+    """What tells a node from others."""
+    status = node.get("status", {})
+    return {
+        "name": node["metadata"]["name"],
+        "machine_id": status.get("nodeInfo", {}).get("machineID", ""),
+        "addresses": [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"],
+    }
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     params = module.params
+    layout = Layout(params["data_dir"])
     try:
         node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     except address.AddressError as error:
         module.fail_json(msg=str(error))
     host = address.in_url(params["advertise_address"] or node_ips[0])
+    authorities = bootstrap.read_authorities(layout)
+    if authorities:
+        stored = datastore(layout, Etcd(layout, [client_url("127.0.0.1")]))
+        seen = nodes(layout, params["https_listen_port"])
+    else:
+        stored = {"etcd_members": [], "bootstrap_record": "absent", "reason": "the server is not installed yet"}
+        seen = {"nodes": [], "node_passwords": [], "reason": ""}
+    reason = stored["reason"] or seen["reason"]
     module.exit_json(
         changed=False,
         url=f"https://{host}:{params['https_listen_port']}",
-        authorities=bootstrap.read_authorities(Layout(params["data_dir"])),
+        authorities=authorities,
+        **{**stored, **seen, "healthy": not reason, "reason": reason},
     )
 
 

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, WARN, Finding
 
 CLOCK_TOLERANCE = 30.0
@@ -34,6 +35,9 @@ CLUSTER_WIDE = (
     "k3a_service_cidr",
 )
 SERVER_WIDE = (
+    "k3a_audit_policy",
+    "k3a_disable",
+    "k3a_pod_security_level",
     "k3a_secrets_encryption",
     "k3a_secrets_encryption_provider",
     "k3a_service_node_port_range",
@@ -59,6 +63,19 @@ _NO_ROOT = re.compile(
     re.I,
 )
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python\S*: .*not found|requires a minimum of Python", re.I)
+
+
+def critical(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a host that others must have, too."""
+    return {name: values[name] for name in (*CLUSTER_WIDE, *SERVER_WIDE) if name in values}
+
+
+def api_addresses(values: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
+    """The URL at which a server publishes its API, and the address and port at which other nodes reach it."""
+    port = values.get("k3a_https_listen_port", 6443)
+    own = facts["node_ips"][0]
+    published = values.get("k3a_advertise_address") or own
+    return {"url": f"https://{in_url(published)}:{port}", "api": f"{in_url(own)}:{port}"}
 
 
 def cannot_run(message: str, stderr: str, user: str | None) -> Finding | None:
@@ -126,9 +143,11 @@ def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:
         if alike and "server" not in groups:
             remedy = f"rename the group {alike[0]}"
         found.append(HostFinding((), Finding("group_server", FAIL, f"the group server {problem}", remedy)))
-    if len(server) > 1:
-        message = f"several servers are not supported yet, and the group server has {len(server)} hosts"
-        found.append(HostFinding((), Finding("group_server", FAIL, message, "leave one in it")))
+    if server and len(server) % 2 == 0:
+        count = len(server)
+        message = f"{count} servers survive the loss of {(count - 1) // 2}, no more than {count - 1} do"
+        remedy = f"use {count - 1} or {count + 1} of them"
+        found.append(HostFinding((), Finding("group_server", WARN, message, remedy)))
     both = tuple(host for host in server if host in agent)
     if both:
         remedy = "leave it in server alone, since a server runs a node too"

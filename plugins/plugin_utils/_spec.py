@@ -21,7 +21,23 @@ PREFIX = "k3a_"
 ROLES = Path(__file__).parents[2] / "roles"
 
 # Variables that a playbook knows and no role.
-OF_PLAYBOOKS = frozenset({"k3a_bundle_archive"})
+OF_PLAYBOOKS = frozenset(
+    {
+        "k3a_bootstrap_token",
+        "k3a_bundle_archive",
+        "k3a_drain_delete_emptydir_data",
+        "k3a_drain_force",
+        "k3a_drain_grace_period",
+        "k3a_drain_timeout",
+        "k3a_new_token",
+        "k3a_remove_node",
+        "k3a_token_description",
+        "k3a_token_file",
+        "k3a_token_groups",
+        "k3a_token_ttl",
+        "k3a_token_usages",
+    }
+)
 # What operators who come from K3s will write, where the name here is another.
 K3S_NAMES = {
     "k3a_config": "the variables named after the keys of K3s's config.yaml",

@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _address as add
 from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import ManifestError, load
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding, valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._flags import split_argument
+from ansible_collections.k3a.cluster.plugins.module_utils._health import ENDPOINTS
 
 COMPONENTS = {
     "k3a_etcd_arg": "etcd",
@@ -145,6 +146,14 @@ def _port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]} is not a port", "choose one from 1 to 65535"
     elif name == "k3a_https_listen_port" and values[name] in _port_range(values.get("k3a_service_node_port_range", "")):
         yield f"{name} {values[name]} lies inside k3a_service_node_port_range", "choose one outside"
+
+
+def _balancer_port(name: str, values: Values, flags: Any) -> Iterable[Problem]:
+    yield from _port(name, values, flags)
+    health_port = urlsplit(ENDPOINTS["load-balancer"]).port
+    taken = {values.get("k3a_https_listen_port"): "k3a_https_listen_port", health_port: "its health endpoint"}
+    if values[name] in taken:
+        yield f"{name} {values[name]} is the port of {taken[values[name]]}, too", "choose another one"
 
 
 def _port_range(text: str) -> range:
@@ -277,6 +286,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_node_name", _node_name),
     ("k3a_tls_san", _tls_san),
     ("k3a_https_listen_port", _port),
+    ("k3a_lb_server_port", _balancer_port),
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
     ("k3a_data_dir", _directory),

@@ -87,6 +87,25 @@ def test_another_url_is_told_and_written(run_action, arguments):
     assert written(arguments["path"])["clusters"][0]["cluster"]["server"] == "https://10.0.0.9:6443"
 
 
+OTHERS = ["https://10.0.0.2:6443", "https://10.0.0.3:6443"]
+
+
+def test_one_that_leads_to_another_server_stays_as_it_is(run_action, arguments):
+    """Which server answers first changes from run to run; all of them are the cluster."""
+    run_action(action, module, **arguments)
+    before = files.read_bytes(arguments["path"])
+    again = run_action(action, module, **{**arguments, "server_url": OTHERS[0], "server_urls": [*OTHERS, URL]})
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert files.read_bytes(arguments["path"]) == before
+
+
+def test_one_that_leads_to_a_server_that_is_gone_is_written_anew(run_action, arguments):
+    run_action(action, module, **arguments)
+    done = run_action(action, module, **{**arguments, "server_url": OTHERS[0], "server_urls": OTHERS})
+    assert done["diff"][0]["before"] == f"its server is {URL}, not {OTHERS[0]}\n"
+    assert written(arguments["path"])["clusters"][0]["cluster"]["server"] == OTHERS[0]
+
+
 @pytest.mark.parametrize(
     "content",
     [

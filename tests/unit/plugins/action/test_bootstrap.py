@@ -116,3 +116,69 @@ def test_material_given_by_a_user_is_not_taken(run_action, tmp_path):
     own = {f"{data}/server/tls/service.key": "weak"}
     run_action(action, module, data_dir=data, material=own)
     assert "BEGIN EC PRIVATE KEY" in (tmp_path / "k3a/server/tls/service.key").read_text()
+
+
+class TestFurtherServer:
+    """A server that joins has what the first one has, and nothing of its own."""
+
+    @pytest.fixture
+    def first(self, run_action, tmp_path):
+        data = str(tmp_path / "first")
+        run_action(action, module, data_dir=data)
+        return run_action(action, module, data_dir=data, export=True)
+
+    def join(self, run_action, tmp_path, material, check=False, **more):
+        shared = {"shared": material} if material is not None else {}
+        return run_action(action, module, check=check, data_dir=str(tmp_path / "other"), found=False, **shared, **more)
+
+    def test_it_makes_nothing(self, run_action, tmp_path):
+        found = self.join(run_action, tmp_path, None)
+        assert (found["changed"], found["authorities"]) == (False, {})
+        assert len(found["missing"]) == 13
+        assert run_action.exchanges == [False]
+        assert not (tmp_path / "other").exists()
+
+    def test_it_gets_what_is_missing(self, run_action, tmp_path, first):
+        announced = self.join(run_action, tmp_path, first["material"], check=True)
+        assert not (tmp_path / "other").exists()
+        run_action.exchanges.clear()
+        done = self.join(run_action, tmp_path, first["material"])
+        assert (done["changed"], done["missing"], done["diff"]) == (True, announced["missing"], announced["diff"])
+        assert done["authorities"] == first["authorities"]
+        for path, content in first["material"].items():
+            assert (tmp_path / "other" / path).read_text() == content
+        assert run_action.exchanges == [False, True]
+        assert not self.join(run_action, tmp_path, first["material"])["changed"]
+
+    def test_no_secret_is_in_what_comes_out(self, run_action, tmp_path, first):
+        done = json.dumps(self.join(run_action, tmp_path, first["material"]))
+        assert "PRIVATE KEY" not in done
+        assert first["material"]["server/token"].strip() not in done
+
+    def test_a_run_that_was_killed_is_finished_with_the_same(self, run_action, tmp_path, first):
+        self.join(run_action, tmp_path, first["material"])
+        for path in ("server/tls/client-ca.crt", "server/token"):
+            (tmp_path / "other" / path).unlink()
+        done = self.join(run_action, tmp_path, first["material"])
+        assert len(done["missing"]) == 3  # a key whose certificate is missing has signed nothing
+        for path, content in first["material"].items():
+            assert (tmp_path / "other" / path).read_text() == content
+
+    def test_what_the_other_one_does_not_have_either_is_named(self, run_action, tmp_path, first):
+        partial = {path: text for path, text in first["material"].items() if path != "server/token"}
+        failed = self.join(run_action, tmp_path, partial)
+        assert failed["failed"]
+        assert failed["msg"] == f"the other server does not have {tmp_path}/other/server/token either"
+        assert not (tmp_path / "other").exists()
+
+    def test_one_that_encrypts_nothing_is_no_hindrance(self, run_action, tmp_path):
+        data = str(tmp_path / "first")
+        run_action(action, module, data_dir=data, secrets_encryption=False)
+        material = run_action(action, module, data_dir=data, export=True)["material"]
+        assert "server/cred/encryption-config.json" not in material
+        assert not self.join(run_action, tmp_path, material, secrets_encryption=False).get("failed")
+
+    def test_from_a_server_that_has_nothing_nothing_is_made(self, run_action, tmp_path):
+        failed = self.join(run_action, tmp_path, {})
+        assert failed["failed"]
+        assert not (tmp_path / "other").exists()

@@ -5,39 +5,67 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 
 import pytest
+import yaml
 from ansible_collections.k3a.cluster.plugins.action import check_cluster
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical
+from ansible_collections.k3a.cluster.plugins.modules import check_cluster as check_cluster_module
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority, Cluster, serving
 
 GROUPS = {"all": ["node-1", "node-2"], "server": ["node-1"], "agent": ["node-2"]}
 NFT = {"name": "command_nft", "level": "fail", "message": "the host has no command nft", "remedy": "install it"}
 SWAP = {"name": "swap", "level": "warn", "message": "swap is on", "remedy": "switch it off"}
+NOTHING_PLANNED = {
+    "founder": "node-1",
+    "server": "node-1",
+    "authorities": {},
+    "bootstrap_record": "absent",
+    "etcd_endpoints": ["https://10.0.0.1:2379"],
+    "servers": ["10.0.0.1:6443"],
+    "urls": ["https://10.0.0.1:6443"],
+    "node_passwords": [],
+    "replaced": [],
+}
 
 
-def looked(name, *findings, bundle="", **facts):
-    return {
-        "host": {"name": name, "server": name == "node-1", "bundle": bundle, "cluster": {}},
-        "findings": list(findings),
-        "facts": {"machine_id": name, "node_name": name, **facts},
-    }
+def looked(name, *findings, bundle="", server=None, replace=False, cluster=None, **facts):
+    number = name[-1]
+    server = name == "node-1" if server is None else server
+    host = {"name": name, "server": server, "bundle": bundle, "cluster": cluster or {}, "replace": replace}
+    if server:
+        host |= {"url": f"https://10.0.0.{number}:6443", "api": f"10.0.0.{number}:6443"}
+    known = {"machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
+    return {"host": host, "findings": list(findings), "facts": known}
 
 
 class Action(check_cluster.ActionModule):
     """The action without the task and connection around it."""
 
-    def __init__(self, results):
-        self.results = results
+    def __init__(self, **options):
+        self.options = options
 
     def validate_argument_spec(self, argument_spec):
-        return None, {"results": self.results}
+        assert argument_spec.keys() == self.options.keys()
+        return None, self.options
 
 
 @pytest.fixture
 def judge(monkeypatch, tmp_path):
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
     monkeypatch.setenv("K3A_CACHE", str(tmp_path / "cache"))
-    return lambda *results, groups=GROUPS: Action(list(results)).run(task_vars={"groups": groups})
+
+    def judge(*results, groups=None, asked=(), join=False, in_play=None, **variables):
+        groups = groups or GROUPS
+        task_vars = {
+            "groups": groups,
+            "hostvars": {host: variables.get(host.replace("-", "_"), {}) for host in groups["all"]},
+            "ansible_play_hosts_all": in_play or groups["all"],
+        }
+        return Action(results=list(results), asked=list(asked), join=join).run(task_vars=task_vars)
+
+    return judge
 
 
 def test_all_is_well(judge):
@@ -47,11 +75,26 @@ def test_all_is_well(judge):
         "failed": False,
         "warnings": [],
         "msg": "2 hosts are ready for Kubernetes.",
+        **NOTHING_PLANNED,
     }
 
 
+def test_its_options_are_documented_as_they_are():
+    documented = yaml.safe_load(check_cluster_module.DOCUMENTATION)["options"]
+    assert documented.keys() == check_cluster.OPTIONS.keys()
+    for name, option in check_cluster.OPTIONS.items():
+        assert {key: value for key, value in documented[name].items() if key != "description"} == option
+
+
+def test_what_is_planned_is_what_is_documented(judge):
+    documented = yaml.safe_load(check_cluster_module.RETURN).keys()
+    assert judge(looked("node-1"), looked("node-2")).keys() == documented | {"changed", "failed", "warnings"}
+
+
 def test_without_results_the_groups_alone_are_judged(judge):
-    assert judge()["msg"] == "The groups are in order."
+    result = judge()
+    assert result["msg"] == "The groups are in order."
+    assert "founder" not in result
     assert judge(groups={"all": [], "ungrouped": []})["failed"] is True
 
 
@@ -66,8 +109,187 @@ def test_one_message_names_all_hosts(judge):
     assert result["warnings"] == ["node-1: swap is on; switch it off"]
 
 
-def test_a_host_whose_check_broke_is_left_to_ansible(judge):
-    assert judge(looked("node-1"), {"unreachable": True, "msg": "no route"})["msg"] == "1 host is ready for Kubernetes."
+def test_a_host_that_cannot_be_reached_has_no_findings_of_its_own(judge):
+    result = judge(looked("node-1"), {"unreachable": True, "msg": "no route"})
+    assert result["msg"] == "1 host is ready for Kubernetes."
+    assert result["warnings"] == [
+        "node-2: cannot be reached, and stays as it is; run again when it is back, or remove it with remove_node.yml"
+    ]
+
+
+class TestJoin:
+    """Machines that join by a token are no cluster by themselves."""
+
+    GROUPS = {"all": ["localhost"], "ungrouped": ["localhost"]}
+
+    def test_neither_groups_nor_servers_are_asked_of_them(self, judge):
+        machine = {**looked("node-2"), "host": {**looked("node-2")["host"], "name": "localhost"}}
+        result = judge(machine, groups=self.GROUPS, join=True)
+        assert (result["failed"], result["warnings"]) == (False, [])
+        assert result["msg"] == "1 host is ready for Kubernetes."
+        assert "servers" not in result
+
+    def test_what_is_wrong_with_them_is_told(self, judge):
+        assert "no command nft" in judge(looked("node-2", NFT), groups=self.GROUPS, join=True)["msg"]
+
+
+class TestServers:
+    """Three of them, of which one was asked about the cluster."""
+
+    GROUPS = {"all": ["node-1", "node-2", "node-3"], "server": ["node-1", "node-2", "node-3"]}
+    RESULTS = [looked(name, server=True, etcd_data=True) for name in GROUPS["server"]]
+    MEMBERS = [
+        {
+            "id": number,
+            "name": f"node-{number}",
+            "peer_urls": [f"https://10.0.0.{number}:2380"],
+            "client_urls": [f"https://10.0.0.{number}:2379"],
+            "learner": False,
+            "healthy": True,
+            "url": "https://10.0.0.2:6443",
+        }
+        for number in "123"
+    ]
+    ASKED = {
+        "item": "node-2",
+        "authorities": {"server": "PEM"},
+        "healthy": True,
+        "url": "https://10.0.0.2:6443",
+        "etcd_members": MEMBERS,
+        "bootstrap_record": "stale",
+        "node_passwords": ["node-1"],
+        "nodes": [{"name": "node-3", "machine_id": "id-node-3", "addresses": []}],
+    }
+
+    def test_the_one_that_answers_speaks_for_the_cluster(self, judge):
+        result = judge(*self.RESULTS, groups=self.GROUPS, asked=[self.ASKED])
+        assert {name: result[name] for name in NOTHING_PLANNED} == {
+            "founder": "",
+            "server": "node-2",
+            "authorities": {"server": "PEM"},
+            "bootstrap_record": "stale",
+            "etcd_endpoints": [f"https://10.0.0.{number}:2379" for number in (1, 2, 3)],
+            "servers": [f"10.0.0.{number}:6443" for number in (1, 2, 3)],
+            "urls": [f"https://10.0.0.{number}:6443" for number in (2, 1, 3)],
+            "node_passwords": ["node-1"],
+            "replaced": [],
+        }
+        assert result["failed"] is False
+
+    def test_the_first_to_be_made_is_named_as_a_node_and_as_a_host(self, judge):
+        results = [looked(name, server=True, node_name=f"n{name[-1]}") for name in self.GROUPS["server"]]
+        result = judge(*results, groups=self.GROUPS)
+        assert (result["founder"], result["server"]) == ("n1", "node-1")
+
+    def test_a_node_made_anew_is_among_what_is_replaced(self, judge):
+        anew = looked("node-3", server=True, replace=True, machine_id="new", etcd_data=True)
+        result = judge(*self.RESULTS[:2], anew, groups=self.GROUPS, asked=[self.ASKED])
+        assert result["replaced"] == ["node-3"]
+
+    def test_everything_that_is_wrong_is_told_at_once(self, judge):
+        stranger = {**self.MEMBERS[0], "name": "gone", "peer_urls": ["https://10.0.0.9:2380"]}
+        asked = {**self.ASKED, "etcd_members": [*self.MEMBERS, stranger]}
+        other = looked("node-3", server=True, machine_id="other", authority="b", etcd_data=True)
+        first = looked("node-1", server=True, authority="a", etcd_data=True)
+        result = judge(first, self.RESULTS[1], other, groups=self.GROUPS, asked=[asked], node_1={"k3a_token": "K10"})
+        first, *lines = result["msg"].splitlines()
+        assert first == "4 things are in the way, and nothing has been changed."
+        assert [line.split(" ")[0] for line in lines] == ["inventory:", "inventory:", "node-1:", "node-3:"]
+        for part in ("different clusters", "member gone", "invalid token format", "another machine id"):
+            assert part in result["msg"]
+
+    def test_two_of_three_that_are_away_stop_everything(self, judge):
+        result = judge(self.RESULTS[0], groups=self.GROUPS, asked=[self.ASKED])
+        assert result["failed"]
+        assert "node-2, node-3: cannot be reached, and with 2 of 3 servers away nothing is changed" in result["msg"]
+
+    def test_one_of_three_that_is_away_is_a_warning(self, judge):
+        result = judge(*self.RESULTS[:2], groups=self.GROUPS, asked=[self.ASKED])
+        assert not result["failed"]
+        assert result["warnings"][0].startswith("node-3: cannot be reached, and stays as it is")
+        # It is going to be back where it was.
+        assert "10.0.0.3:6443" in result["servers"]
+
+    def test_a_run_on_one_host_alone_leaves_the_others_be(self, judge):
+        result = judge(self.RESULTS[0], groups=self.GROUPS, asked=[self.ASKED], in_play=["node-1"])
+        assert (result["failed"], result["warnings"]) == (False, [])
+
+    def test_but_it_must_agree_with_them(self, judge):
+        """Servers that are not in this run are known by their variables."""
+        values = {"k3a_cluster_domain": "other.local", "k3a_https_listen_port": "soon"}
+        result = judge(
+            looked("node-1", server=True, etcd_data=True, cluster={"k3a_cluster_domain": "cluster.local"}),
+            groups=self.GROUPS,
+            asked=[self.ASKED],
+            in_play=["node-1"],
+            node_2=values,
+        )
+        (line,) = result["msg"].splitlines()[1:]
+        assert line.startswith(
+            'inventory: k3a_cluster_domain differs between hosts: "cluster.local" on node-1 and node-3, '
+            '"other.local" on node-2;'
+        )
+
+    def test_a_secret_is_in_nothing_that_comes_out(self, judge):
+        tokens = {"node_1": {"k3a_token": "s3cr3t-1"}, "node_2": {"k3a_token": "s3cr3t-2"}}
+        result = judge(*self.RESULTS, groups=self.GROUPS, asked=[self.ASKED], **tokens)
+        assert "k3a_token differs between node-1 and node-2" in result["msg"]
+        assert "s3cr3t" not in json.dumps(result)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("pki"), "server")
+
+
+class TestUrl:
+    """A registration address that is set is asked whose it is."""
+
+    @pytest.fixture
+    def url(self, authority, tmp_path):
+        with serving(Cluster(authority, Authority(tmp_path, "client")), tmp_path) as url:
+            yield url
+
+    def found(self, url, authority, names=()):
+        return [str(found) for found in check_cluster.url_findings({"node-1": url, "node-2": url}, authority, names)]
+
+    def test_one_of_this_cluster_is_fine_whatever_it_answers(self, url, authority):
+        assert self.found(url, authority.text) == []
+
+    def test_one_of_another_cluster_is_refused_for_all_that_use_it(self, url, tmp_path):
+        for names in ((), ("127.0.0.1",)):
+            assert self.found(url, Authority(tmp_path, "other").text, names) == [
+                f"node-1, node-2: k3a_server_url {url} answers with a certificate that is not of this cluster's "
+                "authority; correct it"
+            ]
+
+    def test_a_name_that_the_certificates_do_not_have_is_to_be_added(self, url, authority):
+        other = url.replace("127.0.0.1", "localhost")
+        assert self.found(other, authority.text) == [
+            "node-1, node-2: the certificates of the servers do not name localhost, which k3a_server_url does; "
+            "add it to k3a_tls_san"
+        ]
+
+    def test_one_that_they_are_going_to_have_is_fine(self, url, authority):
+        """This run makes them anew."""
+        assert self.found(url.replace("127.0.0.1", "localhost"), authority.text, ["localhost"]) == []
+
+    @pytest.mark.parametrize("away", ["https://127.0.0.1:1", "https://nowhere.invalid:6443"])
+    def test_one_that_cannot_be_reached_is_not_judged(self, away, authority):
+        assert self.found(away, authority.text) == []
+
+    def test_before_there_is_a_cluster_nobody_is_asked(self):
+        assert self.found("https://127.0.0.1:1", "") == []
+
+    def test_the_hosts_variables_say_which_and_the_servers_which_names_there_are(self, judge, url, tmp_path, authority):
+        other = {"item": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
+        nodes = looked("node-1"), looked("node-2")
+        result = judge(*nodes, asked=[other], node_2={"k3a_server_url": url})
+        assert f"node-2: k3a_server_url {url} answers with a certificate" in result["msg"]
+        asked = {**other, "authorities": {"server": authority.text}}
+        named = {"k3a_server_url": url.replace("127.0.0.1", "localhost")}
+        assert "node-2: the certificates" in judge(*nodes, asked=[asked], node_2=named)["msg"]
+        assert not judge(*nodes, asked=[asked], node_1={"k3a_tls_san": ["localhost"]}, node_2=named)["failed"]
 
 
 class TestBundles:

@@ -127,12 +127,13 @@ def test_a_low_port_needs_one_capability_and_no_other_port_does(port, capability
     assert (lines["User"], lines["Group"]) == (["kube"], ["kube"])
 
 
-def test_nobody_without_a_name_gets_further_than_the_health_endpoints():
+def test_nobody_without_a_name_gets_further_than_health_and_the_way_to_join():
+    paths = ["/livez", "/readyz", "/healthz", "/api/v1/namespaces/kube-public/configmaps/cluster-info"]
     written = document(component_of(), f"{ETC}/authentication.yaml")
     assert written == {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AuthenticationConfiguration",
-        "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ("/livez", "/readyz", "/healthz")]},
+        "anonymous": {"enabled": True, "conditions": [{"path": path} for path in paths]},
     }
     assert "anonymous-auth" not in component_of().unit
 

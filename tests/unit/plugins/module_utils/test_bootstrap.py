@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 
 # A certificate as K3s serves it at /cacerts; what its tokens carry is `sha256sum` of exactly these bytes.
@@ -18,13 +18,6 @@ dmVyLWNhQDE3MzI0MjA4MDAwHhcNMjQxMTI0MDQwMDAwWhcNMzQxMTIyMDQwMDAw
 -----END CERTIFICATE-----
 """
 HASH = "1c0d6fa88ff0e58b5b33eeb6a8f1ed3b4f3b6fd7d0fd0f6fb8a19a4b6a9c3f43"
-
-
-def test_the_hash_is_that_of_the_pem_text_as_it_is_served():
-    assert bootstrap.authority_hash(SERVED) == hashlib.sha256(SERVED.encode()).hexdigest()
-    assert bootstrap.authority_hash("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert bootstrap.authority_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert bootstrap.authority_hash(SERVED.rstrip()) != bootstrap.authority_hash(SERVED)
 
 
 def test_the_secure_form_is_k3s_s():
@@ -40,7 +33,7 @@ def test_the_password_is_what_the_secure_form_was_made_of(password):
     assert bootstrap.password_of(bootstrap.secure_token(SERVED, password), SERVED) == password
 
 
-@pytest.mark.parametrize("password", ["s3cr3t", "abcdef.0123456789abcdef", "a:b", "K1", "k10"])
+@pytest.mark.parametrize("password", ["s3cr3t", "abcdef.0123456789abcdeF", "a:b", "K1", "k10"])
 def test_the_short_form_is_the_password_itself(password):
     assert bootstrap.password_of(password, SERVED) == password
 
@@ -51,21 +44,27 @@ def test_a_token_of_another_cluster_is_refused_and_not_shown():
     assert "s3cr3t" not in str(refused.value)
 
 
+@pytest.mark.parametrize("user", ["node", "", "x"])
+def test_only_the_password_of_a_secure_form_counts(user):
+    assert bootstrap.password_of(f"K10{tokens.ca_hash(SERVED)}::{user}:s3cr3t", SERVED) == "s3cr3t"
+    assert bootstrap.password_of(f"K10::{user}:s3cr3t", SERVED) == "s3cr3t"
+
+
 @pytest.mark.parametrize(
-    "token",
+    ("token", "reason"),
     [
-        "K10",
-        "K10abc::server:s3cr3t",
-        f"K10{HASH}:server:s3cr3t",
-        f"K10{HASH}::server:",
-        f"K10{HASH.upper()}::server:s3cr3t",
-        f"K10{HASH}0::server:s3cr3t",
-        f"K10{bootstrap.authority_hash(SERVED)}::s3cr3t",
-        f"K10{bootstrap.authority_hash(SERVED)}:::s3cr3t",
+        ("K10", "k3a_token: invalid token format"),
+        ("K10abc::server:s3cr3t", "k3a_token: invalid token CA hash length"),
+        (f"K10{HASH}:server:s3cr3t", "k3a_token: invalid token format"),
+        (f"K10{HASH}::server:", "k3a_token: invalid token format"),
+        (f"K10{tokens.ca_hash(SERVED)}::s3cr3t", "k3a_token: invalid token format"),
+        (f"K10{tokens.ca_hash(SERVED).upper()}::server:s3cr3t", "another cluster"),
+        ("abcdef.0123456789abcdef", "k3a_token is a bootstrap token, with which agents join"),
+        (f"K10{tokens.ca_hash(SERVED)}::abcdef.0123456789abcdef", "k3a_token is a bootstrap token"),
     ],
 )
-def test_a_token_that_only_begins_like_a_secure_one_is_refused(token):
-    with pytest.raises(bootstrap.TokenError, match="correct it"):
+def test_a_token_that_is_not_a_server_s_is_refused_with_the_reason(token, reason):
+    with pytest.raises(bootstrap.TokenError, match=reason):
         bootstrap.password_of(token, SERVED)
 
 

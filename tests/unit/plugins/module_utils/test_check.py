@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _check as check
 from ansible_collections.k3a.cluster.plugins.module_utils._address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._health import ENDPOINTS
 
 WANTED = check.Wanted(
     data_dir="/var/lib/k3a",
@@ -96,6 +98,43 @@ class TestNames:
     @pytest.mark.parametrize("machine_id", ["", "uninitialized", "3D1219C7C4C5404AAA1F6D2A48ADFDA4"])
     def test_a_host_needs_a_machine_id(self, machine_id):
         assert the_only(found(machine_id=machine_id))[0] == ("fail", "machine_id")
+
+    def test_a_name_may_end_in_an_id_of_the_machine(self):
+        wanted = replace(WANTED, with_node_id=True)
+        name = check.node_name(FRESH, wanted)
+        assert name == f"node-1-{check.node_id(FRESH.machine_id)}"
+        assert check.valid_node_name(name)
+        assert check.node_name(FRESH, replace(wanted, node_name="other")).startswith("other-")
+        assert found(wanted=wanted) == {}
+
+    def test_the_id_is_the_machines_and_does_not_give_the_machine_id_away(self):
+        one, other = check.node_id(FRESH.machine_id), check.node_id(FRESH.machine_id.replace("3", "4"))
+        assert check.node_id(FRESH.machine_id) == one != other
+        assert len(one) == 8 and one not in FRESH.machine_id
+
+
+class TestToken:
+    KEPT = f"K10{'ab' * 32}::server:s3cr3t-word"
+
+    @pytest.mark.parametrize("given", ["", "s3cr3t-word", KEPT, f"K10{'cd' * 32}::server:s3cr3t-word"])
+    def test_the_one_that_is_kept_in_any_form_or_none(self, given):
+        """Whether it pins this cluster's authority is for the controller to say, who knows the cluster."""
+        assert found(wanted=replace(WANTED, token=given), token=self.KEPT) == {}
+
+    def test_before_one_is_kept_any_will_do(self):
+        assert found(wanted=replace(WANTED, token="s3cr3t-word")) == {}
+
+    def test_another_one_is_refused(self):
+        key, text = the_only(found(wanted=replace(WANTED, token="another"), token=self.KEPT))
+        assert key == ("fail", "token")
+        assert text == (
+            "k3a_token is not the token that this server keeps; "
+            "give the cluster's token or none; rotate_token.yml replaces it"
+        )
+
+    @pytest.mark.parametrize("given", ["K10s3cr3t", f"K10{'cd' * 32}::server:another"])
+    def test_what_is_wrong_by_itself_is_told_once_for_all_servers(self, given):
+        assert found(wanted=replace(WANTED, token=given), token=self.KEPT) == {}
 
 
 class TestSystem:
@@ -287,6 +326,23 @@ class TestPorts:
         sockets = (Socket("tcp", "0.0.0.0", 6443, 7),)
         wanted = replace(WANTED, https_listen_port=7443)
         assert found(wanted=wanted, sockets=sockets, holders={7: self.NC}) == {}
+
+    def test_the_nodes_own_load_balancer_needs_one_that_can_be_another(self):
+        sockets = (Socket("tcp", "127.0.0.1", 6444, 7),)
+        for wanted in (WANTED, AGENT):
+            key, text = the_only(found(wanted=wanted, sockets=sockets, holders={7: self.NC}))
+            assert key == ("fail", "port_6444")
+            assert text.startswith("port 6444/tcp, which the load balancer needs, is in use by nc")
+        moved = replace(WANTED, lb_server_port=7444)
+        assert found(wanted=moved, sockets=sockets, holders={7: self.NC}) == {}
+        assert ("fail", "port_7444") in found(
+            wanted=moved, sockets=(Socket("tcp", "::", 7444, 7),), holders={7: self.NC}
+        )
+
+    def test_its_health_is_told_on_another_one(self):
+        endpoint = urlsplit(ENDPOINTS["load-balancer"])
+        sockets = (Socket("tcp", "127.0.0.1", endpoint.port, 7),)
+        assert the_only(found(sockets=sockets, holders={7: self.NC}))[0] == ("fail", f"port_{endpoint.port}")
 
     def test_a_tunnel_of_the_kernel_is_ours_when_flannel_has_an_interface(self):
         sockets = (Socket("udp", "0.0.0.0", 8472, 0),)

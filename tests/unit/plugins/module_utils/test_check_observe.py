@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_observe as look
+from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap import authority_hash
 from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
 WANTED = Wanted(
     "/var/lib/k3a",
@@ -60,3 +65,35 @@ def test_this_machine_is_observed_and_judged():
     assert seen.mount.point.startswith("/")
     assert seen.space.free > 0
     assert isinstance(judge(seen, WANTED), list)
+
+
+class TestInstalled:
+    """What an earlier run has left, and what a run on the same host finds there again."""
+
+    def seen(self, layout):
+        return look.observe(replace(WANTED, data_dir=layout.data_dir), lambda command: (0, "", ""))
+
+    def test_a_fresh_host_has_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(look, "PASSWORD_FILE", f"{tmp_path}/none")
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.etcd_data, seen.authority, seen.token) == (False, "", "")
+        assert (seen.load_balancer, seen.node_password) == (False, False)
+
+    def test_a_server_has_its_authority_token_and_data(self, tmp_path):
+        layout = server(tmp_path)
+        authority = Path(layout.tls("server-ca.crt")).read_text()
+        seen = self.seen(layout)
+        assert (seen.authority, seen.etcd_data) == (authority_hash(authority), False)
+        assert seen.token == f"K10{seen.authority}::server:s3cr3t-word"
+        Path(layout.etcd, "member/wal").mkdir(parents=True)
+        Path(layout.etcd, "member/wal/0.wal").write_text("")
+        assert self.seen(layout).etcd_data
+
+    def test_a_node_has_its_load_balancer_and_its_password(self, tmp_path, monkeypatch):
+        password = tmp_path / "password"
+        password.write_text("secret\n")
+        monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
+        (tmp_path / "k3a-load-balancer.service").write_text("")
+        monkeypatch.setattr(look, "unit_path", lambda name: f"{tmp_path}/{name}")
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.load_balancer, seen.node_password) == (True, True)

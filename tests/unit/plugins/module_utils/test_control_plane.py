@@ -15,8 +15,9 @@ RUN = "/run/credentials/k3a-scheduler.service"
 @pytest.fixture
 def thing():
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing", "service.key")
-    params = {**SHARED, "https_listen_port": 7443, "extra_args": ["leader-elect=true"]}
-    return control_plane.client_component("scheduler", params, credentials, {"secure-port": "1", "profiling": "true"})
+    params = {**SHARED, "https_listen_port": 7443, "leader_elect": False, "extra_args": ["v=3", "profiling=maybe"]}
+    arguments = {"secure-port": "1", "tls-min-version": "VersionTLS13", "profiling": "true"}
+    return control_plane.client_component("scheduler", params, credentials, arguments)
 
 
 def test_a_client_gets_its_files_from_systemd(thing):
@@ -43,10 +44,19 @@ def test_its_kubeconfig_leads_to_the_api_on_this_server_and_is_roots(thing):
 
 def test_own_arguments_win_over_the_common_ones_and_the_operators_over_both(thing):
     words = command(thing.unit)
-    assert "--profiling=true" in words
-    assert "--leader-elect=true" in words
+    assert "--tls-min-version=VersionTLS13" in words
+    assert "--profiling=maybe" in words
+    assert "--v=3" in words
     assert "--bind-address=127.0.0.1" in words
     assert f"--kubeconfig={RUN}/kubeconfig" in words
+
+
+@pytest.mark.parametrize("elect, word", [(False, "false"), (True, "true")])
+def test_several_servers_elect_one_that_is_active(elect, word):
+    credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing")
+    params = {**SHARED, "https_listen_port": 6443, "leader_elect": elect, "extra_args": []}
+    words = command(control_plane.client_component("scheduler", params, credentials, {}).unit)
+    assert f"--leader-elect={word}" in words
 
 
 def test_it_runs_without_root(thing):

@@ -84,6 +84,13 @@ def test_choices_reach_the_configuration():
     assert document(component_of(cluster_dns=["10.43.0.53"]), CONFIG)["clusterDNS"] == ["10.43.0.53"]
 
 
+def test_a_node_that_no_inventory_knows_brings_its_labels_along():
+    unit = component_of(node_labels=["example.com/disk=ssd", "zone="]).unit
+    assert "--node-labels=example.com/disk=ssd,zone=" in command(unit)
+    assert unknown_flags(unit) == []
+    assert "--node-labels" not in component_of().unit
+
+
 def test_the_arguments_and_their_programs_knowledge_of_them():
     unit = component_of().unit
     assert command(unit) == [

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.k3a.cluster.plugins.modules import apiserver
 
 
@@ -46,3 +47,32 @@ def test_an_unknown_level_of_pod_security_is_refused(run_module, bundle):
     result = run_module(apiserver, check=True, bundle=bundle, pod_security_level="paranoid")
     assert result["failed"]
     assert "pod_security_level" in result["msg"]
+
+
+class TestTurns:
+    """One server after the other: what breaks the first must not break them all."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        monkeypatch.setattr(apiserver, "PATIENCE", 0.2)
+
+    @pytest.fixture
+    def answers(self, monkeypatch):
+        """What each server says of itself, by its address."""
+        said = {}
+        monkeypatch.setattr(apiserver.health, "answers_ok", lambda url, _cafile: lambda: said[url.split("/")[2]])
+        return said
+
+    def test_the_first_waits_for_nobody(self, answers):
+        assert apiserver.not_ready([], "") is None
+
+    def test_all_before_have_to_be_ready(self, answers):
+        answers |= {"10.0.0.1:6443": None, "10.0.0.2:6443": "[-]etcd failed"}
+        assert apiserver.not_ready(["10.0.0.1:6443"], "") is None
+        assert apiserver.not_ready(["10.0.0.1:6443", "10.0.0.2:6443"], "") == "[-]etcd failed"
+
+    def test_one_that_is_coming_back_is_waited_for(self, monkeypatch):
+        coming = iter(["it starts", "it starts", None])
+        monkeypatch.setattr(apiserver.health, "answers_ok", lambda *_: lambda: next(coming))
+        monkeypatch.setattr(apiserver, "PATIENCE", 10.0)
+        assert apiserver.not_ready(["10.0.0.1:6443"], "") is None

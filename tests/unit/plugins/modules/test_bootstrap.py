@@ -96,7 +96,7 @@ def test_a_token_is_made_and_pins_the_server_authority(run, layout):
     run()
     token = open(layout.token, encoding="ascii").read()
     pin, _server, password = token.strip().partition("::server:")
-    assert pin == "K10" + shared.authority_hash(f"content of {layout.tls('server-ca.crt')}\n")
+    assert pin == "K10" + shared.tokens.ca_hash(f"content of {layout.tls('server-ca.crt')}\n")
     assert len(password) == 32
 
 
@@ -157,3 +157,52 @@ def test_the_diff_names_paths_and_shows_no_content(run_module, layout):
     diff = run_module(bootstrap, data_dir=layout.data_dir)["diff"]
     made = [entry for entry in diff if entry["after_header"] == layout.token]
     assert [(entry["before"], entry["after"]) for entry in made] == [("", "(secret, made)")]
+
+
+class TestFurtherServer:
+    """What a server that joins is given, and what it never makes itself."""
+
+    @pytest.fixture
+    def kept(self, run, run_module, layout):
+        """What a first server keeps, in a data directory of its own."""
+        run(token="s3cr3t-word")
+        return run_module(bootstrap, data_dir=layout.data_dir, export=True)["material"]
+
+    @pytest.fixture
+    def other(self, tmp_path):
+        return Layout(str(tmp_path / "other"))
+
+    def test_a_server_tells_all_that_it_keeps_by_the_path_below_its_data_directory(self, kept, layout):
+        paths = bootstrap.wanted_paths(layout, True)
+        assert sorted(kept) == sorted(os.path.relpath(path, layout.data_dir) for path in paths)
+        assert kept["server/tls/service.key"] == f"content of {layout.tls('service.key')}\n"
+        assert kept["server/token"].endswith("::server:s3cr3t-word\n")
+
+    def test_asking_changes_nothing_and_tells_what_there_is(self, run_module, layout):
+        found = run_module(bootstrap, data_dir=layout.data_dir, export=True)
+        assert (found["changed"], found["material"], found["authorities"]) == (False, {}, {})
+        assert not os.path.exists(layout.data_dir)
+
+    @pytest.mark.parametrize("check", [True, False])
+    def test_one_that_must_not_found_a_cluster_says_what_is_missing_and_makes_nothing(self, run_module, other, check):
+        found = run_module(bootstrap, check=check, data_dir=other.data_dir, found=False)
+        assert (found["changed"], found["diff"]) == (False, [])
+        assert found["missing"] == bootstrap.wanted_paths(other, True)
+        assert not os.path.exists(other.data_dir)
+
+    def test_that_something_will_be_brought_announces_it(self, run_module, other):
+        found = run_module(bootstrap, data_dir=other.data_dir, found=False, shared={"from": "another server"})
+        assert found["changed"]
+        assert found["missing"] == bootstrap.wanted_paths(other, True)
+        assert not os.path.exists(other.data_dir)
+
+    def test_what_is_brought_is_kept_as_it_is(self, run_module, kept, other):
+        brought = {f"{other.data_dir}/{path}": content for path, content in kept.items()}
+        done = run_module(bootstrap, data_dir=other.data_dir, found=False, material=brought)
+        assert done["changed"]
+        for path, content in brought.items():
+            assert open(path, encoding="ascii").read() == content
+            assert mode(path) == (0o644 if path.endswith(".crt") else 0o600)
+        settled = run_module(bootstrap, data_dir=other.data_dir, found=False)
+        assert (settled["changed"], settled["missing"]) == (False, [])
+        assert settled["authorities"]["server"] == kept["server/tls/server-ca.crt"]

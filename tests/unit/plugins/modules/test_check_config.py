@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._address import Address
-from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted
+from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted, node_id
 from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
 from ansible_collections.k3a.cluster.plugins.modules import check_config
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
@@ -29,7 +29,13 @@ def test_options_are_documented_as_they_are():
         name: {key: value for key, value in option.items() if key != "description"}
         for name, option in DOCUMENTED.items()
     }
-    assert described == check_config.OPTIONS
+    # That it is a secret is of no concern to who reads the documentation.
+    options = {name: {k: v for k, v in o.items() if k != "no_log"} for name, o in check_config.OPTIONS.items()}
+    assert described == options
+
+
+def test_the_token_is_never_logged():
+    assert check_config.OPTIONS["token"]["no_log"] is True
 
 
 def test_options_are_what_the_judgement_wants():
@@ -65,6 +71,18 @@ def test_a_host_without_address_of_the_family_has_no_node_address(seen):
     ipv6 = wanted(cluster_cidr=("fd00:42::/56",))
     facts = check_config.facts(type(seen)(**{**vars(seen), "addresses": (), "routes": ()}), ipv6)
     assert facts["node_ips"] == []
+
+
+def test_what_a_server_keeps_is_told_without_its_token(seen):
+    known = type(seen)(**{**vars(seen), "token": "K10ab::server:s3cr3t-word", "authority": "ab", "etcd_data": True})
+    facts = check_config.facts(known, wanted(token="s3cr3t-word"))
+    assert (facts["authority"], facts["etcd_data"], facts["load_balancer"]) == ("ab", True, seen.load_balancer)
+    assert "s3cr3t" not in str(facts)
+
+
+def test_a_name_may_end_in_the_machines_id(seen):
+    facts = check_config.facts(seen, wanted(node_name="other", with_node_id=True))
+    assert facts["node_name"] == f"other-{node_id(seen.machine_id)}"
 
 
 def test_a_configured_name_counts(seen):

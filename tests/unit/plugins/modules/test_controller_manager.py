@@ -51,6 +51,10 @@ def test_the_arguments():
     assert unknown_flags(unit) == []
 
 
+def test_several_servers_elect_one_that_is_active():
+    assert "--leader-elect=true" in command(component_of(leader_elect=True).unit)
+
+
 def test_every_credential_that_is_read_is_loaded():
     component = component_of()
     loaded = {line.split(":")[0] for line in directives(component.unit)["LoadCredential"]}

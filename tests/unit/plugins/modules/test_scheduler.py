@@ -28,6 +28,11 @@ def test_the_arguments():
     assert unknown_flags(unit) == []
 
 
+def test_several_servers_elect_one_that_is_active():
+    words = command(scheduler.scheduler_component(params_for(scheduler, leader_elect=True)).unit)
+    assert "--leader-elect=true" in words
+
+
 def test_it_has_no_secret_but_its_own():
     component = scheduler.scheduler_component(params_for(scheduler))
     assert [path for path in component.inputs if path.endswith(".key")] == [

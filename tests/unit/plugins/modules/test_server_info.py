@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
+from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdUnavailable
 from ansible_collections.k3a.cluster.plugins.modules import server_info
+from ansible_collections.k3a.cluster.tests.unit import etcd_members, joinable_cluster, record_samples
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import member, url
 
 
 @pytest.mark.parametrize(
@@ -23,14 +28,11 @@ def test_the_url_is_that_of_this_server(run_module, tmp_path, given, url):
     assert (found["url"], found["authorities"], found["changed"]) == (url, {}, False)
 
 
-def test_the_public_part_of_the_authorities_is_returned_and_no_key(run_module, tmp_path):
-    tls = tmp_path / "server/tls"
-    tls.mkdir(parents=True)
-    for name in ("server-ca.crt", "server-ca.key", "client-ca.crt", "client-ca.key", "service.key"):
-        (tls / name).write_text(f"content of {name}\n")
+def test_a_host_that_is_no_server_yet_is_asked_nothing(run_module, tmp_path):
     found = run_module(server_info, data_dir=str(tmp_path), node_ip=["10.0.0.1"])
-    assert found["authorities"] == {"server": "content of server-ca.crt\n", "client": "content of client-ca.crt\n"}
-    assert ".key" not in str(found["authorities"])
+    assert (found["healthy"], found["reason"]) == (False, "the server is not installed yet")
+    assert (found["etcd_members"], found["nodes"], found["node_passwords"]) == ([], [], [])
+    assert found["bootstrap_record"] == "absent"
 
 
 def test_check_mode_looks_as_well(run_module, tmp_path):
@@ -45,10 +47,188 @@ def test_an_address_that_cannot_be_found_is_one_sentence(run_module, tmp_path, m
     assert "set k3a_node_ip" in found["msg"]
 
 
-def test_the_role_asks_with_the_servers_own_variables():
-    """The task runs for any node, delegated to a server: an address in its options must be that server's."""
-    role = Path(server_info.__file__).parents[2] / "roles/agent/tasks/runtime.yml"
-    (block,) = yaml.safe_load(role.read_text())
-    (task,) = [task for task in block["block"] if "k3a.cluster.server_info" in task]
-    options = task["k3a.cluster.server_info"]
-    assert all("hostvars[_k3a_server_host]" in options[name] for name in ("node_ip", "advertise_address"))
+class Datastore(etcd_members.Cluster):
+    """Members, and the keys of a record."""
+
+    def __init__(self, *members):
+        super().__init__(*members)
+        self.store = record_samples.Store()
+        self.reached = True
+
+    def known_members(self):
+        if not self.reached:
+            raise EtcdUnavailable("no member of etcd answers (https://127.0.0.1:2379: Connection refused)")
+        return list(self.kept)
+
+    def prefix(self, prefix):
+        self._asked()
+        return self.store.prefix(prefix)
+
+    def get(self, key):
+        self._asked()
+        return self.store.get(key)
+
+
+class Api(joinable_cluster.Cluster):
+    """The API as an administrator sees it."""
+
+    def answer(self, method, path, user, body):
+        if user != "system:admin" or method != "GET":
+            return 403, {"message": f"{user} may not {method} {path}"}
+        status, answer = self.objects.get(path.partition("?")[0], (404, {"message": f"{path} is not there"}))
+        return status, answer
+
+
+def node(name, machine_id="", *addresses):
+    listed = [{"type": "InternalIP", "address": address} for address in addresses]
+    status = {"nodeInfo": {"machineID": machine_id}, "addresses": [*listed, {"type": "Hostname", "address": name}]}
+    return {"metadata": {"name": name}, "status": status}
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pki")
+    return joinable_cluster.Authority(folder, "server"), joinable_cluster.Authority(folder, "client")
+
+
+class TestCluster:
+    """An installed server of three, with an API and a datastore that answer."""
+
+    @pytest.fixture
+    def layout(self, tmp_path, pki):
+        layout = record_samples.server(tmp_path / "k3a")
+        subject = {"common_name": "system:admin", "organization": "system:masters"}
+        certificate, key = pki[1].issue(subject, "extendedKeyUsage=clientAuth\n")
+        for name, text in (("client-admin.crt", certificate), ("client-admin.key", key)):
+            Path(layout.tls(name)).write_text(text)
+        Path(layout.tls("server-ca.crt")).write_text(pki[0].text)
+        Path(layout.token).write_text(f"{server_info.bootstrap.secure_token(pki[0].text, 's3cr3t-word')}\n")
+        return layout
+
+    @pytest.fixture
+    def etcd(self, monkeypatch, layout):
+        stand_in = Datastore(member(1), member(2), member(3, learner=True))
+        record = b"0123456789abcdef:AAAA"
+        made = records.digest(record, records.material(layout), "s3cr3t-word")
+        records.write(layout, stand_in.store, "s3cr3t-word", record, made)
+        monkeypatch.setattr(server_info, "Etcd", stand_in)
+        return stand_in
+
+    @pytest.fixture
+    def api(self, pki):
+        api = Api(*pki)
+        api.objects = {
+            "/readyz": (200, {"message": "ok"}),
+            "/api/v1/nodes": (200, {"items": [node("s1", "1d", "10.0.0.1", "fd00::1"), node("new")]}),
+            server_info.SECRETS: (
+                200,
+                {
+                    "items": [
+                        {"metadata": {"name": "s1.node-password.k3a"}, "type": passwords.TYPE},
+                        {"metadata": {"name": "of-somebody"}, "type": "Opaque"},
+                    ]
+                },
+            ),
+        }
+        return api
+
+    @pytest.fixture
+    def ask(self, run_module, layout, etcd, api, tmp_path):
+        def ask():
+            with joinable_cluster.serving(api, tmp_path) as where:
+                port = urlsplit(where).port
+                return run_module(
+                    server_info, data_dir=layout.data_dir, node_ip=["10.0.0.1"], https_listen_port=port
+                )
+
+        return ask
+
+    def test_a_healthy_one_tells_everything(self, ask, etcd):
+        etcd.ill = ("s2",)
+        found = ask()
+        assert (found["changed"], found["healthy"], found["reason"]) == (False, True, "")
+        assert found["etcd_members"] == [
+            {
+                "id": str(number),
+                "name": f"s{number}",
+                "peer_urls": [url(number)],
+                "client_urls": [url(number, 2379)],
+                "learner": learner,
+                "healthy": healthy,
+            }
+            for number, learner, healthy in ((1, False, True), (2, False, False), (3, True, True))
+        ]
+        assert found["nodes"] == [
+            {"name": "s1", "machine_id": "1d", "addresses": ["10.0.0.1", "fd00::1"]},
+            {"name": "new", "machine_id": "", "addresses": []},
+        ]
+        assert found["node_passwords"] == ["s1"]
+        assert found["bootstrap_record"] == "current"
+        assert etcd.endpoints == ("https://127.0.0.1:2379",)
+
+    def test_the_public_part_of_the_authorities_is_returned_and_no_key(self, ask, pki):
+        found = ask()
+        assert found["authorities"]["server"] == pki[0].text
+        assert sorted(found["authorities"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
+        assert ".key" not in str(found)
+        assert "s3cr3t-word" not in str(found)
+
+    def test_without_etcd_there_are_no_members_and_no_verdict_on_the_record(self, ask, etcd):
+        etcd.reached = False
+        found = ask()
+        assert (found["etcd_members"], found["bootstrap_record"], found["healthy"]) == ([], "unknown", False)
+        assert found["reason"].startswith("no member of etcd answers (https://127.0.0.1:2379: ")
+        assert [each["name"] for each in found["nodes"]] == ["s1", "new"]
+
+    def test_without_a_majority_the_members_are_known_all_the_same(self, ask, etcd):
+        etcd.majority = False
+        found = ask()
+        assert len(found["etcd_members"]) == 3
+        assert (found["bootstrap_record"], found["healthy"]) == ("unknown", False)
+
+    def test_an_api_that_is_not_ready_is_not_asked_for_nodes(self, ask, api):
+        api.objects["/readyz"] = 500, {"message": "[-]etcd failed: reason withheld"}
+        found = ask()
+        assert (found["healthy"], found["nodes"], found["node_passwords"]) == (False, [], [])
+        assert "[-]etcd failed" in found["reason"]
+        assert not [path for _method, path, _user in api.asked if path.startswith("/api/")]
+
+    def test_an_api_that_is_down_is_a_reason(self, run_module, layout, etcd):
+        found = run_module(server_info, data_dir=layout.data_dir, node_ip=["10.0.0.1"], https_listen_port=1)
+        assert (found["healthy"], found["nodes"]) == (False, [])
+        assert found["reason"].startswith("the API at https://127.0.0.1:1 cannot be reached: ")
+
+    @pytest.mark.parametrize("missing", ["server/tls/service.key", "server/token"])
+    def test_a_server_whose_installation_was_killed_has_a_stale_record(self, ask, layout, missing):
+        (Path(layout.data_dir) / missing).unlink()
+        found = ask()
+        assert (found["bootstrap_record"], found["healthy"]) == ("stale", True)
+
+    def test_a_record_of_another_token_is_told_as_documented(self, ask, layout):
+        Path(layout.token).write_text("another-word\n")
+        state = ask()["bootstrap_record"]
+        assert state == "other token"
+        _before, _key, documented = server_info.RETURN.partition("\nbootstrap_record:")
+        assert all(f"V({each})" in documented for each in (state, "current", "stale", "absent", "unknown"))
+
+
+def test_what_is_returned_is_what_is_documented(run_module, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    found = run_module(server_info, data_dir=str(tmp_path), node_ip=["10.0.0.1"])
+    assert yaml.safe_load(server_info.RETURN).keys() == found.keys() - {"changed", "invocation", "warnings"}
+
+
+PLAYBOOKS = Path(server_info.__file__).parents[2] / "playbooks"
+
+
+@pytest.mark.parametrize("playbook", ["check_config.yml", "remove_node.yml"])
+def test_a_playbook_asks_with_the_servers_own_variables(playbook):
+    """The task runs for any host, delegated to a server: an address in its options must be that server's."""
+    yaml = pytest.importorskip("yaml")
+    plays = yaml.safe_load((PLAYBOOKS / playbook).read_text())
+    tasks = [task for play in plays for task in play.get("tasks", []) if "k3a.cluster.server_info" in task]
+    assert tasks
+    for task in tasks:
+        options = task["k3a.cluster.server_info"]
+        assert options.keys() == server_info.OPTIONS.keys() - {"timeout"}
+        assert all("hostvars[item]" in value for value in options.values())

@@ -77,10 +77,6 @@ class TestGroups:
             ),
             ({"all": ["a"], "servers": ["a"]}, "inventory: the group server is missing; rename the group servers"),
             (
-                {"all": ["a", "b"], "server": ["a", "b"]},
-                "inventory: several servers are not supported yet, and the group server has 2 hosts; leave one in it",
-            ),
-            (
                 {"all": ["a"], "server": ["a"], "agent": ["a"]},
                 "a: is in both groups, server and agent; leave it in server alone, since a server runs a node too",
             ),
@@ -90,6 +86,23 @@ class TestGroups:
         found = cluster.group_findings(groups)
         assert texts(found) == [text]
         assert found[0].finding.level == FAIL
+
+    @pytest.mark.parametrize("count", [1, 3, 5])
+    def test_an_odd_number_of_servers_is_fine(self, count):
+        servers = [f"s{number}" for number in range(count)]
+        assert cluster.group_findings({"all": servers, "server": servers}) == []
+
+    @pytest.mark.parametrize(
+        "count, text",
+        [
+            (2, "2 servers survive the loss of 0, no more than 1 do; use 1 or 3 of them"),
+            (4, "4 servers survive the loss of 1, no more than 3 do; use 3 or 5 of them"),
+        ],
+    )
+    def test_an_even_number_gains_nothing_and_warns(self, count, text):
+        servers = [f"s{number}" for number in range(count)]
+        (found,) = cluster.group_findings({"all": servers, "server": servers})
+        assert (str(found), found.finding.level) == (f"inventory: {text}", WARN)
 
     def test_a_host_outside_may_be_meant(self):
         (found,) = cluster.group_findings({"all": ["a", "proxy"], "server": ["a"], "agent": []})
@@ -142,8 +155,31 @@ class TestCross:
         other = result("node-2", True, k3a_secrets_encryption=False)
         assert len(cluster.cross_findings([one, other])) == 1
 
+    @pytest.mark.parametrize("name", cluster.SERVER_WIDE)
+    def test_each_critical_value_of_servers_is_compared(self, name):
+        one, other = result("node-1", True, **{name: "a"}), result("node-2", True, **{name: "b"})
+        (text,) = texts(cluster.cross_findings([one, other]))
+        assert text.startswith(f'inventory: {name} differs between hosts: "a" on node-1, "b" on node-2; set it once')
+
     def test_what_must_agree_is_specified(self):
         assert {*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE} <= spec.specification().keys()
+
+
+class TestHost:
+    def test_what_must_agree_is_told_of_a_host_and_no_more(self):
+        values = {"k3a_cluster_domain": "cluster.local", "k3a_disable": [], "k3a_token": "s3cr3t", "k3a_node_name": "a"}
+        assert cluster.critical(values) == {"k3a_cluster_domain": "cluster.local", "k3a_disable": []}
+
+    @pytest.mark.parametrize(
+        "values, ips, url, api",
+        [
+            ({}, ["10.0.0.1", "fd00::1"], "https://10.0.0.1:6443", "10.0.0.1:6443"),
+            ({"k3a_https_listen_port": 443}, ["fd00::1"], "https://[fd00::1]:443", "[fd00::1]:443"),
+            ({"k3a_advertise_address": "192.0.2.1"}, ["10.0.0.1"], "https://192.0.2.1:6443", "10.0.0.1:6443"),
+        ],
+    )
+    def test_where_a_servers_api_is(self, values, ips, url, api):
+        assert cluster.api_addresses(values, {"node_ips": ips}) == {"url": url, "api": api}
 
 
 class TestCannotRun:

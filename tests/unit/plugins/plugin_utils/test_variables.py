@@ -107,6 +107,7 @@ class TestAddresses:
         ("k3a_cluster_domain", ["cluster.local", "k8s"], ["", "Cluster.Local", ".local"]),
         ("k3a_tls_san", [["api.example.org", "10.0.0.1", "*.example.org"], []], [["https://api"], ["a b"]]),
         ("k3a_https_listen_port", [6443, 443], [0, 65536, 30000]),
+        ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
         ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
         ("k3a_wait_timeout", [1, 600], [0, -1]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),

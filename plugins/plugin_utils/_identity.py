@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What a Node object tells of how it was made: K3s's annotations node-args, node-env and node-config-hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "********"
+# Where something is on the controller says nothing about the node.
+OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests", "k3a_replace", "k3a_wait_timeout"})
+
+
+def node_args(
+    server: bool, values: Mapping[str, Any], specification: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]
+) -> list[str]:
+    """The variables that an operator has set, as K3s would have been told: a command and its flags, secrets masked."""
+    arguments = ["server" if server else "agent"]
+    for name in sorted(values):
+        if name in OF_THE_CONTROLLER or values[name] == defaults.get(name):
+            continue
+        flag = "--" + name.removeprefix("k3a_").replace("_", "-")
+        value = values[name]
+        for one in value if isinstance(value, list) else [value]:
+            shown = HIDDEN if secret(name, specification.get(name, {})) else text_of(one)
+            arguments += [flag, shown]
+    return arguments
+
+
+def secret(name: str, option: Mapping[str, Any]) -> bool:
+    """Whether a variable's value must not be read by whoever can read nodes."""
+    return bool(option.get("no_log")) or name == "k3a_registries"
+
+
+def text_of(value: Any) -> str:
+    """A value as a flag has it."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def node_annotations(arguments: list[str]) -> list[str]:
+    """The annotations of a Node, C(key=value) each; a component's environment is its unit's, so node-env is empty."""
+    args, env = json.dumps(arguments), json.dumps({})
+    digest = base64.b32encode(hashlib.sha256((args + env).encode()).digest()).decode()
+    return [f"k3a.io/node-args={args}", f"k3a.io/node-env={env}", f"k3a.io/node-config-hash={digest}"]
