@@ -74,10 +74,13 @@ units: .venv
 	python tools/run_ansible_test.py units --venv --requirements
 	python tools/run_node_units.py
 
-# Molecule removes its nodes itself, unless it is interrupted.
+# Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha
+SCENARIOS ?= default ha
+
 molecule: setup .venv
-	@trap '$(MAKE) --silent clean NAME=molecule-default' EXIT; trap 'exit 130' INT TERM; \
-	  MOLECULE_COMMAND_BORDERS=false molecule test
+	@trap 'for each in $(SCENARIOS); do $(MAKE) --silent clean NAME=molecule-$$each; done' EXIT; \
+	  trap 'exit 130' INT TERM; \
+	  for each in $(SCENARIOS); do MOLECULE_COMMAND_BORDERS=false molecule test -s $$each || exit; done
 
 # After an edit of requirements.in. --no-emit-*: which registry this machine uses is no business of the lock file.
 lock: .venv

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,19 @@ from ansible.parsing.dataloader import DataLoader
 from kubernetes import client, config
 
 SNAPSHOT = Path(__file__).with_name("snapshot_host.py").read_text()
+LOOK_AROUND = Path(__file__).with_name("look_around.py").read_text()
+READ_SECRETS = """
+import json, os
+
+found = {}
+for root in ("/var/lib/k3a/server", "/var/lib/k3a/agent/tls"):
+    for directory, _names, files in os.walk(root):
+        for path in (os.path.join(directory, name) for name in files):
+            if path.endswith((".key", "encryption-config.json", "token")):
+                with open(path) as stream:
+                    found[path] = stream.read()
+print(json.dumps(found))
+"""
 
 
 class Cluster:
@@ -45,11 +60,24 @@ class Cluster:
 
     def feed(self, node: str, given: str, command: str, *arguments: str) -> str:
         """Like run, with something on standard input, so that it is in no command line and in no log of sudo."""
+        ssh = self.ssh(node, f"sudo {command} {shlex.join(arguments)}")
+        return subprocess.run(ssh, input=given, capture_output=True, text=True, check=True).stdout
+
+    def ssh(self, node: str, command: str) -> list[str]:
+        """What runs a command on a node, as the user that Ansible logs in as."""
         directory = self.directory.resolve()
         options = [f"-oUserKnownHostsFile={directory}/known_hosts", "-oIdentitiesOnly=yes", f"-i{directory}/id_ed25519"]
-        remote = f"sudo {command} {shlex.join(arguments)}"
-        ssh = ["ssh", *options, f"k3a@{self.addresses[node]}", remote]
-        return subprocess.run(ssh, input=given, capture_output=True, text=True, check=True).stdout
+        return ["ssh", *options, "-oConnectTimeout=5", f"k3a@{self.addresses[node]}", command]
+
+    def secrets(self, node: str) -> list[str]:
+        """What would give the secrets on a node away, wherever it is found."""
+        files = json.loads(self.feed(node, "", "python3", "-c", READ_SECRETS))
+        found = [needles_in(path, content) for path, content in files.items()]
+        return sorted({needle for needles in found for needle in needles})
+
+    def places_of(self, needles: Iterable[str], node: str) -> list[str]:
+        """Where any of these is on a node, other than in a file of its own."""
+        return json.loads(self.feed(node, json.dumps(sorted(needles)), "python3", "-c", LOOK_AROUND))
 
     def wait_for_ssh(self, node: str, timeout: float = 60) -> None:
         """Until a node that had no power takes commands again."""
@@ -82,6 +110,17 @@ class Cluster:
 
     def remembered(self, name: str) -> dict:
         return json.loads((self.directory / f"{name}.json").read_text())
+
+
+def needles_in(path: str, content: str) -> list[str]:
+    """What would give a secret away."""
+    if "PRIVATE KEY" in content:
+        # The first line has the private number; later ones have the public key, which certificates show to everybody.
+        return [content.split("PRIVATE KEY-----")[1].split(maxsplit=1)[0]]
+    if path.endswith("encryption-config.json"):
+        key = json.loads(content)["resources"][0]["providers"][0]["secretbox"]["keys"][0]["secret"]
+        return [key, base64.b64encode(base64.b64decode(key)).decode()]
+    return [content.strip().split(":")[-1]]
 
 
 def wait_until(condition, what: str, timeout: float = 120):

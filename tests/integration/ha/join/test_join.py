@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine that has a URL and a token becomes a node, and nobody who does not belong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+RUNNING = "systemctl list-units --plain --no-legend 'k3a-*'; pgrep --list-full --full '[/]var/lib/k3a/' || true"
+
+
+class Outsider:
+    """A machine that no inventory of the cluster names."""
+
+    def __init__(self, cluster, playbooks, directory) -> None:
+        self.cluster = cluster
+        self.playbooks = playbooks
+        self.name = cluster.agents[-1]
+        self.url = f"https://{cluster.addresses[cluster.servers[-1]]}:6443"
+        self._directory = directory
+        self._inventory = directory / "hosts"
+        keep = cluster.inventory.read_text().partition("[all:vars]")
+        self._inventory.write_text(f"{self.name} ansible_host={cluster.addresses[self.name]}\n\n{keep[1]}{keep[2]}")
+
+    def join(self, token: str, *options: str, **variables: object):
+        """Run the playbook as on a machine of its own; the token is in a file, as it should be."""
+        path = self._directory / "variables.json"
+        path.touch(0o600)
+        path.write_text(json.dumps({"join_hosts": "all", "k3a_server_url": self.url, "k3a_token": token, **variables}))
+        return self.playbooks.run("agent.yml", "-e", f"@{path}", *options, inventory=self._inventory)
+
+    def leave(self) -> None:
+        """Become a machine with nothing of ours on it."""
+        assert self.playbooks.run("reset.yml", inventory=self._of_agents()).status == 0
+
+    def _of_agents(self):
+        path = self._directory / "of-agents"
+        path.write_text("[agent]\n" + self._inventory.read_text())
+        return path
+
+    def running(self) -> str:
+        return self.cluster.feed(self.name, "", "sh", "-c", RUNNING)
+
+
+@pytest.fixture(scope="module")
+def outsider(cluster, servers, playbooks, tmp_path_factory):
+    """The last agent, which is taken out of the cluster, and in the end put back by its inventory."""
+    servers.wait_until_whole()
+    found = Outsider(cluster, playbooks, tmp_path_factory.mktemp("outsider"))
+    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={found.name}")
+    assert found.running() == ""
+    yield found
+    found.leave()
+    cluster.feed(cluster.servers[0], "", "kubectl", "delete", "node", found.name, "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def token(playbooks, tmp_path_factory):
+    path = tmp_path_factory.mktemp("token") / "token"
+    played = playbooks.succeed("token_create.yml", "-e", f"k3a_token_file={path}", "-e", "k3a_token_ttl=1h")
+    text = path.read_text().strip()
+    assert text.startswith("K10") and text not in played.output
+    return text
+
+
+def changed_in(text: str, position: int) -> str:
+    """Another token of the same form."""
+    other = "0" if text[position] != "0" else "1"
+    return f"{text[:position]}{other}{text[position + 1 :]}"
+
+
+REFUSED = {
+    "another cluster's": (lambda token: changed_in(token, 10), "the token pins another certificate authority"),
+    "a wrong secret": (lambda token: changed_in(token, -1 % len(token)), "the secret of the token {id} is wrong"),
+    "an unknown one": (lambda token: f"{token[:-23]}zzzzzz.{token[-16:]}", "the token zzzzzz is unknown"),
+    "none": (lambda _token: "", "k3a_token is empty, and this machine is no node yet"),
+    "no token at all": (lambda _token: "K10abc", "k3a_token cannot be used"),
+    "a server's": (lambda token: token.partition("::")[0] + "::server:0123456789", "k3a_token is a server token"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_tokens_that_let_nobody_in(outsider, token, kind):
+    make, sentence = REFUSED[kind]
+    played = outsider.join(make(token))
+    assert played.status != 0 and played.changed == {}
+    wanted = sentence.format(id=token.partition("::")[2].partition(".")[0])
+    assert wanted in " ".join(played.output.split()), played.output
+    assert outsider.running() == ""
+
+
+def test_another_clusters_values(outsider, token):
+    played = outsider.join(token, k3a_cluster_cidr=["10.77.0.0/16"])
+    assert played.status != 0 and played.changed == {}
+    assert "k3a_cluster_cidr is 10.77.0.0/16 here and 10.42.0.0/16 in the cluster" in " ".join(played.output.split())
+    assert outsider.running() == ""
+
+
+def test_a_name_that_is_taken(cluster, servers, wait, outsider, token):
+    """The approver refuses it, and says why: to the machine, in an event and in its journal."""
+    taken = cluster.agents[0]
+    before = servers.get(cluster.servers[0], "node", taken)["metadata"]["uid"]
+    played = outsider.join(token, k3a_node_name=taken)
+    assert played.status != 0
+    assert f"a node named {taken} is already a member" in " ".join(played.output.split()), played.output
+    assert outsider.running() == ""
+    assert servers.get(cluster.servers[0], "node", taken)["metadata"]["uid"] == before
+
+    def told():
+        events = servers.get(cluster.servers[0], "events", "--field-selector=reason=NodeCertificateDenied")
+        texts = [event["message"] for event in events["items"]]
+        return any(taken in text for text in texts), texts
+
+    wait(told, "an event that says why", 30)
+    journal = "journalctl --unit=k3a-approver --output=cat --no-pager"
+    said = "".join(cluster.feed(server, "", "sh", "-c", journal) for server in cluster.servers)
+    assert f"a node named {taken} is already a member" in said
+
+
+def test_a_token_lets_a_machine_in_while_apis_restart(cluster, servers, outsider, token):
+    """The approvers outlive their API; the machine knows one server, and that one is as good as any."""
+    for server in cluster.servers:
+        assert cluster.feed(server, "", "systemctl", "restart", "k3a-apiserver") == ""
+    played = outsider.join(token)
+    assert played.status == 0, played.output[-4000:]
+    assert token not in played.output and token.partition(".")[2] not in played.output
+    servers.wait_until_whole()
+
+
+def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):
+    playbooks.succeed("token_delete.yml", "-e", f"k3a_bootstrap_token={token.partition('::')[2].partition('.')[0]}")
+    before = cluster.main_pids(outsider.name)
+    played = outsider.join("")
+    assert played.status == 0 and played.changed == {}, played.output[-4000:]
+    assert cluster.main_pids(outsider.name) == before
+
+
+def test_a_machine_that_was_made_anew_is_another(cluster, servers, outsider, playbooks, tmp_path):
+    """Its password went with its data: the name is taken until the node is removed."""
+    path = tmp_path / "token"
+    playbooks.succeed("token_create.yml", "-e", f"k3a_token_file={path}", "-e", "k3a_token_ttl=1h")
+    outsider.leave()
+    played = outsider.join(path.read_text().strip())
+    assert played.status != 0
+    assert f"a node named {outsider.name} is already a member" in " ".join(played.output.split())
+    assert outsider.running() == ""
+    cluster.feed(cluster.servers[0], "", "kubectl", "delete", "node", outsider.name)
+    assert outsider.join(path.read_text().strip()).status == 0
+    servers.wait_until_whole()
