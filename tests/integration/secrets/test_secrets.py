@@ -12,6 +12,7 @@ import pytest
 
 PLAYBOOK = Path(__file__).parents[3] / "playbooks/site.yml"
 
+
 @pytest.fixture(scope="module")
 def needles(cluster):
     """Every secret of the first server and of all nodes."""
