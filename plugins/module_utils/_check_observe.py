@@ -17,7 +17,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as b
 from ansible_collections.k3a.cluster.plugins.module_utils import _check as check
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import read_kernel
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd_join import has_data
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._node_password import PASSWORD_FILE
 from ansible_collections.k3a.cluster.plugins.module_utils._systemd import unit_path
@@ -63,7 +62,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
-        etcd_data=has_data(Layout(wanted.data_dir)),
+        etcd_data=Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(Layout(wanted.data_dir)),
         load_balancer=os.path.exists(unit_path("k3a-load-balancer.service")),
         node_password=os.path.exists(PASSWORD_FILE),

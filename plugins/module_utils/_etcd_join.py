@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 from collections.abc import Callable
@@ -37,11 +36,6 @@ def first_start_path(layout: Layout) -> str:
     return f"{os.path.dirname(layout.etcd)}/etcd.env"
 
 
-def has_data(layout: Layout) -> bool:
-    """Whether etcd has ever begun to keep data here."""
-    return bool(glob.glob(f"{layout.etcd}/member/wal/*.wal"))
-
-
 class Join:
     """This server's way into etcd, around the start of its process."""
 
@@ -59,7 +53,7 @@ class Join:
         self.seen = membership.Situation(
             name=node_name,
             peer_url=peer_url(address.in_url(node_ip)),
-            has_data=has_data(self.layout),
+            has_data=self.layout.etcd_has_data,
             members=members,
             founder=params["founder"],
             replace=params["replace"],
@@ -90,7 +84,7 @@ class Join:
             self._patiently(self._announce)
         if plan.update:
             self.etcd.update(plan.update.id, [self.seen.peer_url])
-        if plan.found or (plan.promote and not has_data(self.layout)):
+        if plan.found or (plan.promote and not self.layout.etcd_has_data):
             members = [] if plan.found else self.etcd.members()
             state = "new" if plan.found else "existing"
             text = f"ETCD_INITIAL_CLUSTER={membership.initial_cluster(self.seen, members)}\n"
@@ -135,7 +129,7 @@ class Join:
                 raise membership.MembershipError(reason)
         if os.path.exists(first_start_path(self.layout)):
             begun = health.wait_for(
-                lambda: None if has_data(self.layout) else "etcd has not begun to keep data",
+                lambda: None if self.layout.etcd_has_data else "etcd has not begun to keep data",
                 time.monotonic() + self.timeout,
             )
             if begun is None:

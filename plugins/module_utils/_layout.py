@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 
 KUBELET_DIRECTORY = "/var/lib/kubelet"
@@ -92,6 +93,11 @@ class Layout:
     def etcd(self) -> str:
         """The datastore of the embedded etcd."""
         return f"{self.data_dir}/server/db/etcd"
+
+    @property
+    def etcd_has_data(self) -> bool:
+        """Whether etcd has ever begun to keep data here."""
+        return bool(glob.glob(f"{self.etcd}/member/wal/*.wal"))
 
     @property
     def logs(self) -> str:

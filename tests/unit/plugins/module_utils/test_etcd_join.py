@@ -100,11 +100,11 @@ class TestSeen:
 
     def test_data_begins_with_the_first_log(self, server):
         layout = Layout(str(server.folder))
-        assert not joining.has_data(layout)
+        assert not layout.etcd_has_data
         (server.db / "etcd/member/snap").mkdir(parents=True)
-        assert not joining.has_data(layout)
+        assert not layout.etcd_has_data
         server.begin_data()
-        assert joining.has_data(layout)
+        assert layout.etcd_has_data
 
 
 class TestDecide:
