@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units molecule lock
+.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units programs molecule lock
 
 # Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -20,7 +20,7 @@ help:
 	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only"
 	@echo "make clean NAME=k3a                        remove them and all they left"
 	@echo "make test                                  everything that CI runs, cheapest first; or one of its parts:"
-	@echo "make lint | collection | sanity | units | molecule"
+	@echo "make lint | collection | sanity | units | programs | molecule"
 
 setup:
 	@tools/setup
@@ -51,7 +51,7 @@ bench: bundle
 clean: .venv
 	ansible-playbook playbooks/nodes_absent.yml $(SET)
 
-test: setup lint collection sanity units bundle molecule
+test: setup lint collection sanity units bundle programs molecule
 
 lint: .venv
 	ruff check
@@ -73,6 +73,11 @@ sanity: .venv
 units: .venv
 	python tools/run_ansible_test.py units --venv --requirements
 	python tools/run_node_units.py
+
+# The programs of the bundle that are ours; after the bundle, whose build has left most of it compiled.
+programs: setup
+	@for each in flannel load_balancer; do \
+	  (cd bundle/$$each && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go test -trimpath ./...) || exit; done
 
 # Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha
 SCENARIOS ?= default ha
