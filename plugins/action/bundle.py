@@ -88,19 +88,23 @@ def summary(
     manifest: Manifest, observed: dict[str, Any], report: dict[str, Any], missing: list[Entry], data_dir: str
 ) -> dict[str, Any]:
     """The task's result: the same for what was done and, in check mode, for what would be."""
-    path = f"{data_dir}/data/{manifest.id}"
+    place = placed(manifest, data_dir)
     result = {key: report[key] for key in REPORTED}
     result.update(
-        path=path,
-        id=manifest.id,
-        versions=manifest.versions,
-        images=[{"name": image["name"], "path": f"{path}/{image['path']}"} for image in manifest.images],
+        **place,
         installed=[entry.path for entry in missing],
         damaged=observed["damaged"],
         changed=report["changed"] or not observed["complete"],
-        diff=[*component_diff(manifest, observed, missing, path), *observed["diff"]],
+        diff=[*component_diff(manifest, observed, missing, place["path"]), *observed["diff"]],
     )
     return result
+
+
+def placed(manifest: Manifest, data_dir: str) -> dict[str, Any]:
+    """A bundle as it is on a node."""
+    path = f"{data_dir}/data/{manifest.id}"
+    images = [{"name": image["name"], "path": f"{path}/{image['path']}"} for image in manifest.images]
+    return {"path": path, "id": manifest.id, "versions": manifest.versions, "images": images}
 
 
 def component_diff(

@@ -70,6 +70,9 @@ class ActionModule(ActionBase):
         host = {
             "name": task_vars["inventory_hostname"],
             "server": server,
+            "node": options["agent"],
+            "versions": manifest.versions if manifest else {},
+            "images": [image["name"] for image in manifest.images] if manifest else [],
             "bundle": values["k3a_bundle"] if manifest and not facts.get("bundle_present") else "",
             "cluster": cluster.critical(values),
             **(cluster.api_addresses(values, facts) if server and facts.get("node_ips") else {}),

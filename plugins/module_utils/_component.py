@@ -223,7 +223,9 @@ def converge(
     timeout = module.params["timeout"]
     try:
         if module.check_mode:
-            return _result(component, _observe(component, pending))
+            foreseen = _observe(component, pending)
+            unwell = None if foreseen.changed else _unmet(component, time.monotonic())
+            return _result(component, foreseen, unwell or "")
         with host_lock(timeout):
             first = _observe(component)
             prepare(first)
@@ -261,6 +263,7 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
         "diff": [change.as_diff() for change in found],
         "unit": component.unit_name,
         "restarted": False,
+        "unhealthy": "",
         "changes": [change.path for change in found],
     }
 
@@ -271,12 +274,13 @@ def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
     return make_plan(component, state, systemd.running_digest(state.main_pid), digest)
 
 
-def _result(component: Component, plan: Plan) -> dict[str, Any]:
+def _result(component: Component, plan: Plan, unhealthy: str = "") -> dict[str, Any]:
     return {
         "changed": plan.changed,
         "diff": [change.as_diff() for change in plan.changes],
         "unit": component.unit_name,
         "restarted": plan.restart is not None,
+        "unhealthy": unhealthy,
         "changes": [change.path for change in plan.changes],
     }
 

@@ -46,6 +46,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -54,66 +59,12 @@ changes:
   sample: [/var/lib/k3a/server/lib/k3a.pyz]
 """
 
-import sys
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _approver as approver
-from ansible_collections.k3a.cluster.plugins.module_utils import _approver_loop as loop
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _csr as csr
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _layout as layouts
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as node_password
-from ansible_collections.k3a.cluster.plugins.module_utils import _program as program
-from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
-
-OPTIONS = {"https_listen_port": {"type": "int", "default": 6443}}
-
-
-def interpreter(running: str) -> str:
-    """The Python of the unit: Ansible's, unless that is where the unit's sandbox does not let it look."""
-    return running if running.startswith("/usr/") else "/usr/bin/python3"
-
-
-def approver_component(params: dict, python: str) -> component.Component:
-    """The approver as it should run on this server."""
-    layout = layouts.Layout(params["data_dir"])
-    path = f"{params['data_dir']}/server/lib/k3a.pyz"
-    sources = (
-        ("server-ca.crt", layout.tls("server-ca.crt")),
-        ("client.crt", layout.tls("client-approver.crt")),
-        ("client.key", layout.tls("client-approver.key")),
-    )
-    credentials = layouts.Credentials("k3a-approver.service", sources)
-    # Nothing but the standard library and what is in the archive.
-    command = systemd.command_line(
-        python, ("-I", "-S", path, "approve", f"https://127.0.0.1:{params['https_listen_port']}")
-    )
-    service = (
-        ("Type", "notify"),
-        ("User", "kube"),
-        ("Group", "kube"),
-        ("ExecStart", command),
-        *credentials.directives,
-        *layouts.KEEP_RUNNING,
-        ("TimeoutStopSec", "15"),
-        *layouts.SANDBOX,
-    )
-    unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
-    archive = program.archive({"approve": loop}, (approver, csr, node_api, node_password))
-    return component.Component(
-        name="approver",
-        unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),
-        files=(files.File(path, archive, mode=0o644),),
-        inputs=credentials.inputs,
-    )
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import approver
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    wanted = approver_component(module.params, interpreter(sys.executable))
-    module.exit_json(**component.converge(module, wanted, module.params["pending"]))
+    approver.run(AnsibleModule(argument_spec=approver.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -83,6 +83,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -91,56 +96,12 @@ changes:
   sample: [/etc/systemd/system/k3a-containerd.service]
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd
-from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
-
-OPTIONS = {
-    "images": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
-    },
-    "pause_image": {"type": "str", "default": ""},
-    "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
-    "registries": {"type": "dict", "default": {}, "no_log": False},
-    "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
-    "restrict_oom_score_adj": {"type": "bool", "default": False},
-}
-
-
-def present_images(params: dict, foreseen: bool) -> set[str]:
-    """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
-    bundles = (params["bundle"], f"{params['data_dir']}/data/current")
-    tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])
-    if foreseen and not (containerd.runs() and os.path.exists(f"{tools}/bin/crictl")):
-        return set()
-    return containerd.images_present(tools)
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import containerd
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    params = module.params
-    params["registries"] = registries.joined(params["registries"], params["registry_secrets"])
-    result = component.converge(module, containerd.containerd_component(params), params["pending"])
-    try:
-        present = present_images(params, module.check_mode)
-    except containerd.ContainerdError as error:
-        module.fail_json(msg=str(error))
-    missing = [image for image in params["images"] if image["name"] not in present]
-    result["changed"] = result["changed"] or bool(missing)
-    result["changes"] += [image["name"] for image in missing]
-    result["diff"] += [containerd.announced(image["name"]) for image in missing]
-    if not module.check_mode:
-        for image in missing:
-            problem = containerd.import_image(params["bundle"], image["path"])
-            if problem:
-                module.fail_json(msg=f"containerd does not import {image['path']}: {problem}")
-    module.exit_json(**result)
+    containerd.run(AnsibleModule(argument_spec=containerd.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

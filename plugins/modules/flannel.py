@@ -73,6 +73,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -82,31 +87,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _flannel as flannel
-
-OPTIONS = {
-    "server_url": {"type": "str", "required": True},
-    "backend": {"type": "str", "choices": ["vxlan", "host-gw", "wireguard-native", "none"], "default": "vxlan"},
-    "node_name": {"type": "str", "default": ""},
-    "node_ip": {"type": "list", "elements": "str", "default": []},
-    "iface": {"type": "str", "default": ""},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
-}
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import flannel
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    params = module.params
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
-    wanted = flannel.flannel_component(params, params["node_name"] or address.host_name(), node_ips)
-    act = component.withdraw if params["backend"] == "none" else component.converge
-    module.exit_json(**act(module, wanted, params["pending"]))
+    flannel.run(AnsibleModule(argument_spec=flannel.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -49,34 +49,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _host as host
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
-
-OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "timeout": {"type": "int", "default": 300},
-}
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import host
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    params = module.params
-    wanted = host.wanted_host(params["data_dir"], address.families(params["cluster_cidr"]))
-    try:
-        plan = host.make_plan(wanted)
-        if plan.changes and not module.check_mode:
-            with host_lock(params["timeout"]):
-                plan = host.make_plan(wanted)
-                host.apply(wanted, plan)
-    except (host.HostError, Busy, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(plan.changes),
-        changes=[change.path for change in plan.changes],
-        diff=[change.as_diff() for change in plan.changes],
-    )
+    host.run(AnsibleModule(argument_spec=host.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -114,42 +119,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _kubelet as kubelet
-
-OPTIONS = {
-    "server_url": {"type": "str", "required": True},
-    "node_name": {"type": "str", "default": ""},
-    "node_ip": {"type": "list", "elements": "str", "default": []},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
-    "cluster_dns": {"type": "list", "elements": "str", "default": []},
-    "cluster_domain": {"type": "str", "default": "cluster.local"},
-    "node_labels": {"type": "list", "elements": "str", "default": []},
-    "node_taint": {"type": "list", "elements": "str", "default": []},
-    "resolv_conf": {"type": "path", "default": ""},
-    "allow_cgroup_v1": {"type": "bool", "default": False},
-    "protect_kernel_defaults": {"type": "bool", "default": False},
-    "extra_args": {"type": "list", "elements": "str", "default": []},
-}
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubelet
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    params = module.params
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
-    resolv_conf = params["resolv_conf"] or kubelet.usable_resolv_conf()
-    if not resolv_conf:
-        module.fail_json(
-            msg="neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
-            "set k3a_resolv_conf to a file that does"
-        )
-    wanted = kubelet.kubelet_component(params, address.host_name(), node_ips, resolv_conf)
-    module.exit_json(**component.converge(module, wanted, params["pending"]))
+    kubelet.run(AnsibleModule(argument_spec=kubelet.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

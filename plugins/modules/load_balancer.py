@@ -75,6 +75,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -84,29 +89,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _load_balancer as load_balancer
-
-OPTIONS = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "servers": {"type": "list", "elements": "str", "default": []},
-    "prefer": {"type": "str", "default": ""},
-    "fallback": {"type": "list", "elements": "str", "default": []},
-    "port": {"type": "int", "default": 6444},
-}
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import load_balancer
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    params = module.params
-    absent = params["state"] == "absent"
-    try:
-        config = {} if absent else load_balancer.configuration(params)
-        wanted = load_balancer.load_balancer_component(params, config)
-    except load_balancer.LoadBalancerError as error:
-        module.fail_json(msg=str(error))
-    act = component.withdraw if absent else component.converge
-    module.exit_json(**act(module, wanted, params["pending"]))
+    load_balancer.run(AnsibleModule(argument_spec=load_balancer.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,11 @@ restarted:
   returned: success
   type: bool
   sample: false
+unhealthy:
+  description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
+  returned: success
+  type: str
+  sample: ""
 changes:
   description: The files and units that changed, or would in check mode.
   returned: success
@@ -61,27 +66,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _control_plane as control_plane
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-
-OPTIONS = {
-    "https_listen_port": {"type": "int", "default": 6443},
-    **control_plane.LEADER_ELECT,
-    "extra_args": {"type": "list", "elements": "str", "default": []},
-}
-
-
-def scheduler_component(params: dict) -> component.Component:
-    """The scheduler as it should run on this server."""
-    credentials = control_plane.client_credentials(Layout(params["data_dir"]), "scheduler", "client-scheduler")
-    return control_plane.client_component("scheduler", params, credentials, {"secure-port": "10259"})
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import scheduler
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=component.argument_spec(OPTIONS), supports_check_mode=True)
-    wanted = scheduler_component(module.params)
-    module.exit_json(**component.converge(module, wanted, module.params["pending"]))
+    scheduler.run(AnsibleModule(argument_spec=scheduler.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

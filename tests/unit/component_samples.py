@@ -20,7 +20,7 @@ KNOWN = json.loads((Path(__file__).parent / "component_flags.json").read_text())
 def params_for(module: Any, **given: Any) -> dict[str, Any]:
     """The parameters of a module as Ansible completes them."""
     defaults = {name: option.get("default") for name, option in module.OPTIONS.items()}
-    return {**SHARED, **defaults, **given}
+    return {**defaults, **SHARED, **given}
 
 
 def directives(unit: str) -> dict[str, list[str]]:

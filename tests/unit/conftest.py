@@ -40,7 +40,7 @@ if sys.version_info < (3, 12):
 
 @pytest.fixture
 def run_module(tmp_path, monkeypatch):
-    """Run a module's main() as Ansible does, in this process, and return its result."""
+    """Run a module's main(), or the step that it is, as Ansible does, in this process, and return its result."""
 
     def run(module, check=False, lock=None, **arguments):
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
@@ -55,7 +55,10 @@ def run_module(tmp_path, monkeypatch):
                 monkeypatch.setattr(user, "host_lock", own_lock)
         output = io.StringIO()
         with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-            module.main()
+            if hasattr(module, "main"):
+                module.main()
+            else:
+                module.run(basic.AnsibleModule(argument_spec=module.OPTIONS, supports_check_mode=True))
         return json.loads(output.getvalue())
 
     return run

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.action import bootstrap as action
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.modules import bootstrap as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap as module
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate as action
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as signature
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.modules import certificate as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
 
 if os.geteuid() != 0:

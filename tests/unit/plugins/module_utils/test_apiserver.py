@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _apiserver as apiserver
-from ansible_collections.k3a.cluster.plugins.modules import apiserver as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import apiserver as module
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

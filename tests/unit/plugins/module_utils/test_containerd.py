@@ -8,7 +8,7 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd
 from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.modules import containerd as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import containerd as module
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

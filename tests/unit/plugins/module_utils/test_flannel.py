@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _flannel as flannel
-from ansible_collections.k3a.cluster.plugins.modules import flannel as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import flannel as module
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

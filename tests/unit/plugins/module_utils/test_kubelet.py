@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubelet as kubelet
-from ansible_collections.k3a.cluster.plugins.modules import kubelet as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubelet as module
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

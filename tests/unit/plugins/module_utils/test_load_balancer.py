@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _load_balancer as load_balancer
 from ansible_collections.k3a.cluster.plugins.module_utils._component import digest_of
-from ansible_collections.k3a.cluster.plugins.modules import load_balancer as module
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import load_balancer as module
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import kube_proxy
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import kube_proxy
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,

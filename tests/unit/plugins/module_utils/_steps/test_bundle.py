@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import bundle
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import bundle
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, make_archive, make_bundle
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import kubelet
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubelet
 
 URL = "https://192.0.2.1:6443"
 

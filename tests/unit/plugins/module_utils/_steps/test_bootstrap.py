@@ -11,7 +11,7 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.modules import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)

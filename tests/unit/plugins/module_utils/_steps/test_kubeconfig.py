@@ -8,7 +8,7 @@ import os
 
 import pytest
 import yaml
-from ansible_collections.k3a.cluster.plugins.modules import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubeconfig
 
 if os.geteuid() != 0:
     pytest.skip("the kubeconfig belongs to root", allow_module_level=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd_utils
 from ansible_collections.k3a.cluster.plugins.module_utils._files import Link
-from ansible_collections.k3a.cluster.plugins.modules import containerd
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import containerd
 
 PAUSE = {"name": "registry.k8s.io/pause:3.10", "path": "/images/pause.tar"}
 COREDNS = {"name": "registry.k8s.io/coredns/coredns:v1.15.0", "path": "/images/coredns.tar"}

@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import load_balancer
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import load_balancer
 
 UNIT = "k3a-load-balancer.service"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import scheduler
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import scheduler
 from ansible_collections.k3a.cluster.tests.unit.component_samples import BUNDLE, command, params_for, unknown_flags
 
 RUN = "/run/credentials/k3a-scheduler.service"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import flannel
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import flannel
 
 
 @pytest.fixture

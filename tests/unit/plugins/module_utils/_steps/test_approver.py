@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import approver
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import approver
 from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, params_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 

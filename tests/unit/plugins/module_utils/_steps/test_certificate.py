@@ -9,7 +9,7 @@ import re
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
 from ansible_collections.k3a.cluster.plugins.module_utils import _pem as pem
-from ansible_collections.k3a.cluster.plugins.modules import certificate
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)

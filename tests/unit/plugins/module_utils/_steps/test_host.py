@@ -8,7 +8,7 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _host
 from ansible_collections.k3a.cluster.plugins.module_utils._files import Directory, File
-from ansible_collections.k3a.cluster.plugins.modules import host
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import host
 
 if os.geteuid() != 0:
     pytest.skip("the files of a host belong to root", allow_module_level=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.modules import apiserver
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import apiserver
 
 
 def announced_unit(result):
