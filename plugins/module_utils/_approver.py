@@ -7,7 +7,7 @@
 
 A machine that joins gets its kubelet's client certificate for a name that is free, or that is its own by the node's
 password. A node gets what it needs besides that: a certificate for its own name and addresses, and those of kube-proxy
-and flannel. Everything else is for a person to decide.
+and flannel. Everything else is for a person to decide. Besides, what becomes of a password that no Node owns.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ BOOTSTRAPPERS = "system:bootstrappers"
 
 # A machine brings its password before its request; what comes later than this does not come.
 PASSWORD_PATIENCE = 30.0
+# A machine whose name was given to it longer ago than this, and that has no Node, does not come.
+ORPHANED = 600.0
 
 APPROVE, DENY, LATER = "Approved", "Denied", "later"
+ADOPT, DELETE = "adopt", "delete"
 
 
 class Decision(NamedTuple):
@@ -132,6 +135,13 @@ def wrong_form(csr: Mapping[str, Any], request: Request) -> str:
     if kind != SERVING and (request.dns or request.ips):
         return "a client's certificate has no alternative names"
     return ""
+
+
+def fate(node: Mapping[str, Any] | None, age: float) -> str:
+    """What becomes of a password without an owner, by its Node and the seconds since a machine was given the name."""
+    if node is not None:
+        return ADOPT
+    return DELETE if age > ORPHANED else LATER
 
 
 def settings(config: str, endpoints: Iterable[str] = ()) -> Settings:

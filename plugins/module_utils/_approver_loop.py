@@ -45,7 +45,8 @@ PAGE = "100"
 LEASE = 15
 RENEWAL = 4
 SWEEP = 60
-ORPHANED = 600
+# How many new Nodes are looked for at once between sweeps: the lease has to be renewed in time.
+ADOPTIONS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 
@@ -137,6 +138,8 @@ class Approver:
         # Requests that wait for something, and when a name was last given to a machine.
         self._waiting: dict[str, dict[str, Any]] = {}
         self._joined: dict[str, float] = {}
+        # Names of the Secrets that wait for their Node, in the order of their turns.
+        self._ownerless: dict[str, None] = {}
         self._sweep_at = 0.0
 
     def forget(self) -> None:
@@ -156,6 +159,8 @@ class Approver:
         if self._clock() >= self._sweep_at:
             self._sweep_at = self._clock() + SWEEP
             self._sweep()
+        else:
+            self._adopt_new()
         self._watch(until)
 
     def _watch(self, until: float) -> None:
@@ -275,6 +280,7 @@ class Approver:
             if error.status != 409:
                 raise
             return False
+        self._ownerless[node_password.secret_name(node)] = None
         return True
 
     def _conclude(self, csr: dict[str, Any], decision: approver.Decision) -> None:
@@ -327,30 +333,56 @@ class Approver:
     def _sweep(self) -> None:
         """Tie passwords to the Nodes that have come, and delete what no machine has come back for."""
         now = time.time()
-        self._joined = {node: at for node, at in self._joined.items() if self._clock() - at < ORPHANED}
+        self._joined = {node: at for node, at in self._joined.items() if self._clock() - at < approver.ORPHANED}
         try:
-            for secret in self._pages(SECRETS, {"fieldSelector": f"type={node_password.TYPE}"}):
-                if not secret["metadata"].get("ownerReferences"):
-                    self._adopt(secret, now)
+            ages = {
+                secret["metadata"]["name"]: now - seconds_of(secret["metadata"]["creationTimestamp"])
+                for secret in self._pages(SECRETS, {"fieldSelector": f"type={node_password.TYPE}"})
+                if not secret["metadata"].get("ownerReferences")
+            }
+            # Also those that another approver made, and none that is gone.
+            self._ownerless = dict.fromkeys(ages)
+            for name, age in ages.items():
+                self._tend(name, age)
             for secret in self._pages(JOIN_SECRETS):
-                if now - seconds_of(secret["metadata"]["creationTimestamp"]) > ORPHANED:
+                if now - seconds_of(secret["metadata"]["creationTimestamp"]) > approver.ORPHANED:
                     self._delete(JOIN_SECRETS, secret["metadata"]["name"])
             self._journal.well("passwords")
         except node_api.ApiRefused as error:
             self._journal.trouble("passwords", error.message)
 
-    def _adopt(self, secret: dict[str, Any], now: float) -> None:
-        name = secret["metadata"]["name"]
+    def _adopt_new(self) -> None:
+        """Tie passwords to Nodes that came since the sweep, so that one deleted before the next takes its own along."""
+        try:
+            for name in list(self._ownerless)[:ADOPTIONS]:
+                # What is remembered may be out of date, so nothing counts as old enough to be deleted.
+                self._tend(name, age=0)
+        except node_api.ApiRefused as error:
+            self._journal.trouble("passwords", error.message)
+
+    def _tend(self, name: str, age: float) -> None:
+        """Do what is due with a Secret without an owner; while that is nothing, or is refused, its turn comes again."""
+        self._ownerless.pop(name, None)
+        self._ownerless[name] = None
         node = node_password.node_of(name)
         found = self._api.get(f"{NODES}/{node}") if node else None
-        if found:
-            references = [node_password.owner(node, found["metadata"]["uid"])]
-            body = {"metadata": {"ownerReferences": references}}
-            self._api.request("PATCH", f"{SECRETS}/{name}", body=body, content_type=node_api.MERGE_PATCH)
+        fate = approver.fate(found, 0 if node in self._joined else age)
+        if fate == approver.LATER:
             return
-        if node not in self._joined and now - seconds_of(secret["metadata"]["creationTimestamp"]) > ORPHANED:
+        if fate == approver.DELETE:
             self._delete(SECRETS, name)
             self._journal.say(f"deleted the password of {node or name}, which has no Node")
+        elif found:
+            self._own(name, node_password.owner(node, found["metadata"]["uid"]))
+        del self._ownerless[name]
+
+    def _own(self, name: str, owner: dict[str, str]) -> None:
+        body = {"metadata": {"ownerReferences": [owner]}}
+        try:
+            self._api.request("PATCH", f"{SECRETS}/{name}", body=body, content_type=node_api.MERGE_PATCH)
+        except node_api.ApiRefused as error:
+            if error.status != 404:  # else it was removed by name meanwhile
+                raise
 
     def _delete(self, collection: str, name: str) -> None:
         try:

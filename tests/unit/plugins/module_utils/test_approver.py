@@ -225,3 +225,17 @@ def test_the_longest_name_fits_its_secret():
     subject = _csr.Request((f"system:node:{long}",), ("system:nodes",))
     assert approver.wrong_form(samples.joining(), subject) == ""
     assert approver.wrong_form(samples.joining(), subject._replace(common_names=(f"system:node:a{long}",)))
+
+
+@pytest.mark.parametrize(
+    ("node", "age", "fate"),
+    [
+        (None, 0, approver.LATER),
+        (None, approver.ORPHANED, approver.LATER),
+        (None, approver.ORPHANED + 1, approver.DELETE),
+        (NODE, 0, approver.ADOPT),
+        (NODE, approver.ORPHANED + 1, approver.ADOPT),
+    ],
+)
+def test_a_password_waits_for_its_node_but_not_for_ever(node, age, fate):
+    assert approver.fate(node, age) == fate

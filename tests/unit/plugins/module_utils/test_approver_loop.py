@@ -9,6 +9,7 @@ import socket
 import time
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils import _approver as approver
 from ansible_collections.k3a.cluster.plugins.module_utils import _approver_loop as loop
 from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as node_password
@@ -47,6 +48,16 @@ class Cluster:
 
     def password(self, node="w1"):
         return self.objects.kept.get(f"{loop.SECRETS}/{node_password.secret_name(node)}")
+
+    def owners(self, node="w1"):
+        return self.password(node)["metadata"].get("ownerReferences")
+
+    def round(self):
+        """Let the approver work once more, as after a renewal of its lease; what it asked for."""
+        before = len(self.objects.asked)
+        self.now += loop.RENEWAL
+        self.approver.work(1)
+        return [(method, path) for method, path, _query in self.objects.asked[before:]]
 
     def enroll(self, node, password, **metadata):
         secret = node_password.secret(node, node_password.hash_of(password))
@@ -307,16 +318,99 @@ def test_a_node_that_is_just_joining_again_keeps_its_password(cluster):
     cluster.now += loop.SWEEP
     cluster.approver.work(1)
     assert cluster.password("w1")
-    cluster.now += loop.ORPHANED
+    cluster.now += approver.ORPHANED
     cluster.approver.work(1)
     assert cluster.password("w1") is None
 
 
 def test_looking_for_leftovers_costs_nothing_most_of_the_time(cluster):
     cluster.approver.work(1)
-    cluster.now += loop.SWEEP / 2
+    assert cluster.round() == [("WATCH", loop.REQUESTS)]
+    cluster.now += loop.SWEEP
+    assert ("GET", loop.SECRETS) in cluster.round()
+
+
+LOOK, TIE = ("GET", f"{loop.NODES}/w1"), ("PATCH", f"{loop.SECRETS}/{node_password.secret_name('w1')}")
+WATCH = ("WATCH", loop.REQUESTS)
+
+
+@pytest.fixture
+def enrolled(cluster):
+    """A cluster whose approver has just given w1 its name, long before the next sweep; its Node has not come yet."""
     cluster.approver.work(1)
-    assert cluster.objects.requests("GET").count(loop.SECRETS) == 1
+    cluster.ask(samples.joining(), "right")
+    cluster.round()
+    assert cluster.condition()[0] == "Approved"
+    return cluster
+
+
+def test_a_new_node_soon_owns_its_password(enrolled):
+    assert [enrolled.round() for _time in range(2)] == [[LOOK, WATCH]] * 2
+    assert enrolled.owners() is None
+    enrolled.objects.add(f"{loop.NODES}/w1", samples.node("w1"))
+    assert enrolled.round() == [LOOK, TIE, WATCH]
+    assert enrolled.owners() == [node_password.owner("w1", "uid-w1")]
+    assert enrolled.round() == [WATCH]
+
+
+def test_a_new_node_soon_owns_its_password_though_another_approver_made_it(enrolled):
+    enrolled.approver = enrolled.another()
+    assert ("GET", loop.SECRETS) in enrolled.round()
+    enrolled.objects.add(f"{loop.NODES}/w1", samples.node("w1"))
+    assert enrolled.round() == [LOOK, TIE, WATCH]
+
+
+def test_a_node_that_never_comes_is_looked_for_until_its_password_is_old(enrolled):
+    enrolled.password()["metadata"]["creationTimestamp"] = OLD
+    assert enrolled.round() == [LOOK, WATCH]
+    enrolled.now += approver.ORPHANED
+    enrolled.round()
+    assert enrolled.password() is None
+    assert enrolled.round() == [WATCH]
+
+
+def test_only_a_sweep_deletes_since_what_is_remembered_may_have_been_made_anew(cluster):
+    cluster.enroll("w1", "right")
+    cluster.approver.work(1)
+    cluster.password()["metadata"]["creationTimestamp"] = OLD
+    assert cluster.round() == [LOOK, WATCH]
+    cluster.now += loop.SWEEP
+    cluster.round()
+    assert cluster.password() is None
+
+
+@pytest.mark.parametrize("node_comes", [True, False])
+def test_a_password_that_was_removed_before_its_node_came(enrolled, node_comes):
+    told = list(enrolled.journal)
+    del enrolled.objects.kept[TIE[1]]
+    if node_comes:
+        enrolled.objects.add(f"{loop.NODES}/w1", samples.node("w1"))
+        assert enrolled.round() == [LOOK, TIE, WATCH]
+    else:
+        enrolled.now += loop.SWEEP
+        enrolled.round()
+    assert enrolled.round() == [WATCH]
+    assert enrolled.journal == told
+
+
+def test_an_owner_that_is_refused_is_tried_again(enrolled):
+    enrolled.objects.add(f"{loop.NODES}/w1", samples.node("w1"))
+    enrolled.objects.refusals[TIE] = [(403, "no"), (403, "no")]
+    for _time in range(2):
+        assert enrolled.round() == [LOOK, TIE, WATCH]
+    enrolled.round()
+    assert enrolled.owners()
+    assert enrolled.journal[1:] == ["<4>passwords: no; trying again"]
+
+
+def test_of_many_new_nodes_each_has_its_turn(cluster, monkeypatch):
+    monkeypatch.setattr(loop, "ADOPTIONS", 2)
+    names = ["w1", "w2", "w3"]
+    for name in names:
+        cluster.enroll(name, "x")
+    cluster.approver.work(1)
+    looked = [path for _time in range(3) for _method, path in cluster.round()[:-1]]
+    assert looked == [f"{loop.NODES}/{name}" for name in names * 2]
 
 
 def test_one_lease_has_one_holder(cluster):
