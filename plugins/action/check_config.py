@@ -76,6 +76,7 @@ class ActionModule(ActionBase):
             "bundle": values["k3a_bundle"] if manifest and not facts.get("bundle_present") else "",
             "cluster": cluster.critical(values),
             **(cluster.api_addresses(values, facts) if server and facts.get("node_ips") else {}),
+            "fixed": cluster.fixed_address(values.get("k3a_server_url", "")),
             "replace": bool(values.get("k3a_replace")),
             "annotations": identity.node_annotations(
                 identity.node_args(server, values, spec.specification(), spec.defaults())

@@ -37,11 +37,6 @@ def read_authorities(layout: Layout) -> dict[str, str]:
     return {name: pem.decode() for name, pem in found.items() if pem}
 
 
-def authority_hash(pem: str) -> str:
-    """The hash of an authority that tokens pin."""
-    return tokens.ca_hash(pem)
-
-
 def secure_token(pem: str, password: str) -> str:
     """The server token in K3s's secure form, which pins the server authority."""
     return tokens.full(pem, f"server:{password}")

@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _address as add
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils import _check as check
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_proc as proc
+from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._check_kernel import read_kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._node_password import PASSWORD_FILE
@@ -73,7 +74,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
 def _authority(layout: Layout) -> str:
     """The hash that tells this cluster's authority from another's; nothing before the server is installed."""
     pem = bootstrap.read_authorities(layout).get("server", "")
-    return bootstrap.authority_hash(pem) if pem else ""
+    return tokens.ca_hash(pem) if pem else ""
 
 
 def parse_units(shown: str) -> frozenset[str]:

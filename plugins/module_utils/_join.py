@@ -304,7 +304,7 @@ def conflict(own: Membership | None, cluster: Cluster) -> str | None:
         return None
     return (
         f"this machine is a node of another cluster than the one at {cluster.url};"
-        " take it out of that one with k3a.cluster.reset first"
+        " take it out of that one first, with k3a.cluster.reset -e join_hosts=<this machine>"
     )
 
 

@@ -161,6 +161,7 @@ host:
     bundle: /srv/bundle
     url: https://10.89.0.11:6443
     api: 10.89.0.11:6443
+    fixed: api.example.org:6443
     replace: false
     annotations: ['k3a.io/node-args=["server"]']
     cluster: {k3a_cluster_domain: cluster.local}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, WARN, Finding
@@ -76,6 +77,16 @@ def api_addresses(values: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[s
     own = facts["node_ips"][0]
     published = values.get("k3a_advertise_address") or own
     return {"url": f"https://{in_url(published)}:{port}", "api": f"{in_url(own)}:{port}"}
+
+
+def fixed_address(url: str) -> str:
+    """The host and port of a k3a_server_url, which without a port has that of HTTPS; nothing when there is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a finding already
+        return ""
+    return f"{in_url(host)}:{port or 443}" if host else ""
 
 
 def cannot_run(message: str, stderr: str, user: str | None) -> Finding | None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,33 @@ def test_galaxy_and_changelog_know_the_same_collection():
     assert yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["title"] == (
         f"{galaxy['namespace']}.{galaxy['name']}"
     )
+
+
+def play(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())[0]
+
+
+@pytest.mark.parametrize("name, nobody_named", [("agent", "localhost"), ("reset", "server:agent")])
+def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(name, nobody_named):
+    hosts = trust_as_template(play(name)["hosts"])
+    meant = [Templar(DataLoader(), variables).template(hosts) for variables in ({}, {"join_hosts": "localhost"})]
+    assert meant == [nobody_named, "localhost"]
+
+
+@pytest.mark.parametrize(
+    "groups, hosts, goes",
+    [
+        ({"server": ["s1", "s2"], "agent": ["a1"]}, ["s1", "s2", "a1"], True),
+        ({"server": ["s1", "s2"], "agent": ["a1"]}, ["s1", "a1"], False),
+        ({"server": ["s1"]}, ["localhost"], False),
+        ({"server": []}, ["localhost"], False),
+        ({}, ["localhost"], False),
+    ],
+)
+def test_the_administrators_kubeconfig_goes_with_the_last_server(groups, hosts, goes):
+    (task,) = [task for task in play("reset")["tasks"] if "k3a.cluster.admin_kubeconfig" in task]
+    templar = Templar(DataLoader(), {"groups": groups, "ansible_play_hosts": hosts})
+    assert all(templar.evaluate_conditional(trust_as_template(condition)) for condition in task["when"]) is goes
 
 
 def test_the_inventory_of_test_nodes_is_read_as_it_was_meant(tmp_path):

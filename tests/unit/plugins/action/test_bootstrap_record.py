@@ -8,6 +8,7 @@ import json
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import bootstrap_record as action
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
+from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap_record as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _bootstrap_record as codec
 from ansible_collections.k3a.cluster.tests.unit.record_samples import Store, server
@@ -65,7 +66,7 @@ def test_check_mode_writes_nothing_and_announces_the_same(run, etcd):
 
 def test_a_rotation_leaves_one_record_which_only_the_new_token_opens(run, layout, etcd):
     run()
-    secure = f"K10{records.bootstrap.authority_hash('content of server/tls/server-ca.crt' + chr(10))}::server:new-word"
+    secure = tokens.full("content of server/tls/server-ca.crt\n", "server:new-word")
     assert run(new_token=secure)["changed"]
     assert len(etcd.prefix("/bootstrap/")) == 2
     assert not run(new_token="new-word")["changed"]

@@ -166,6 +166,16 @@ def test_where_a_servers_api_is(run):
     assert "url" not in run({"findings": [], "facts": {**facts, "node_ips": []}})[0]["host"]
 
 
+def test_where_the_address_in_front_of_the_servers_is(run):
+    url = trust_as_template("https://{{ 'api' }}.example.org")
+    assert [run(host=host, k3a_server_url=url)[0]["host"]["fixed"] for host in ("node-1", "node-2")] == [
+        *("api.example.org:443", "api.example.org:443")
+    ]
+    # Neither is a URL of the wrong type or form, which is a finding, in the way of all the others.
+    for value in ("", 6443, "https://[fd00::1"):
+        assert run(k3a_server_url=value)[0]["host"]["fixed"] == ""
+
+
 def test_whether_a_machine_was_made_anew_is_its_operators_word(run):
     assert run()[0]["host"]["replace"] is False
     assert run(k3a_replace="yes")[0]["host"]["replace"] is True

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _check_observe as look
-from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap import authority_hash
 from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted, judge
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
 WANTED = Wanted(
@@ -83,7 +83,7 @@ class TestInstalled:
         layout = server(tmp_path)
         authority = Path(layout.tls("server-ca.crt")).read_text()
         seen = self.seen(layout)
-        assert (seen.authority, seen.etcd_data) == (authority_hash(authority), False)
+        assert (seen.authority, seen.etcd_data) == (ca_hash(authority), False)
         assert seen.token == f"K10{seen.authority}::server:s3cr3t-word"
         Path(layout.etcd, "member/wal").mkdir(parents=True)
         Path(layout.etcd, "member/wal/0.wal").write_text("")

@@ -318,7 +318,7 @@ def test_a_node_of_another_cluster_is_not_taken_over(cluster, layout, tmp_path, 
     assert "the certificate of this node is not accepted" in refused(cluster, "", layout)
     told = refused(cluster, cluster.token(), layout)
     assert told.startswith(f"this machine is a node of another cluster than the one at {cluster.url}")
-    assert "k3a.cluster.reset" in told
+    assert "k3a.cluster.reset -e join_hosts=" in told
 
 
 def test_a_node_that_was_away_while_the_servers_authority_changed_joins_again(cluster, layout, tmp_path, authorities):

@@ -181,6 +181,24 @@ class TestHost:
     def test_where_a_servers_api_is(self, values, ips, url, api):
         assert cluster.api_addresses(values, {"node_ips": ips}) == {"url": url, "api": api}
 
+    @pytest.mark.parametrize(
+        "url, address",
+        [
+            ("", ""),
+            ("https://192.0.2.10:6443", "192.0.2.10:6443"),
+            ("https://api.example.org:7443/", "api.example.org:7443"),
+            # The port of a URL without one is HTTPS's, not the API's.
+            ("https://api.example.org", "api.example.org:443"),
+            ("https://api.example.org/", "api.example.org:443"),
+            ("https://[fd00::1]", "[fd00::1]:443"),
+            ("https://[fd00::1]:6443", "[fd00::1]:6443"),
+            # No URLs of an API, which is told of the variable; here they are only no address.
+            *((bad, "") for bad in ("api.example.org:6443", "https://", "https://[fd00::1", "https://a:http")),
+        ],
+    )
+    def test_where_the_address_in_front_of_the_servers_is(self, url, address):
+        assert cluster.fixed_address(url) == address
+
 
 class TestCannotRun:
     @pytest.mark.parametrize(
