@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
             "authorities": answer.get("authorities", {}),
             "bootstrap_record": answer.get("bootstrap_record", "absent"),
             "etcd_endpoints": servers.etcd_endpoints(results, answer),
+            "etcd_leader": servers.etcd_leader(answer),
             "servers": api_servers,
             "urls": servers.api_urls(
                 results, answer, api_servers, bool(set(in_play).intersection(group) - set(looked_at))

@@ -93,6 +93,14 @@ class Etcd:
         """What the first endpoint that answers says of itself: its member, the leader, its errors."""
         return self._ask("/v3/maintenance/status", {})
 
+    def leader(self) -> str:
+        """The id of the member that leads, as the first endpoint that answers knows it."""
+        return str(self.status().get("leader", ""))
+
+    def hand_over(self, successor: str) -> None:
+        """Have another member lead, by its id; only the one that leads can be asked."""
+        self._ask("/v3/maintenance/transfer-leadership", {"targetID": successor})
+
     def healthy(self, member: Member) -> bool:
         """Whether a member votes, has a leader and serves reads that a majority agrees with."""
         return any(self._ready(url) for url in member.client_urls)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._etcd import (
     Etcd,
     EtcdError,
     EtcdUnavailable,
+    Member,
     client_url,
     peer_url,
 )
@@ -72,6 +74,7 @@ class Join:
             problem = membership.lost_by(mine, self.seen.members or (), self.etcd.healthy)
             if problem:
                 raise membership.MembershipError(f"etcd cannot be restarted now: {problem}; put that right first")
+            self._hand_over(mine)
             if self.others and systemd.unit_state(API_SERVER).active == "active":
                 # Its API server would keep clients waiting for the datastore; without it they go to another server.
                 self.resume_api = True
@@ -90,6 +93,15 @@ class Join:
             text = f"ETCD_INITIAL_CLUSTER={membership.initial_cluster(self.seen, members)}\n"
             content = f"{text}ETCD_INITIAL_CLUSTER_STATE={state}\n".encode()
             files.write_file(files.File(first_start_path(self.layout), content, mode=0o600))
+
+    def _hand_over(self, mine: Member) -> None:
+        """Lead no more: without a leader nothing could be written until the others have elected one."""
+        others = (member for member in self.seen.members or () if member.id != mine.id and not member.learner)
+        with contextlib.suppress(EtcdError):  # then there is an election
+            if self.etcd.leader() == mine.id:
+                successor = next(filter(self.etcd.healthy, others), None)
+                if successor:
+                    self.etcd.hand_over(successor.id)
 
     def _announce(self) -> None:
         """Become known as a learner; an announcement whose answer was lost is not made twice."""

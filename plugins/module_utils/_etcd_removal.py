@@ -21,14 +21,6 @@ class RemovalError(Exception):
     """The members cannot go; the text says why and what to do."""
 
 
-class Leader(Etcd):
-    """The member that leads the others."""
-
-    def hand_over(self, successor: str) -> None:
-        """Have another member lead, by its id."""
-        self._ask("/v3/maintenance/transfer-leadership", {"targetID": successor})
-
-
 def matching(members: Sequence[Member], names: Sequence[str], peer_url: str) -> list[Member]:
     """The members that are meant: by name or id, or by where their peers find them."""
     wanted = {*names, *map(_decimal, names)} - {""}
@@ -59,7 +51,7 @@ def in_order(leaving: Sequence[Member], members: Sequence[Member], healthy: Call
     return order
 
 
-def hand_over(etcd: Etcd, leaving: Sequence[Member], leader_at: Callable[[Sequence[str]], Leader]) -> None:
+def hand_over(etcd: Etcd, leaving: Sequence[Member], leader_at: Callable[[Sequence[str]], Etcd]) -> None:
     """Have the member that is asked lead, when one that leaves does: an election would hold up writes for seconds."""
     status = etcd.status()
     leader = next((member for member in leaving if member.id == str(status.get("leader"))), None)

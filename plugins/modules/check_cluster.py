@@ -81,6 +81,11 @@ etcd_endpoints:
   type: list
   elements: str
   sample: ["https://192.0.2.10:2379"]
+etcd_leader:
+  description: Name of the member of etcd that leads the others; empty when there is no cluster yet.
+  returned: with O(results)
+  type: str
+  sample: server-1
 servers:
   description: Address and port of the API of all servers.
   returned: with O(results)

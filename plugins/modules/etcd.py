@@ -15,6 +15,7 @@ description:
     C(<data_dir>/server/db/etcd).
   - A server without data joins the members that answer at O(endpoints), first as a learner that does not vote, and is
     promoted when it has caught up. Only the server that O(founder) names begins a new cluster.
+  - A member that leads hands over to another before it restarts.
   - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
     have removed is renamed to C(etcd-old-<time>), never deleted.
   - Healthy means that C(/readyz) on the loopback metrics port answers.

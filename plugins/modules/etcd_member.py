@@ -100,7 +100,7 @@ def main() -> None:
             well = {member: etcd.healthy(member) for member in members} if leaving else {}
             leaving = removal.in_order(leaving, members, well.__getitem__)
             if leaving and not module.check_mode:
-                removal.hand_over(etcd, leaving, lambda endpoints: removal.Leader(layout, endpoints))
+                removal.hand_over(etcd, leaving, lambda endpoints: Etcd(layout, endpoints))
                 removal.remove(etcd, leaving, time.monotonic() + params["timeout"])
     except (Busy, EtcdError, removal.RemovalError, OSError) as error:
         who = " and ".join(params["names"]) or params["peer_url"]

@@ -97,6 +97,9 @@ etcd_members:
     learner:
       description: Whether it does not vote yet.
       type: bool
+    leader:
+      description: Whether it leads the others.
+      type: bool
     healthy:
       description: Whether it serves, votes and knows a leader.
       type: bool
@@ -157,6 +160,7 @@ OPTIONS = {
 def datastore(layout: Layout, etcd: Etcd) -> dict[str, Any]:
     """The members of etcd and the state of the bootstrap record, or why they cannot be told."""
     try:
+        leader = etcd.leader()
         members = [
             {
                 "id": member.id,
@@ -164,6 +168,7 @@ def datastore(layout: Layout, etcd: Etcd) -> dict[str, Any]:
                 "peer_urls": member.peer_urls,
                 "client_urls": member.client_urls,
                 "learner": member.learner,
+                "leader": member.id == leader,
                 "healthy": etcd.healthy(member),
             }
             for member in etcd.known_members()

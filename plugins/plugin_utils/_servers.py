@@ -200,6 +200,11 @@ def etcd_endpoints(results: Sequence[Result], answer: Result) -> list[str]:
     return sorted({*own, *others})
 
 
+def etcd_leader(answer: Result) -> str:
+    """The name of the member of etcd that leads the others, or nothing."""
+    return next((member["name"] for member in answer.get("etcd_members", []) if member["leader"]), "")
+
+
 def api_servers(results: Sequence[Result], answer: Result, port: int) -> list[str]:
     """Host and port of every API server, by the addresses that they are going to have."""
     own = [result["host"]["api"] for result in _servers(results)]

@@ -30,6 +30,7 @@ class Cluster:
         self.majority = True
         self.refusals: list[EtcdError] = []
         self.told: list[str] = []
+        self.led_by = ""
 
     def __call__(self, layout: object, endpoints: Sequence[str]) -> Cluster:
         self.layout, self.endpoints = layout, tuple(endpoints)
@@ -41,6 +42,13 @@ class Cluster:
 
     def healthy(self, asked: Member) -> bool:
         return asked.name not in self.ill
+
+    def leader(self) -> str:
+        return self.led_by
+
+    def hand_over(self, successor: str) -> None:
+        self._changed(f"hand over to {successor}")
+        self.led_by = successor
 
     def add_learner(self, peer_url: str) -> Member:
         self._changed(f"add {peer_url}")

@@ -23,6 +23,7 @@ NOTHING_PLANNED = {
     "authorities": {},
     "bootstrap_record": "absent",
     "etcd_endpoints": ["https://10.0.0.1:2379"],
+    "etcd_leader": "",
     "servers": ["10.0.0.1:6443"],
     "urls": ["https://10.0.0.1:6443"],
     "node_passwords": [],
@@ -145,6 +146,7 @@ class TestServers:
             "peer_urls": [f"https://10.0.0.{number}:2380"],
             "client_urls": [f"https://10.0.0.{number}:2379"],
             "learner": False,
+            "leader": number == "3",
             "healthy": True,
             "url": "https://10.0.0.2:6443",
         }
@@ -169,6 +171,7 @@ class TestServers:
             "authorities": {"server": "PEM"},
             "bootstrap_record": "stale",
             "etcd_endpoints": [f"https://10.0.0.{number}:2379" for number in (1, 2, 3)],
+            "etcd_leader": "node-3",
             "servers": [f"10.0.0.{number}:6443" for number in (1, 2, 3)],
             "urls": [f"https://10.0.0.{number}:6443" for number in (2, 1, 3)],
             "node_passwords": ["node-1"],

@@ -48,13 +48,16 @@ def run(tmp_path, monkeypatch):
             "ansible_play_hosts": ["server-1", "agent-1"],
             "ansible_play_hosts_all": ["server-1", "agent-1"],
             "k3a_bundle": str(bundle),
-            "_k3a_check": {"facts": {"node_name": host, "load_balancer": False}, "host": {"api": "10.0.0.1:6443"}},
+            "_k3a_check": {
+                "facts": {"node_name": host, "load_balancer": False},
+                "host": {"api": "10.0.0.1:6443", "fixed": ""},
+            },
             "_k3a_server": {
                 "url": "https://10.0.0.1:6443",
                 "servers": ["10.0.0.1:6443"],
                 "authorities": {"server": "A"},
             },
-            "_k3a_verdict": {"server": "server-1", "etcd_endpoints": [], "founder": ""},
+            "_k3a_verdict": {"server": "server-1", "etcd_endpoints": [], "etcd_leader": "server-1", "founder": ""},
             **given,
         }
         variables["hostvars"] = {name: {**variables, "inventory_hostname": name} for name in variables["groups"]["all"]}

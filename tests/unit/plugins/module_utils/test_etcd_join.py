@@ -231,6 +231,25 @@ class TestRestart:
     def test_what_does_not_interrupt_it_needs_no_majority(self, server):
         prepared(server.join(Cluster(S1, S2, member(3), ill=("s1",))))
 
+    def test_a_leader_hands_over_to_a_voter_that_is_well(self, server):
+        etcd = Cluster(S1, S2, member(3), member(4), member(5))
+        etcd.led_by, etcd.ill = "3", ("s1",)
+        prepared(server.join(etcd), INTERRUPTING)
+        assert etcd.told == ["hand over to 2"]
+        assert server.systemd.told == ["pause k3a-apiserver.service"]
+
+    def test_nobody_else_hands_over(self, server):
+        etcd = Cluster(S1, S2, member(3))
+        etcd.led_by = "1"
+        prepared(server.join(etcd), INTERRUPTING)
+        assert etcd.told == []
+
+    def test_a_leader_that_cannot_hand_over_is_restarted_all_the_same(self, server):
+        etcd = Cluster(S1, S2, member(3))
+        etcd.led_by, etcd.refusals = "3", [EtcdError("etcdserver: bad leader transferee")]
+        prepared(server.join(etcd), INTERRUPTING)
+        assert server.systemd.told == ["pause k3a-apiserver.service"]
+
     def test_the_clients_of_its_api_server_leave_it_first_and_can_come_back(self, server, monkeypatch):
         waited = []
         monkeypatch.setattr(

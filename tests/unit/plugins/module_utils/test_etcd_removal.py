@@ -7,6 +7,7 @@ import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _etcd_removal as removal
+from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd as RealEtcd
 from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdError, EtcdUnavailable, Member
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 
@@ -161,6 +162,6 @@ def test_a_leader_that_does_not_hand_over_goes_all_the_same():
 
 def test_leadership_is_handed_over_by_etcds_own_request(monkeypatch):
     asked = []
-    monkeypatch.setattr(removal.Leader, "_ask", lambda self, path, body: asked.append((self.endpoints, path, body)))
-    removal.Leader(Layout("/data"), ["https://10.0.0.1:2379"]).hand_over("7")
+    monkeypatch.setattr(RealEtcd, "_ask", lambda self, path, body: asked.append((self.endpoints, path, body)))
+    RealEtcd(Layout("/data"), ["https://10.0.0.1:2379"]).hand_over("7")
     assert asked == [(("https://10.0.0.1:2379",), "/v3/maintenance/transfer-leadership", {"targetID": "7"})]

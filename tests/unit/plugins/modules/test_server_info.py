@@ -144,7 +144,7 @@ class TestCluster:
         return ask
 
     def test_a_healthy_one_tells_everything(self, ask, etcd):
-        etcd.ill = ("s2",)
+        etcd.ill, etcd.led_by = ("s2",), "1"
         found = ask()
         assert (found["changed"], found["healthy"], found["reason"]) == (False, True, "")
         assert found["etcd_members"] == [
@@ -154,6 +154,7 @@ class TestCluster:
                 "peer_urls": [url(number)],
                 "client_urls": [url(number, 2379)],
                 "learner": learner,
+                "leader": number == 1,
                 "healthy": healthy,
             }
             for number, learner, healthy in ((1, False, True), (2, False, False), (3, True, True))

@@ -34,6 +34,7 @@ def member(number, learner=False, healthy=True, **other):
         "peer_urls": [f"https://10.0.0.{number}:2380"],
         "client_urls": [f"https://10.0.0.{number}:2379"],
         "learner": learner,
+        "leader": number == 2,
         "healthy": healthy,
         **other,
     }
@@ -338,6 +339,10 @@ class TestPlan:
     def test_a_member_that_has_not_started_serves_nobody(self):
         announced = member(9, name="", client_urls=[], learner=True)
         assert servers.api_servers([], answer(announced), 6443) == servers.etcd_endpoints([], answer(announced)) == []
+
+    def test_the_leader_is_known_by_name(self):
+        assert servers.etcd_leader(HEALTHY) == "s2"
+        assert servers.etcd_leader(answer(member(1))) == servers.etcd_leader({}) == ""
 
     def test_the_operator_reaches_what_servers_publish_first(self):
         assert servers.api_urls(ALL[:2], {}, ["10.0.0.1:6443", "10.0.0.2:6443"], False) == [
