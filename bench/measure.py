@@ -31,7 +31,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 # What the project aims at, of a no-op run on a server and an agent.
 AIM_RUNS = {"server": 18, "agent": 10}
 AIM_MEMORY = {"server": 350, "agent": 100}
+AIM_GROWTH = 1.5
 SETTLED = 60
+NO_OP, AGENT_MORE, SERVERS_MORE = "no-op run", "no-op run with an agent more", "no-op run with two servers more"
 
 
 @dataclass(frozen=True)
@@ -215,10 +217,13 @@ def memory_table(units: dict[str, dict[str, float]]) -> Iterator[str]:
 def ratios(measured: dict[str, Measured], units: dict[str, dict[str, float]]) -> Iterator[str]:
     """What can be compared on any machine."""
     shipped, staged, no_op = (
-        measured[name] for name in ("first run, bundle on the controller", "first run, bundle staged", "no-op run")
+        measured[name] for name in ("first run, bundle on the controller", "first run, bundle staged", NO_OP)
     )
     yield f"a first run with the bundle staged takes {staged.wall / shipped.wall:.0%} of the time of one that ships it"
     yield f"a no-op run takes {no_op.wall / staged.wall:.0%} of the time of a first run with the bundle staged"
+    agent_more, servers_more = measured[AGENT_MORE].wall, measured[SERVERS_MORE].wall
+    added = f"an agent adds {agent_more - no_op.wall:.1f} s and a server {(servers_more - agent_more) / 2:.1f} s"
+    yield f"to a no-op run {added} (aim: less than {AIM_GROWTH} s a host)"
     for role, aim in AIM_RUNS.items():
         yield f"module runs of a no-op on a {role}: {no_op.runs[role]} (aim: at most {aim})"
     for role, aim in AIM_MEMORY.items():
@@ -238,12 +243,16 @@ def measure_all(nodes: NodeSet, servers: int, agents: int, settle: float) -> tup
     fresh()
     measured.append(nodes.measure("staging the bundle", "stage.yml"))
     measured.append(nodes.measure("first run, bundle staged"))
-    measured.append(nodes.measure("no-op run"))
+    measured.append(nodes.measure(NO_OP))
     print(f"{settle:.0f} s of rest …", file=sys.stderr, flush=True)
     time.sleep(settle)
     units = {name: unit_memory(name) for name in nodes.containers()}
     nodes.make(servers, agents + 1)
     measured.append(nodes.measure("adding an agent"))
+    measured.append(nodes.measure(AGENT_MORE))
+    nodes.make(servers + 2, agents + 1)
+    measured.append(nodes.measure("adding two servers"))
+    measured.append(nodes.measure(SERVERS_MORE))
     measured.append(nodes.measure("removing everything", "reset.yml"))
     return measured, units
 
@@ -264,8 +273,8 @@ def main() -> None:
     by_name = {found.name: found for found in measured}
     for lines in (runs_table(measured), memory_table(units), ratios(by_name, units)):
         print(*lines, sep="\n", end="\n\n")
-    if by_name["no-op run"].changed:
-        sys.exit("the second run of site.yml changed something")
+    if any(by_name[name].changed for name in (NO_OP, AGENT_MORE, SERVERS_MORE)):
+        sys.exit("a second run of site.yml changed something")
 
 
 if __name__ == "__main__":
