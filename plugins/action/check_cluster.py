@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
             *servers.availability_findings(group, in_play, looked_at),
             *servers.authority_findings(results),
             *servers.member_findings(group, results, answer),
+            *servers.cut_off_findings(results, answer),
             *servers.address_findings(results, answer),
             *servers.identity_findings(results, answer),
             *servers.token_findings(self._given("k3a_token", group, task_vars), authority, new=bool(founder)),

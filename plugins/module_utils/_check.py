@@ -52,6 +52,7 @@ KUBERNETES_UNITS = (
     "snap.kubelet.daemon.service",
     "snap.microk8s.daemon-kubelite.service",
 )
+ETCD_UNIT = "k3a-etcd.service"
 FIREWALL_UNITS = ("firewalld.service", "ufw.service")
 
 ANY, LOOPBACK = "any address", "loopback"

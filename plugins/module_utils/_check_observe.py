@@ -92,7 +92,7 @@ def parse_version(shown: str) -> int:
 def _systemd(run: Run) -> tuple[int, frozenset[str]]:
     if not os.path.isdir("/run/systemd/system"):
         return 0, frozenset()
-    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, "k3a-flannel.service")
+    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, "k3a-flannel.service", check.ETCD_UNIT)
     return (
         parse_version(_show(run, "--property=Version")),
         parse_units(_show(run, "--property=Id,ActiveState", *units)),

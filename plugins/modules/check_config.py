@@ -183,6 +183,7 @@ facts:
     swap: []
     listening: [22/tcp]
     etcd_data: false
+    etcd_running: false
     authority: ""
     load_balancer: false
     node_password: true
@@ -199,6 +200,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._address import CLUSTER_INTERFACES, AddressError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._check import (
+    ETCD_UNIT,
     FAIL,
     Finding,
     Observed,
@@ -254,6 +256,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "cgroup": seen.cgroup,
         "swap": seen.swap,
         "etcd_data": seen.etcd_data,
+        "etcd_running": ETCD_UNIT in seen.active_units,
         "authority": seen.authority,
         "load_balancer": seen.load_balancer,
         "node_password": seen.node_password,

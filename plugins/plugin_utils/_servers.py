@@ -113,6 +113,19 @@ def member_findings(servers: Sequence[str], results: Sequence[Result], answer: R
     ]
 
 
+def cut_off_findings(results: Sequence[Result], answer: Result) -> list[HostFinding]:
+    """Servers whose etcd runs, and is not well for the server that answers: a warning, since a run may mend it."""
+    members = {member["name"]: member for member in answer.get("etcd_members", [])}
+    found = []
+    for result in _servers(results) if answer.get("healthy") else []:
+        member = members.get(result["facts"]["node_name"])
+        if member and result["facts"]["etcd_running"] and not member["learner"] and not member["healthy"]:
+            message = f"its etcd runs, but {answer['item']} does not find it well at {', '.join(member['client_urls'])}"
+            remedy = "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
+            found.append(HostFinding((result["host"]["name"],), Finding("cut_off", WARN, message, remedy)))
+    return found
+
+
 def address_findings(results: Sequence[Result], answer: Result) -> list[HostFinding]:
     """A server whose address has changed tells the others, which only a majority of them can take note of."""
     members = {member["name"]: member for member in answer.get("etcd_members", [])}

@@ -37,7 +37,7 @@ def looked(name, *findings, bundle="", server=None, replace=False, cluster=None,
     host = {"name": name, "server": server, "bundle": bundle, "cluster": cluster or {}, "replace": replace}
     if server:
         host |= {"url": f"https://10.0.0.{number}:6443", "api": f"10.0.0.{number}:6443"}
-    known = {"machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
+    known = {"etcd_running": True, "machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
     return {"host": host, "findings": list(findings), "facts": known}
 
 

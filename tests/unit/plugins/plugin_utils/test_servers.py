@@ -20,6 +20,7 @@ def looked(name, server=True, replace=False, **facts):
         "node_ips": [f"10.0.0.{number}"],
         "machine_id": f"id-{name}",
         "etcd_data": False,
+        "etcd_running": False,
         "authority": "",
         **facts,
     }
@@ -198,6 +199,27 @@ class TestMembers:
     def test_who_was_not_looked_at_is_not_judged(self):
         """Its name in the cluster may differ from that in the inventory."""
         assert servers.member_findings(NAMES[:2], ALL[:1], HEALTHY) == []
+
+
+class TestCutOff:
+    SEEN = answer(member(1), member(2, healthy=False), member(3, healthy=False, learner=True))
+
+    def test_one_whose_etcd_runs_and_that_another_does_not_reach_is_told_before_it_is_waited_for(self):
+        running = [looked(name, etcd_running=True) for name in NAMES]
+        (found,) = servers.cut_off_findings(running, self.SEEN)
+        assert found.finding.level == WARN
+        assert str(found) == (
+            "server-2: its etcd runs, but server-1 does not find it well at https://10.0.0.2:2379; "
+            "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
+        )
+        assert servers.cut_off_findings(running, HEALTHY) == []
+
+    def test_one_that_is_down_is_only_to_be_started(self):
+        assert servers.cut_off_findings(ALL, self.SEEN) == []
+
+    def test_without_a_majority_nobody_can_tell(self):
+        running = [looked(name, etcd_running=True) for name in NAMES]
+        assert servers.cut_off_findings(running, answer(member(2, healthy=False), healthy=False)) == []
 
 
 class TestAddress:
