@@ -62,7 +62,7 @@ def main() -> int:
         subprocess.run([found.stdout.strip(), "-m", "venv", "--clear", ENVIRONMENT], check=True)
         subprocess.run([ENVIRONMENT / "bin/pip", "install", "--quiet", "pytest"], check=True)
     unit = CHECKOUT / "tests/unit/plugins"
-    tests = [*unit.glob("modules/test_*.py"), *unit.glob("module_utils/test_*.py")]
+    tests = [*unit.glob("modules/test_*.py"), *unit.glob("module_utils/**/test_*.py")]
     with tempfile.TemporaryDirectory() as root:
         # As on a node: of Ansible there is module_utils and nothing else.
         (Path(root) / "ansible").mkdir()

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils import _component as component_utils
+from ansible_collections.k3a.cluster.plugins.module_utils import _drift as drift
 
 BUNDLE = "/var/lib/k3a/data/abc"
 SHARED = {"data_dir": "/var/lib/k3a", "bundle": BUNDLE, "timeout": 300, "pending": []}
@@ -21,6 +24,25 @@ def params_for(module: Any, **given: Any) -> dict[str, Any]:
     """The parameters of a module as Ansible completes them."""
     defaults = {name: option.get("default") for name, option in module.OPTIONS.items()}
     return {**defaults, **SHARED, **given}
+
+
+def component_of_step(monkeypatch: Any, name: str, **given: Any) -> Any:
+    """The component that a step would have on this node; without its conditions, which are functions, equal to none."""
+    seen = []
+
+    def converge(_module: Any, component: Any, _pending: Any) -> dict[str, Any]:
+        seen.append(dataclasses.replace(component, healthy=()))
+        return {"changed": False}
+
+    monkeypatch.setattr(component_utils, "converge", converge)
+    result = drift.check(name, {"bundle": BUNDLE, **given})
+    assert seen, result
+    return seen[0]
+
+
+def own_options(module: Any) -> set[str]:
+    """The options that say what a component is, beside those about the run that makes it so."""
+    return set(module.OPTIONS) - {"timeout", "wait", "wait_for", "pending"}
 
 
 def directives(unit: str) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ if sys.version_info < (3, 12):
 
 @pytest.fixture
 def run_module(tmp_path, monkeypatch):
-    """Run a module's main(), or the step that it is, as Ansible does, in this process, and return its result."""
+    """Run a module's main() as Ansible does, in this process, and return its result."""
 
     def run(module, check=False, lock=None, **arguments):
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
@@ -50,15 +50,13 @@ def run_module(tmp_path, monkeypatch):
         monkeypatch.setattr(getattr(module_utils, "_internal", basic), "is_controller", False, raising=False)
         monkeypatch.setattr(warnings, "_global_warnings", type(warnings._global_warnings)())
         own_lock = lock or functools.partial(locks.host_lock, path=str(tmp_path / "module.lock"))
-        for user in (module, component):
+        # The module itself, the step that it calls, and what runs the components.
+        for user in (module, component, *vars(module).values()):
             if hasattr(user, "host_lock"):
                 monkeypatch.setattr(user, "host_lock", own_lock)
         output = io.StringIO()
         with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-            if hasattr(module, "main"):
-                module.main()
-            else:
-                module.run(basic.AnsibleModule(argument_spec=module.OPTIONS, supports_check_mode=True))
+            module.main()
         return json.loads(output.getvalue())
 
     return run

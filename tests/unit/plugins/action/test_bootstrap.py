@@ -9,8 +9,9 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import bootstrap as action
 from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
 from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap as module
+from ansible_collections.k3a.cluster.plugins.modules import bootstrap as module
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
@@ -77,7 +78,7 @@ def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
 ):
     """Whatever was written before, in the end each authority's key belongs to its certificate."""
     written = []
-    real = module.files.write_file
+    real = files.write_file
 
     def killed(file):
         if len(written) == killed_at:
@@ -87,7 +88,7 @@ def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
 
     data = str(tmp_path / "k3a")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module.files, "write_file", killed)
+        patch.setattr(files, "write_file", killed)
         run_action(action, module, data_dir=data)
     done = run_action(action, module, data_dir=data)
     assert done["changed"]

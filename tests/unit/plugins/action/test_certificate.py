@@ -9,7 +9,8 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate as action
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as signature
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate as module
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.modules import certificate as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
 
 if os.geteuid() != 0:
@@ -90,7 +91,7 @@ def test_no_key_leaves_the_node(run_action, authorities, arguments):
 
 def test_what_is_announced_names_the_file_the_reason_and_what_comes():
     request = {
-        **leaves.agent_leaves(module.Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
+        **leaves.agent_leaves(Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
         "reasons": ["it is missing", "x"],
     }
     assert action.announced(request) == {

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -91,22 +90,3 @@ def test_the_program_runs_by_itself_and_gives_its_lease_back(tmp_path):
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
         assert objects.kept[LEASE]["spec"]["holderIdentity"] == ""
-
-
-def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bundle, tmp_path, monkeypatch):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    never = tmp_path / "python"
-    never.write_text(f"#!/bin/sh\nread x < {tmp_path}/bundle/never\n")
-    never.chmod(0o755)
-    monkeypatch.setattr(approver, "interpreter", lambda _running: str(never))
-    given = {"bundle": bundle, "data_dir": str(tmp_path / "k3a"), "wait": False}
-    announced = run_module(approver, check=True, **given)
-    assert not (tmp_path / "k3a").exists()
-    done = run_module(approver, **given)
-    assert done["changes"] == announced["changes"]
-    assert done["changes"][0] == f"{tmp_path}/k3a/server/lib/k3a.pyz" and done["restarted"]
-    assert done["diff"][0]["after"] == "(binary content, not shown)\n"
-    assert not run_module(approver, **given)["changed"]
-    again = run_module(approver, https_listen_port=7443, **given)
-    assert again["changes"] == [f"{tmp_path}/units/k3a-approver.service", "k3a-approver.service"]

@@ -77,12 +77,3 @@ def test_dual_stack_and_further_arguments():
         "--controllers=*,bootstrapsigner,tokencleaner,-ttl",
         "--node-cidr-mask-size-ipv6=64",
     } <= set(words)
-
-
-def test_check_mode_announces_the_unit_and_writes_nothing(run_module, init, bundle, tmp_path):
-    result = run_module(controller_manager, check=True, bundle=bundle, data_dir=str(tmp_path / "k3a"))
-    assert result["unit"] == "k3a-controller-manager.service"
-    assert f"{tmp_path}/units/k3a-controller-manager.service" in result["changes"]
-    assert result["restarted"]
-    assert not (tmp_path / "k3a").exists()
-    assert init.told == []

@@ -3,50 +3,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._steps import flannel
+from ansible_collections.k3a.cluster.tests.unit.component_samples import (
+    command,
+    component_of_step,
+    directives,
+    own_options,
+)
+
+GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"]}
+OTHERS = {
+    "backend": "host-gw",
+    "bundle": "/var/lib/k3a/data/def",
+    "cluster_cidr": ["10.44.0.0/16"],
+    "data_dir": "/srv/k3a",
+    "iface": "eth1",
+    "node_ip": ["10.0.0.3"],
+    "node_name": "another",
+    "proxy_mode": "iptables",
+    "server_url": "https://10.0.0.9:6443",
+}
 
 
-@pytest.fixture
-def arguments(bundle, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    return {
-        "bundle": bundle,
-        "data_dir": str(tmp_path / "k3a"),
-        "server_url": "https://192.0.2.1:6443",
-        "node_ip": ["192.0.2.2"],
-        "node_name": "w1",
-        "wait": False,
-    }
+@pytest.mark.parametrize("option", sorted(own_options(flannel)))
+def test_every_option_reaches_the_component(monkeypatch, option):
+    usual = component_of_step(monkeypatch, "flannel", **GIVEN)
+    assert component_of_step(monkeypatch, "flannel", **GIVEN) == usual
+    assert component_of_step(monkeypatch, "flannel", **{**GIVEN, option: OTHERS[option]}) != usual
 
 
-def test_the_module_runs_it_and_another_backend_restarts_it(run_module, init, arguments, tmp_path):
-    assert run_module(flannel, **arguments)["restarted"]
-    assert not run_module(flannel, **arguments)["changed"]
-    done = run_module(flannel, backend="host-gw", **arguments)
-    assert done["changes"] == [f"{tmp_path}/k3a/agent/etc/flannel/net-conf.json", "k3a-flannel.service"]
+def test_the_hosts_name_is_the_nodes_unless_it_has_another(monkeypatch):
+    monkeypatch.setattr(flannel.address, "host_name", lambda: "this-host")
+    assert "NODE_NAME=this-host" in directives(component_of_step(monkeypatch, "flannel", **GIVEN).unit)["Environment"]
+    named = component_of_step(monkeypatch, "flannel", node_name="w1", **GIVEN)
+    assert "NODE_NAME=w1" in directives(named.unit)["Environment"]
 
 
-def test_without_backend_it_is_stopped_and_its_files_are_gone(run_module, init, arguments, tmp_path):
-    run_module(flannel, **arguments)
-    process = init.processes["k3a-flannel.service"]
-    written = tmp_path / "k3a/agent/etc/cni/net.d/10-flannel.conflist"
-    written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text("{}")
-    announced = run_module(flannel, check=True, backend="none", **arguments)
-    assert process.poll() is None
-    done = run_module(flannel, backend="none", **arguments)
-    assert str(written) in done["changes"]
-    assert done["changes"] == announced["changes"]
-    assert process.poll() is not None
-    assert not written.exists()
-    assert not (tmp_path / "units/k3a-flannel.service").exists()
-    assert not run_module(flannel, backend="none", **arguments)["changed"]
-
-
-def test_a_backend_of_k3s_that_is_gone_is_refused(run_module, arguments):
-    result = run_module(flannel, check=True, backend="ipsec", **arguments)
-    assert "backend" in result["msg"]
+@pytest.mark.parametrize("cidrs, iface", [(["10.42.0.0/16"], "10.0.0.2"), (["fd00:42::/56"], "fd00::2")])
+def test_the_nodes_own_addresses_are_those_of_the_clusters_families(monkeypatch, cidrs, iface):
+    own = {4: "10.0.0.2", 6: "fd00::2"}
+    monkeypatch.setattr(flannel.address, "default_route_address", lambda _addresses, _table, family: own[family])
+    component = component_of_step(monkeypatch, "flannel", **{**GIVEN, "node_ip": [], "cluster_cidr": cidrs})
+    assert f"--iface={iface}" in command(component.unit)

@@ -3,9 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-
-import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._steps import kube_proxy
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
@@ -63,13 +60,3 @@ def test_it_has_a_certificate_of_its_own():
     user = document(component, "/var/lib/k3a/agent/etc/kube-proxy.kubeconfig")["users"][0]["user"]
     assert set(user.values()) < set(component.inputs)
     assert user["client-certificate"] == "/var/lib/k3a/agent/tls/client-kube-proxy.crt"
-
-
-def test_the_module_runs_it_and_another_mode_restarts_it(run_module, init, bundle, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    given = {"bundle": bundle, "data_dir": str(tmp_path / "k3a"), "server_url": URL, "node_name": "w1", "wait": False}
-    assert run_module(kube_proxy, **given)["restarted"]
-    assert not run_module(kube_proxy, **given)["changed"]
-    done = run_module(kube_proxy, proxy_mode="iptables", **given)
-    assert done["changes"] == [f"{tmp_path}/k3a/agent/etc/kube-proxy.yaml", "k3a-kube-proxy.service"]

@@ -4,76 +4,32 @@
 from __future__ import annotations
 
 import base64
-import os
 
 import pytest
 import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubeconfig
 
-if os.geteuid() != 0:
-    pytest.skip("the kubeconfig belongs to root", allow_module_level=True)
+PARAMS = {"path": "/etc/k3a/k3a.yaml", "mode": "0600", "https_listen_port": 6443}
 
 
-@pytest.fixture
-def arguments(tmp_path):
-    tls = tmp_path / "k3a/server/tls"
-    tls.mkdir(parents=True)
-    for name in ("server-ca.crt", "client-admin.crt", "client-admin.key"):
-        (tls / name).write_text(f"content of {name}\n")
-    return {"path": str(tmp_path / "etc/k3a.yaml"), "data_dir": str(tmp_path / "k3a")}
+def test_its_sources_are_the_servers_authority_and_the_administrators_certificate_and_key():
+    tls = "/srv/k3a/server/tls"
+    expected = (f"{tls}/server-ca.crt", f"{tls}/client-admin.crt", f"{tls}/client-admin.key")
+    assert kubeconfig.sources(Layout("/srv/k3a")) == expected
 
 
-def test_it_is_written_once_for_root_and_leads_to_this_server(run_module, arguments):
-    announced = run_module(kubeconfig, check=True, **arguments)
-    assert not os.path.exists(arguments["path"])
-    done = run_module(kubeconfig, **arguments)
-    assert {key: done[key] for key in announced} == announced
-    assert done["changed"]
-    assert os.stat(arguments["path"]).st_mode & 0o777 == 0o600
-    with open(arguments["path"], encoding="utf-8") as stream:
-        document = yaml.safe_load(stream)
-    assert document["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
-    user = document["users"][0]["user"]
-    assert base64.b64decode(user["client-key-data"]) == b"content of client-admin.key\n"
-    assert run_module(kubeconfig, **arguments)["changed"] is False
+def test_it_holds_each_of_its_sources_where_it_belongs():
+    file = kubeconfig.wanted_file({**PARAMS, "https_listen_port": 7443}, [b"authority", b"certificate", b"key"])
+    document = yaml.safe_load(file.content)
+    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+    assert cluster["server"] == "https://127.0.0.1:7443"
+    assert base64.b64decode(cluster["certificate-authority-data"]) == b"authority"
+    assert base64.b64decode(user["client-certificate-data"]) == b"certificate"
+    assert base64.b64decode(user["client-key-data"]) == b"key"
 
 
-def test_no_diff_shows_it(run_module, arguments):
-    first = run_module(kubeconfig, **arguments)
-    second = run_module(kubeconfig, https_listen_port=7443, **arguments)
-    assert second["changed"]
-    for result in (first, second):
-        assert "client-key-data" not in str(result)
-        assert base64.b64encode(b"content of client-admin.key\n").decode() not in str(result)
-
-
-def test_a_mode_that_was_asked_for_is_kept(run_module, arguments):
-    run_module(kubeconfig, **arguments)
-    assert run_module(kubeconfig, mode="0640", **arguments)["changed"]
-    assert os.stat(arguments["path"]).st_mode & 0o777 == 0o640
-    assert not run_module(kubeconfig, mode="0640", **arguments)["changed"]
-
-
-def test_a_renewed_certificate_is_taken_over(run_module, arguments, tmp_path):
-    run_module(kubeconfig, **arguments)
-    pending = [f"{tmp_path}/k3a/server/tls/client-admin.crt"]
-    assert run_module(kubeconfig, check=True, pending=pending, **arguments)["changed"]
-    (tmp_path / "k3a/server/tls/client-admin.crt").write_text("renewed\n")
-    assert run_module(kubeconfig, pending=pending, **arguments)["changed"]
-    assert not run_module(kubeconfig, **arguments)["changed"]
-
-
-def test_before_the_certificate_exists_check_mode_announces_it_and_a_run_fails(run_module, arguments, tmp_path):
-    certificate = tmp_path / "k3a/server/tls/client-admin.crt"
-    certificate.unlink()
-    assert run_module(kubeconfig, check=True, pending=[str(certificate)], **arguments)["changed"]
-    failed = run_module(kubeconfig, **arguments)
-    assert failed["failed"]
-    assert failed["msg"] == f"{certificate} is not there; run the server role, which makes it"
-
-
-@pytest.mark.parametrize("mode", ["rw", "", "384", "u=rw", "00600", "600 "])
-def test_a_mode_that_is_none_is_refused_in_one_sentence(run_module, arguments, mode):
-    failed = run_module(kubeconfig, mode=mode, **arguments)
-    assert failed["failed"]
-    assert failed["msg"] == f"mode is {mode!r}; write it as quoted octal digits, such as '0600'"
+@pytest.mark.parametrize("mode, expected", [("0600", 0o600), ("640", 0o640)])
+def test_it_is_a_secret_with_the_mode_that_was_asked_for(mode, expected):
+    file = kubeconfig.wanted_file({**PARAMS, "mode": mode}, [b"", b"", b""])
+    assert (file.path, file.mode, file.secret) == ("/etc/k3a/k3a.yaml", expected, True)

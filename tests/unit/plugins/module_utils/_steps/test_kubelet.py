@@ -3,61 +3,65 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubelet
+from ansible_collections.k3a.cluster.tests.unit.component_samples import (
+    command,
+    component_of_step,
+    document,
+    own_options,
+)
 
-URL = "https://192.0.2.1:6443"
-
-
-@pytest.fixture
-def arguments(bundle, tmp_path):
-    resolv_conf = tmp_path / "resolv.conf"
-    resolv_conf.write_text("nameserver 192.0.2.53\n")
-    return {
-        "bundle": bundle,
-        "data_dir": str(tmp_path / "k3a"),
-        "server_url": URL,
-        "node_ip": ["192.0.2.2"],
-        "resolv_conf": str(resolv_conf),
-        "wait": False,
-    }
-
-
-def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, arguments, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    announced = run_module(kubelet, check=True, **arguments)
-    done = run_module(kubelet, **arguments)
-    assert done["changes"] == announced["changes"]
-    assert f"resolvConf: {tmp_path}/resolv.conf" in (tmp_path / "k3a/agent/etc/kubelet.yaml").read_text()
-    assert "--node-ip=192.0.2.2" in init.processes["k3a-kubelet.service"].args
-    assert not run_module(kubelet, **arguments)["changed"]
+GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"], "resolv_conf": "/etc/resolv.conf"}
+OTHERS = {
+    "allow_cgroup_v1": True,
+    "bundle": "/var/lib/k3a/data/def",
+    "cluster_dns": ["10.43.0.11"],
+    "cluster_domain": "another.local",
+    "data_dir": "/srv/k3a",
+    "extra_args": ["v=4"],
+    "node_ip": ["10.0.0.3"],
+    "node_labels": ["disk=ssd"],
+    "node_name": "another",
+    "node_taint": ["dedicated=db:NoSchedule"],
+    "protect_kernel_defaults": True,
+    "resolv_conf": "/etc/other.conf",
+    "server_url": "https://10.0.0.9:6443",
+    "service_cidr": ["10.45.0.0/16"],
+}
 
 
-def test_a_renewed_serving_certificate_restarts_it_and_its_own_client_certificate_does_not(
-    run_module, init, arguments, tmp_path
-):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    run_module(kubelet, **arguments)
-    serving = tmp_path / "k3a/agent/tls/serving-kubelet.crt"
-    assert run_module(kubelet, check=True, pending=[str(serving)], **arguments)["restarted"]
-    own = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-    assert not run_module(kubelet, check=True, pending=[own], **arguments)["changed"]
-    serving.parent.mkdir()
-    serving.write_text("new")
-    assert run_module(kubelet, **arguments)["restarted"]
+@pytest.mark.parametrize("option", sorted(own_options(kubelet) - {"cluster_cidr"}))
+def test_every_option_reaches_the_component(monkeypatch, option):
+    usual = component_of_step(monkeypatch, "kubelet", **GIVEN)
+    assert component_of_step(monkeypatch, "kubelet", **GIVEN) == usual
+    assert component_of_step(monkeypatch, "kubelet", **{**GIVEN, option: OTHERS[option]}) != usual
 
 
-def test_a_host_without_usable_resolver_is_told_what_to_do(run_module, init, arguments, monkeypatch):
-    monkeypatch.setattr(kubelet.kubelet, "usable_resolv_conf", lambda: "")
-    result = run_module(kubelet, check=True, **{**arguments, "resolv_conf": ""})
-    assert result["failed"]
-    assert "set k3a_resolv_conf" in result["msg"]
+def test_a_resolver_configuration_that_was_given_is_not_looked_for(monkeypatch):
+    monkeypatch.setattr(kubelet.kubelet, "usable_resolv_conf", lambda: "/run/found.conf")
+    for given, expected in (("/etc/resolv.conf", "/etc/resolv.conf"), ("", "/run/found.conf")):
+        component = component_of_step(monkeypatch, "kubelet", **{**GIVEN, "resolv_conf": given})
+        assert document(component, "/var/lib/k3a/agent/etc/kubelet.yaml")["resolvConf"] == expected
 
 
-def test_where_the_api_is_has_to_be_said(run_module, bundle):
-    result = run_module(kubelet, check=True, bundle=bundle)
-    assert "server_url" in result["msg"]
+def test_a_node_with_the_hosts_name_overrides_nothing(monkeypatch):
+    monkeypatch.setattr(kubelet.address, "host_name", lambda: "this-host")
+    same, other = (component_of_step(monkeypatch, "kubelet", node_name=n, **GIVEN) for n in ("this-host", "w1"))
+    assert not any("hostname-override" in word for word in command(same.unit))
+    assert "--hostname-override=w1" in command(other.unit)
+
+
+@pytest.mark.parametrize(
+    "cidrs, ips",
+    [
+        (["10.42.0.0/16"], "10.0.0.2"),
+        (["fd00:42::/56"], "fd00::2"),
+        (["10.42.0.0/16", "fd00:42::/56"], "10.0.0.2,fd00::2"),
+    ],
+)
+def test_the_nodes_own_addresses_are_those_of_the_clusters_families(monkeypatch, cidrs, ips):
+    own = {4: "10.0.0.2", 6: "fd00::2"}
+    monkeypatch.setattr(kubelet.address, "default_route_address", lambda _addresses, _table, family: own[family])
+    component = component_of_step(monkeypatch, "kubelet", **{**GIVEN, "node_ip": [], "cluster_cidr": cidrs})
+    assert f"--node-ip={ips}" in command(component.unit)

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.module_utils import _pem as pem
+from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate as step
+from ansible_collections.k3a.cluster.plugins.modules import certificate
+
+if os.geteuid() != 0:
+    pytest.skip("the files belong to root", allow_module_level=True)
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet/pki/kubelet-client-current.pem"))
+    return {
+        "profile": "agent",
+        "authorities": {"server": "server ca\n", "client": "client ca\n"},
+        "data_dir": str(tmp_path / "k3a"),
+        "node_name": "w1",
+        "node_ip": ["10.0.0.2"],
+    }
+
+
+def by_name(result):
+    return {found["name"]: found for found in result["certificates"]}
+
+
+def test_the_first_step_makes_keys_that_stay_and_returns_requests_of_them(run_module, arguments, tmp_path):
+    first = run_module(certificate, **arguments)
+    keys = {path: path.read_bytes() for path in (tmp_path / "k3a/agent/tls").glob("*.key")}
+    assert {path.name for path in keys} == {
+        *("serving-kubelet.key", "client-kubelet.key", "client-kube-proxy.key", "client-flannel.key")
+    }
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+    assert all(found["request"].startswith("-----BEGIN CERTIFICATE REQUEST") for found in first["certificates"])
+    assert "PRIVATE KEY" not in str(first)
+    run_module(certificate, **arguments)
+    assert {path: path.read_bytes() for path in keys} == keys
+
+
+def test_check_mode_makes_no_key(run_module, arguments, tmp_path):
+    found = run_module(certificate, check=True, **arguments)
+    assert {each["request"] for each in found["certificates"]} == {None}
+    assert not (tmp_path / "k3a").exists()
+
+
+def test_an_agent_gets_the_authorities_that_it_verifies_others_with(run_module, arguments, tmp_path):
+    first = run_module(certificate, **arguments)
+    assert first["paths"] == [f"{tmp_path}/k3a/agent/tls/server-ca.crt", f"{tmp_path}/k3a/agent/tls/client-ca.crt"]
+    assert (tmp_path / "k3a/agent/tls/client-ca.crt").read_text() == "client ca\n"
+    assert run_module(certificate, **arguments)["changed"] is False
+    renewed = {**arguments, "authorities": {"server": "server ca\n", "client": "new ca\n"}}
+    assert run_module(certificate, **renewed)["paths"] == [f"{tmp_path}/k3a/agent/tls/client-ca.crt"]
+
+
+def test_a_server_keeps_the_authorities_that_it_has(run_module, arguments):
+    assert run_module(certificate, **{**arguments, "profile": "server"})["paths"] == []
+
+
+def test_a_signed_certificate_is_put_where_it_is_read(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    path = tmp_path / "k3a/agent/tls/client-flannel.crt"
+    done = run_module(certificate, signed={"client-flannel": CERTIFICATE}, **arguments)
+    assert (done["changed"], done["paths"], done["certificates"]) == (True, [str(path)], [])
+    assert path.read_text() == CERTIFICATE
+    assert by_name(run_module(certificate, **arguments))["client-flannel"]["current"] == CERTIFICATE
+
+
+def test_the_kubelets_own_is_a_link_to_a_dated_file_of_both_and_its_key_is_kept(run_module, arguments, tmp_path):
+    request = by_name(run_module(certificate, **arguments))["client-kubelet"]["request"]
+    key = (tmp_path / "k3a/agent/tls/client-kubelet.key").read_bytes()
+    run_module(certificate, signed={"client-kubelet": CERTIFICATE}, **arguments)
+    link = tmp_path / "kubelet/pki/kubelet-client-current.pem"
+    target = os.readlink(link)
+    assert re.fullmatch(r".*/kubelet-client-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d\.pem", target)
+    assert link.read_bytes() == CERTIFICATE.encode() + key
+    assert os.stat(target).st_mode & 0o777 == 0o600
+    assert link.parent.stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / "k3a/agent/tls/client-kubelet.key").exists()
+    again = by_name(run_module(certificate, **arguments))["client-kubelet"]
+    assert again["current"] == CERTIFICATE
+    public = [pem._openssl("req", "-noout", "-pubkey", given=text.encode()) for text in (request, again["request"])]
+    assert public[0] == public[1]
+    assert not (tmp_path / "k3a/agent/tls/client-kubelet.key").exists()
+
+
+def test_a_certificate_for_the_kubelets_existing_key_replaces_the_pair(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    run_module(certificate, signed={"client-kubelet": CERTIFICATE}, **arguments)
+    link = tmp_path / "kubelet/pki/kubelet-client-current.pem"
+    key = pem.private_key_in(link.read_bytes())
+    newer = CERTIFICATE.replace("MA==", "MQ==")
+    run_module(certificate, signed={"client-kubelet": newer}, **arguments)
+    assert link.read_bytes() == newer.encode() + key
+
+
+def test_a_damaged_key_has_no_request_and_is_told_apart(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    (tmp_path / "k3a/agent/tls/client-flannel.key").write_text("damaged")
+    assert by_name(run_module(certificate, **arguments))["client-flannel"]["request"] is None
+
+
+def test_an_unusable_address_is_one_sentence(run_module, arguments, monkeypatch):
+    monkeypatch.setattr(step.address, "node_addresses", list)
+    result = run_module(certificate, **{**arguments, "node_ip": []})
+    assert result["failed"]
+    assert "set k3a_node_ip" in result["msg"]
