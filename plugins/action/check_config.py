@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils import _cluster as cluster
@@ -87,7 +86,7 @@ class ActionModule(ActionBase):
 
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""
-        defaults = {name: _trusted(value) for name, value in spec.defaults().items()}
+        defaults = spec.templates()
         given = {name: value for name, value in task_vars.items() if name.startswith(spec.PREFIX)}
         templar = self._templar.copy_with_new_env(available_variables={**defaults, **task_vars})
         values, findings = {}, []
@@ -146,8 +145,3 @@ class ActionModule(ActionBase):
         user = task_vars.get("ansible_user")
         finding = cluster.cannot_run(str(seen.get("msg", "")), str(seen.get("module_stderr", "")), user)
         return ({}, [finding]) if finding else (seen, [])
-
-
-def _trusted(value: Any) -> Any:
-    """A default of a role, which is the collection's own text, ready to be templated."""
-    return trust_as_template(value) if isinstance(value, str) else value

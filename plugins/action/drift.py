@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 from ansible_collections.k3a.cluster.plugins.action import bundle as bundle_action
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
 from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
@@ -75,7 +74,7 @@ class ActionModule(ActionBase):
     def _steps(self, files: list[str], task_vars: dict[str, Any]) -> tuple[list[Arguments], str]:
         """The modules with their arguments; or the reason why they need not be asked."""
         steps: list[Arguments] = []
-        defaults = {name: trusted(value) for name, value in spec.defaults().items()}
+        defaults = spec.templates()
         registered: Arguments = {}
         for file in files:
             role, _slash, name = file.partition("/")
@@ -121,8 +120,3 @@ def due(step: Mapping[str, Any], certificates: list[dict[str, Any]]) -> str:
     except pki.PkiError as error:
         return str(error)
     return f"{requests[0]['certificate']}: {'; '.join(requests[0]['reasons'])}" if requests else ""
-
-
-def trusted(value: Any) -> Any:
-    """A default of a role, which is the collection's own text, ready to be templated."""
-    return trust_as_template(value) if isinstance(value, str) else value

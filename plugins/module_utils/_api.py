@@ -17,7 +17,9 @@ import time
 import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
+
+from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
 
 try:
     import urllib3
@@ -29,8 +31,8 @@ except ImportError:
 else:
     KUBERNETES_ERROR = None
 
-JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
+JSON = node_api.JSON
+MERGE_PATCH = node_api.MERGE_PATCH
 APPLY_PATCH = "application/apply-patch+yaml"
 
 # The server asks to come back later: too many requests, not ready yet, or its datastore was slow.
@@ -88,13 +90,7 @@ class Resource(NamedTuple):
     namespaced: bool
 
     def path(self, namespace: str = "", name: str = "") -> str:
-        parts = [self.root]
-        if self.namespaced and namespace:
-            parts += ["namespaces", quote(namespace)]
-        parts.append(self.plural)
-        if name:
-            parts.append(quote(name, safe=":"))
-        return "/".join(parts)
+        return node_api.object_path(self.root, self.plural, namespace if self.namespaced else "", name)
 
 
 def group_root(api_version: str) -> str:
@@ -185,7 +181,7 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(self.server, error) from None
-        answer = _decoded(response.data)
+        answer = node_api.decoded(response.data)
         if response.status >= 300:
             raise Refused(response.status, answer)
         return answer
@@ -208,14 +204,6 @@ def _unreachable(server: str, error: Exception) -> Unreachable:
     wrong_certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)
     reason = str(error).rsplit(": ", 1)[-1] if not wrong_certificate else f"its certificate is not trusted ({error})"
     return Unreachable(f"the API at {server} cannot be reached: {reason}", later=not wrong_certificate)
-
-
-def _decoded(data: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(data)
-    except ValueError:
-        return {"message": data[:300].decode("utf-8", "replace").strip()}
-    return answer if isinstance(answer, dict) else {"message": str(answer)}
 
 
 def _resources(api_version: str, discovery: Mapping[str, Any]) -> dict[str, Resource]:

@@ -96,7 +96,7 @@ class Join:
 
     def _hand_over(self, mine: Member) -> None:
         """Lead no more: without a leader nothing could be written until the others have elected one."""
-        others = (member for member in self.seen.members or () if member.id != mine.id and not member.learner)
+        others = (member for member in membership.voters(self.seen.members or ()) if member.id != mine.id)
         with contextlib.suppress(EtcdError):  # then there is an election
             if self.etcd.leader() == mine.id:
                 successor = next(filter(self.etcd.healthy, others), None)

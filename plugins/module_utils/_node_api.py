@@ -112,7 +112,7 @@ class NodeApi:
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
         self._kept = None if response.will_close else connection
-        answer = _decoded(content)
+        answer = decoded(content)
         if response.status >= 300:
             raise _refused(response.status, answer)
         return answer
@@ -129,12 +129,12 @@ class NodeApi:
         try:
             connection, response = self._exchange(kept, seconds, "GET", target, None, self._headers)
             if response.status >= 300:
-                raise _refused(response.status, _decoded(response.read()))
+                raise _refused(response.status, decoded(response.read()))
             while True:
                 line = response.readline()
                 if not line:
                     break
-                event = _decoded(line)
+                event = decoded(line)
                 if event.get("type") == "ERROR":
                     status = event.get("object") or {}
                     raise _refused(int(status.get("code") or 500), status)
@@ -216,7 +216,8 @@ def _target(path: str, query: Mapping[str, str] | None) -> str:
     return path + ("?" + urlencode(query) if query else "")
 
 
-def _decoded(data: bytes) -> dict[str, Any]:
+def decoded(data: bytes) -> dict[str, Any]:
+    """The object in an answer of the API; of anything else, its text as a message."""
     try:
         answer = json.loads(data)
     except ValueError:

@@ -22,23 +22,15 @@ description:
   - Runs on the controller.
 extends_documentation_fragment:
   - k3a.cluster.attributes
+  - k3a.cluster.controller
+  - k3a.cluster.controller.server
 author: [k3a.cluster contributors (@k3a)]
-requirements:
-  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
 options:
-  kubeconfig:
-    description: Kubeconfig of the cluster, on the controller.
-    type: path
-    required: true
   nodes:
     description: Names of the nodes.
     type: list
     elements: str
     required: true
-  server_url:
-    description: URL of the API, when it is to be reached at another server than the one that O(kubeconfig) names.
-    type: str
-    default: ""
   timeout:
     description: Seconds that the whole call may take, for all nodes together.
     type: int

@@ -16,14 +16,9 @@ description:
   - Runs on the controller.
 extends_documentation_fragment:
   - k3a.cluster.attributes
+  - k3a.cluster.controller
 author: [k3a.cluster contributors (@k3a)]
-requirements:
-  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
 options:
-  kubeconfig:
-    description: Kubeconfig of the cluster, on the controller.
-    type: path
-    required: true
   nodes:
     description: The nodes.
     type: list

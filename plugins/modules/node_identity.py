@@ -16,14 +16,10 @@ description:
   - A Secret that exists is replaced, since these nodes are known to the inventory; the password itself is not known
     here. From then on a machine that joins by a token under one of these names has to have the password.
   - Runs on the controller.
-extends_documentation_fragment: [k3a.cluster.attributes]
-requirements:
-  - The Python libraries C(kubernetes) and C(PyYAML) where the module runs, which is the controller.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.controller
 options:
-  kubeconfig:
-    description: Kubeconfig of the cluster, on the controller.
-    type: path
-    required: true
   nodes:
     description: The nodes and their hashes; none is logged.
     type: list

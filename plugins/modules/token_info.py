@@ -13,14 +13,9 @@ description:
   - Runs on the controller.
 extends_documentation_fragment:
   - k3a.cluster.attributes
+  - k3a.cluster.controller
 author: [k3a.cluster contributors (@k3a)]
-requirements:
-  - The Python library C(kubernetes) where the module runs, which is the controller.
 options:
-  kubeconfig:
-    description: Kubeconfig of the cluster, on the controller.
-    type: path
-    required: true
   wait_timeout:
     description: Seconds that the whole call may take.
     type: int

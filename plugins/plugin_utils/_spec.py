@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
+from ansible.template import trust_as_template
 
 PREFIX = "k3a_"
 ROLES = Path(__file__).parents[2] / "roles"
@@ -82,6 +83,11 @@ def defaults() -> dict[str, Any]:
     for path in sorted(ROLES.glob("*/defaults/main.yml")):
         found.update(_yaml(path))
     return found
+
+
+def templates() -> dict[str, Any]:
+    """The defaults, which are the collection's own text, ready to be templated."""
+    return {name: trust_as_template(value) if isinstance(value, str) else value for name, value in defaults().items()}
 
 
 def _yaml(path: Path) -> dict[str, Any]:
