@@ -205,6 +205,13 @@ def test_options_of_the_new_node_are_variables_too(run):
     assert (options["with_node_id"], options["lb_server_port"]) == (True, 7444)
 
 
+def test_an_option_has_the_type_default_and_choices_of_its_variable():
+    for name, option in module.OPTIONS.items():
+        variable = spec.specification().get(f"k3a_{name}")
+        if variable:
+            assert {key: variable.get(key) for key in option} == option, name
+
+
 def test_every_option_that_is_a_variable_is_taken_from_it():
     assert set(FROM_VARIABLES) == {
         name for name in module.OPTIONS if f"k3a_{name}" in spec.specification() and name not in ("token", "bundle")

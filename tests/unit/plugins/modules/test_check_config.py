@@ -11,7 +11,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._address import Addres
 from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted, node_id
 from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
 from ansible_collections.k3a.cluster.plugins.modules import check_config
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
 
 DOCUMENTED = yaml.safe_load(check_config.DOCUMENTATION)["options"]
 
@@ -40,13 +39,6 @@ def test_the_token_is_never_logged():
 
 def test_options_are_what_the_judgement_wants():
     assert {field.name for field in fields(Wanted)} == check_config.OPTIONS.keys()
-
-
-def test_an_option_has_the_type_default_and_choices_of_its_variable():
-    for name, option in check_config.OPTIONS.items():
-        variable = spec.specification().get(f"k3a_{name}")
-        if variable:
-            assert {key: variable.get(key) for key in option} == option, name
 
 
 @pytest.fixture
