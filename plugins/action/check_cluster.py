@@ -45,7 +45,9 @@ class ActionModule(ActionBase):
             *damaged_bundles(results),
         ]
         # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
-        if not options["join"]:
+        if options["join"]:
+            findings += cluster.label_findings(results)
+        else:
             findings += [*cluster.library_findings(), *cluster.group_findings(groups)]
         if results and not options["join"]:
             plan, more = self._judge_servers(results, options["asked"], task_vars)

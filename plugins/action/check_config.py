@@ -77,6 +77,7 @@ class ActionModule(ActionBase):
             **(cluster.api_addresses(values, facts) if server and facts.get("node_ips") else {}),
             "fixed": cluster.fixed_address(values.get("k3a_server_url", "")),
             "replace": bool(values.get("k3a_replace")),
+            "labels": values.get("k3a_node_label", []),
             "annotations": identity.node_annotations(
                 identity.node_args(server, values, spec.specification(), spec.defaults())
             ),

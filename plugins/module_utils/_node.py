@@ -18,9 +18,29 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils import _yaml as yaml
+
 OWNED = "k3a.io/owned"
 ROLE_LABEL = "node-role.kubernetes.io/"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+# Kubernetes's own labels that a node may give itself: the well-known ones and all of these namespaces, as upstream's
+# admission plugin NodeRestriction and package k8s.io/kubelet/pkg/apis have them.
+OWN_LABELS = frozenset(
+    {
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+OWN_NAMESPACES = (".kubelet.kubernetes.io", ".node.kubernetes.io")
+RESERVED_NAMESPACES = (".kubernetes.io", ".k8s.io")
 
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}")
@@ -79,6 +99,12 @@ def _taint(text: str, what: str) -> dict[str, str]:
     if not _VALUE.fullmatch(value):
         raise NodeError(f"{what} {text!r}: {value!r} is not a valid value")
     return {"key": _key(key, what, text), **({"value": value} if equals else {}), "effect": effect}
+
+
+def may_set_itself(label: str) -> bool:
+    """Whether the API lets a node put a label of this key on itself."""
+    namespace = "." + label.rpartition("/")[0]
+    return label in OWN_LABELS or namespace.endswith(OWN_NAMESPACES) or not namespace.endswith(RESERVED_NAMESPACES)
 
 
 # --- what differs --------------------------------------------------------------------------------------------------
@@ -143,6 +169,19 @@ def patch(node: Node, target: Wanted) -> dict[str, Any]:
 def _changed(live: Mapping[str, str], target: Mapping[str, Any], ours: Iterable[str]) -> dict[str, str | None]:
     changed = {key: value for key, value in target.items() if live.get(key) != value}
     return {**changed, **{key: None for key in ours if key in live and key not in target}}
+
+
+def own_patch(node: Node, target: Wanted) -> dict[str, Any]:
+    """The patch for a node that changes itself, which may not touch its taints: they stay, ours with their record."""
+    ours = owned(node)["taints"]
+    return patch(node, target._replace(taints=[t for t in node["spec"].get("taints") or [] if taint_id(t) in ours]))
+
+
+def diff(name: str, node: Node | None, change: Mapping[str, Any]) -> dict[str, str]:
+    """The two sides of a patch, as Ansible shows them."""
+    before, after = shown(node, change)
+    title = f"Node {name}"
+    return {"before_header": title, "after_header": title, "before": yaml.dump(before), "after": yaml.dump(after)}
 
 
 def shown(node: Node | None, change: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -37,7 +37,9 @@ options:
   join:
     type: bool
     default: false
-    description: Whether the hosts join a cluster by a token, so that neither groups nor servers are judged.
+    description:
+      - Whether the hosts join a cluster by a token. Then neither groups nor servers are judged, but labels that a node
+        may not give itself.
 """
 
 EXAMPLES = r"""

@@ -163,6 +163,7 @@ host:
     api: 10.89.0.11:6443
     fixed: api.example.org:6443
     replace: false
+    labels: [example.com/disk=ssd]
     annotations: ['k3a.io/node-args=["server"]']
     cluster: {k3a_cluster_domain: cluster.local}
 facts:

@@ -53,8 +53,9 @@ options:
     default: cluster.local
   node_labels:
     description:
-      - Labels, C(key=value) each, that the kubelet gives its node when it registers, for nodes that no inventory knows.
-        Others get theirs from M(k3a.cluster.node), which also takes them away again.
+      - Labels, C(key=value) each, that the kubelet gives its node when it registers, so that no pod is placed before
+        them, for nodes that no inventory knows. What changes later is for M(k3a.cluster.node_registration).
+      - Others get theirs from M(k3a.cluster.node).
     type: list
     elements: str
     default: []

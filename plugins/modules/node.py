@@ -144,8 +144,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.k3a.cluster.plugins.module_utils import _node
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_diff import as_yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
 from ansible_collections.k3a.cluster.plugins.module_utils._api import (
     CHECK_PATIENCE,
     KUBERNETES_ERROR,
@@ -180,9 +178,8 @@ OPTIONS: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
-        if missing:
-            module.fail_json(msg=missing_required_lib(library), exception=missing)
+    if KUBERNETES_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_ERROR)
     result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
     try:
         targets = [_node.wanted(spec) for spec in module.params["nodes"]]
@@ -274,10 +271,7 @@ def note(
     target: _node.Wanted, node: Mapping[str, Any] | None, change: Mapping[str, Any], result: dict[str, Any]
 ) -> None:
     if change:
-        before, after = _node.shown(node, change)
-        title = f"Node {target.name}"
-        texts = {"before": as_yaml(before), "after": as_yaml(after)}
-        result["diff"].append({"before_header": title, "after_header": title, **texts})
+        result["diff"].append(_node.diff(target.name, node, change))
         result["changed"] = True
 
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._node import may_set_itself
 
 CLOCK_TOLERANCE = 30.0
 HOSTS_NAMED = 4
@@ -168,6 +169,24 @@ def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:
         remedy = "put it into one of them, unless it is no part of the cluster"
         found.append(HostFinding(neither, Finding("group_none", WARN, "is in neither group, server nor agent", remedy)))
     return found
+
+
+def label_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+    """Labels that a machine that joins by a token would have to give itself, and may not."""
+    return [
+        HostFinding(
+            (result["host"]["name"],),
+            Finding(
+                "label",
+                FAIL,
+                f"k3a_node_label: a node may not give itself {label}",
+                "take it out, and have it set with kubectl label, or add the machine to the inventory",
+            ),
+        )
+        for result in results
+        for label in result["host"]["labels"]
+        if not may_set_itself(label.partition("=")[0])
+    ]
 
 
 def cross_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:

@@ -22,6 +22,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _token as token
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 CONFIG = "/api/v1/namespaces/kube-system/configmaps/k3a-config"
+NODES = "/api/v1/nodes"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 JOIN = "/api/v1/namespaces/k3a-join/secrets"
 VALUES = {
@@ -116,6 +117,8 @@ class Cluster:
             return 200, {"data": {"config.json": json.dumps(self.values), "client-ca.crt": self.client.text}}
         if method == "POST":
             return self._create(path, user, body)
+        if method == "PATCH":
+            return self._patch(path, user, body)
         return self._look(path) if path in self.objects else (404, {"message": f"{path} is not there"})
 
     def _info(self) -> dict[str, str]:
@@ -132,6 +135,19 @@ class Cluster:
             return 409, {"message": f"{place} already exists", "reason": "AlreadyExists"}
         self.objects[place] = {**body, "user": user}
         return 201, body
+
+    def _patch(self, path: str, user: str, body: dict) -> tuple[int, dict]:
+        """A node changes itself, by a merge of its metadata; not its taints."""
+        if path != f"{NODES}/{user.removeprefix('system:node:')}" or "spec" in body:
+            return 403, {"message": f"{user} may not change that of {path}"}
+        if path not in self.objects:
+            return 404, {"message": f"{path} is not there"}
+        for field, pairs in body["metadata"].items():
+            kept = self.objects[path]["metadata"].setdefault(field, {})
+            kept.update(pairs)
+            for key in [key for key, value in kept.items() if value is None]:
+                del kept[key]
+        return 200, self.objects[path]
 
     def _look(self, path: str) -> tuple[int, dict]:
         """A request is judged when it is first looked at again, and signed after that."""
@@ -170,6 +186,8 @@ def serving(cluster: Cluster, folder: Path, names: str = "IP:127.0.0.1") -> Iter
 
         def do_POST(self) -> None:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        do_PATCH = do_POST
 
         def _answer(self, body: dict) -> None:
             user = cluster.user(self)

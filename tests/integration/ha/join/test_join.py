@@ -95,6 +95,13 @@ def test_another_clusters_values(outsider, token):
     assert outsider.running() == ""
 
 
+def test_a_label_that_a_node_may_not_give_itself(outsider, token):
+    played = outsider.join(token, k3a_node_label=["node-role.kubernetes.io/worker="])
+    assert played.status != 0 and played.changed == {}
+    assert "a node may not give itself node-role.kubernetes.io/worker=" in " ".join(played.output.split())
+    assert outsider.running() == ""
+
+
 def test_a_name_that_is_taken(cluster, servers, wait, outsider, token):
     """The approver refuses it, and says why: to the machine, in an event and in its journal."""
     taken = cluster.agents[0]
@@ -132,6 +139,25 @@ def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):
     played = outsider.join("")
     assert played.status == 0 and played.changed == {}, played.output[-4000:]
     assert cluster.main_pids(outsider.name) == before
+
+
+def test_a_node_says_of_itself_what_it_is(cluster, servers, outsider):
+    """Labels and annotations come and go with the variables, without a token; the node says how it was made."""
+
+    def metadata():
+        return servers.get(cluster.servers[0], "node", outsider.name)["metadata"]
+
+    wanted = {"k3a_node_label": ["example.com/disk=ssd"], "k3a_node_annotation": ["example.com/owner=ann"]}
+    assert outsider.join("", **wanted).status == 0
+    found = metadata()
+    assert found["labels"]["example.com/disk"] == "ssd"
+    assert found["annotations"]["example.com/owner"] == "ann"
+    arguments = json.loads(found["annotations"]["k3a.io/node-args"])
+    assert arguments[0] == "agent" and "example.com/disk=ssd" in arguments
+    assert outsider.join("", **wanted).changed == {}
+    assert outsider.join("").status == 0
+    found = metadata()
+    assert "example.com/disk" not in found["labels"] and "example.com/owner" not in found["annotations"]
 
 
 def test_a_machine_that_was_made_anew_is_another(servers, outsider, playbooks, tmp_path):

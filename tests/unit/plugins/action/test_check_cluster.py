@@ -31,10 +31,11 @@ NOTHING_PLANNED = {
 }
 
 
-def looked(name, *findings, bundle="", server=None, replace=False, cluster=None, **facts):
+def looked(name, *findings, bundle="", server=None, replace=False, cluster=None, labels=(), **facts):
     number = name[-1]
     server = name == "node-1" if server is None else server
     host = {"name": name, "server": server, "bundle": bundle, "cluster": cluster or {}, "replace": replace}
+    host["labels"] = list(labels)
     if server:
         host |= {"url": f"https://10.0.0.{number}:6443", "api": f"10.0.0.{number}:6443"}
     known = {"etcd_running": True, "machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
@@ -132,6 +133,16 @@ class TestJoin:
 
     def test_what_is_wrong_with_them_is_told(self, judge):
         assert "no command nft" in judge(looked("node-2", NFT), groups=self.GROUPS, join=True)["msg"]
+
+    def test_labels_are_judged_that_a_node_may_not_give_itself(self, judge):
+        own = looked("node-2", labels=["example.com/disk=ssd", "topology.kubernetes.io/zone=a"])
+        assert not judge(own, groups=self.GROUPS, join=True)["failed"]
+        others = looked("node-2", labels=["node-role.kubernetes.io/worker="])
+        assert judge(others, groups=self.GROUPS, join=True)["msg"].splitlines()[1:] == [
+            "node-2: k3a_node_label: a node may not give itself node-role.kubernetes.io/worker=;"
+            " take it out, and have it set with kubectl label, or add the machine to the inventory"
+        ]
+        assert not judge(looked("node-1"), looked("node-2", labels=["node-role.kubernetes.io/worker="]))["failed"]
 
 
 class TestServers:

@@ -120,8 +120,46 @@ def test_the_difference_shows_only_what_is_touched() -> None:
     assert before == {"labels": {"a": "1"}, "annotations": {}, "taints": ["node.kubernetes.io/not-ready:NoSchedule"]}
     assert shown["labels"] == {"a": "2"}
     assert shown["taints"] == ["node.kubernetes.io/not-ready:NoSchedule", "k:NoSchedule"]
+    diff = _node.diff("n1", live, _node.patch(live, target(labels=["a=2"])))
+    assert (diff["before_header"], diff["after_header"]) == ("Node n1", "Node n1")
+    assert 'a: "2"' in diff["after"] and 'a: "2"' not in diff["before"]
     before, shown = _node.shown(None, _node.patch(_node.unregistered(target()), target(labels=["a=2"])))
     assert before == {"labels": {}, "annotations": {}} and shown["labels"] == {"a": "2"}
+
+
+@pytest.mark.parametrize(
+    ("label", "may"),
+    [
+        ("disk", True),
+        ("example.com/disk", True),
+        ("notkubernetes.io/disk", True),
+        ("topology.kubernetes.io/zone", True),
+        ("kubernetes.io/hostname", True),
+        ("node.kubernetes.io/instance-type", True),
+        ("any.kubelet.kubernetes.io/thing", True),
+        ("kubernetes.io/thing", False),
+        ("any.k8s.io/thing", False),
+        ("topology.kubernetes.io/rack", False),
+        ("node-role.kubernetes.io/worker", False),
+        ("node-restriction.kubernetes.io/team", False),
+        ("any.node-restriction.kubernetes.io/team", False),
+    ],
+)
+def test_labels_that_the_admission_lets_a_node_give_itself(label: str, may: bool) -> None:
+    assert _node.may_set_itself(label) is may
+
+
+def test_a_node_that_changes_itself_leaves_its_taints_and_their_record() -> None:
+    """Also those that the controller's module once set, which are its own still."""
+    wanted = target(labels=["a=1"], taints=["k=v:NoSchedule"])
+    live = node(taints=[NOT_READY])
+    live = after(live, _node.patch(live, wanted))
+    change = _node.own_patch(live, target(labels=["a=2"], taints=["other:NoExecute"]))
+    assert "spec" not in change and "resourceVersion" not in change["metadata"]
+    live = after(live, change)
+    assert live["metadata"]["labels"] == {"a": "2"}
+    assert _node.owned(live) == {"annotations": [], "labels": ["a"], "taints": ["k:NoSchedule"]}
+    assert _node.own_patch(live, target(labels=["a=2"])) == {}
 
 
 def ready(status: str, **more: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_check_mode_announces_the_labels_of_nodes_to_come(tmp_path: Path) -> Non
     assert result["changed"] and not any(entry["ready"] for entry in result["nodes"])
     assert [(entry["name"], entry["internal_ips"]) for entry in result["nodes"]] == [("n1", ["10.0.0.1"]), ("n2", [])]
     (diff,) = result["diff"]
-    assert diff["before_header"] == "Node n1" and "a: '1'" in diff["after"]
+    assert diff["before_header"] == "Node n1" and 'a: "1"' in diff["after"]
 
 
 def test_without_check_mode_a_missing_cluster_is_an_error(tmp_path: Path) -> None:

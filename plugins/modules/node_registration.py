@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_registration
+short_description: What a node says of itself in its cluster
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Gives the Node of this machine its labels and annotations with the kubelet's own certificate, as soon as the kubelet
+    has registered it, and waits until it is ready. It is for a machine that joined by a token; whoever has the
+    cluster's kubeconfig uses M(k3a.cluster.node).
+  - What this module or M(k3a.cluster.node) once set and is no longer asked for is taken away. What others set stays;
+    the annotation C(k3a.io/owned) of the node says which is which.
+  - A node may not change its taints. Those that it registered with are compared, and one that it lacks is warned of.
+  - Fails when a label is one that the API does not let a node give itself, when the API refuses a change, and when the
+    node has not registered or is not ready in time, with the condition that it lacks and the reason.
+extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+options:
+  server_url:
+    description: The URL of the API.
+    type: str
+    required: true
+  node_name:
+    description: The node's name. Empty is the host's name.
+    type: str
+    default: ""
+  labels:
+    description: Labels, each V(key=value).
+    type: list
+    elements: str
+    default: []
+  annotations:
+    description: Annotations, each V(key=value).
+    type: list
+    elements: str
+    default: []
+  taints:
+    description: Taints that the node should have registered with, each V(key=value:effect) or V(key:effect).
+    type: list
+    elements: str
+    default: []
+  data_dir:
+    description: Where k3a keeps its files on the node.
+    type: path
+    default: /var/lib/k3a
+  timeout:
+    description: How many seconds to wait until the node is ready.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Say what kind of node this is
+  k3a.cluster.node_registration:
+    server_url: https://127.0.0.1:6444
+    labels: [example.com/pool=builds]
+"""
+
+RETURN = r"""
+node:
+  description: RV(k3a.cluster.node#module:nodes) of this node alone.
+  returned: success
+  type: dict
+  sample: {name: agent-1, ready: true, internal_ip: 10.0.0.4, kubelet_version: v1.37.2}
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
+from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
+from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.module_utils import _node
+from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+
+PAUSE = 0.2
+ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+OPTIONS: dict[str, Any] = {
+    "server_url": {"type": "str", "required": True},
+    "node_name": {"type": "str", "default": ""},
+    "labels": ENTRIES,
+    "annotations": ENTRIES,
+    "taints": ENTRIES,
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+class OwnNode:
+    """The Node of this machine in the API."""
+
+    def __init__(self, api: node_api.NodeApi, name: str) -> None:
+        self._api = api
+        self._path = node_api.object_path("/api/v1", "nodes", name=name)
+
+    def seen(self) -> _node.Node | None:
+        """The object, or None before the kubelet has made it."""
+        return self._api.get(self._path)
+
+    def settle(self, target: _node.Wanted, timeout: float) -> tuple[_node.Node, list[dict[str, str]]]:
+        """Change the node to what it should be, and wait until it is ready: the node, and what was changed."""
+        deadline = time.monotonic() + timeout
+        changes = []
+        while True:
+            try:
+                node = self.seen()
+                change = _node.own_patch(node, target) if node else {}
+                if change:
+                    self._api.request("PATCH", self._path, None, change, node_api.MERGE_PATCH)
+                    changes.append(_node.diff(target.name, node, change))
+                lack = _node.lack(node, datetime.now(timezone.utc))
+                if node and not lack:
+                    return node, changes
+            except node_api.ApiError as error:
+                if not passing(error):
+                    raise
+                lack = f"cannot be looked at: {error}"
+            if time.monotonic() + PAUSE > deadline:
+                raise _node.NodeError(f"node {target.name} {lack}; given up after {timeout:.0f} s")
+            time.sleep(PAUSE)
+
+
+def passing(error: node_api.ApiError) -> bool:
+    """Whether it is worth asking again: a server restarts, or the node was deleted and its kubelet makes it anew."""
+    if isinstance(error, node_api.ApiUnreachable):
+        return not error.untrusted
+    return isinstance(error, node_api.ApiRefused) and (error.later or error.status == 404)
+
+
+def forbidden(labels: Mapping[str, str]) -> str:
+    """The labels that the API would refuse, in words; empty when there are none."""
+    found = [label for label in labels if not _node.may_set_itself(label)]
+    return f"a node may not give itself the label {' or '.join(found)}" if found else ""
+
+
+def lacking(node: _node.Node, taints: list[dict[str, str]]) -> list[str]:
+    """What to say of taints that a node has not registered with."""
+    live = {_node.taint_text(taint) for taint in node["spec"].get("taints") or []}
+    told = [text for text in map(_node.taint_text, taints) if text not in live]
+    if not told:
+        return []
+    name = node["metadata"]["name"]
+    missing = f"node {name} lacks {', '.join(told)}"
+    return [f"{missing}, and may not taint itself now that it is registered; set it with kubectl taint"]
+
+
+def as_registered(target: _node.Wanted) -> _node.Node:
+    """The node as its kubelet is going to make it."""
+    bare = _node.unregistered(target)
+    return {**bare, "metadata": {**bare["metadata"], "labels": target.labels}, "spec": {"taints": target.taints}}
+
+
+def foreseen(own: OwnNode | None, target: _node.Wanted) -> tuple[_node.Node, list[dict[str, str]]]:
+    """The node, and what would be changed; in check mode its kubelet and what reaches the API may be still to come."""
+    try:
+        found = own.seen() if own else None
+    except node_api.ApiUnreachable:
+        found = None
+    node = found or as_registered(target)
+    change = _node.own_patch(node, target)
+    return node, [_node.diff(target.name, found, change)] if change else []
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    authority = Layout(params["data_dir"]).agent_tls("server-ca.crt")
+    joined = bool(files.read_bytes(authority) and files.read_bytes(leaves.KUBELET_CLIENT))
+    try:
+        target = _node.wanted({**params, "name": params["node_name"] or address.host_name()})
+        refused = forbidden(target.labels)
+        if refused:
+            raise _node.NodeError(refused)
+        if module.check_mode and not joined:
+            node, changes = foreseen(None, target)
+        else:
+            api = node_api.NodeApi(params["server_url"], authority, certificate=leaves.KUBELET_CLIENT)
+            own = OwnNode(api, target.name)
+            node, changes = foreseen(own, target) if module.check_mode else own.settle(target, params["timeout"])
+    except (_node.NodeError, node_api.ApiError) as error:
+        module.fail_json(msg=str(error))
+    for text in lacking(node, target.taints):
+        module.warn(text)
+    module.exit_json(changed=bool(changes), diff=changes, node=_node.facts(node))
+
+
+if __name__ == "__main__":
+    main()
