@@ -16,6 +16,8 @@ from typing import Any
 HIDDEN = "********"
 # Where something is on the controller says nothing about the node.
 OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests", "k3a_replace", "k3a_wait_timeout"})
+# An agent shows its token once, to be let in, and is the same node without.
+OF_SERVERS = frozenset({"k3a_token"})
 
 
 def node_args(
@@ -23,8 +25,9 @@ def node_args(
 ) -> list[str]:
     """The variables that an operator has set, as K3s would have been told: a command and its flags, secrets masked."""
     arguments = ["server" if server else "agent"]
+    left_out = OF_THE_CONTROLLER if server else OF_THE_CONTROLLER | OF_SERVERS
     for name in sorted(values):
-        if name in OF_THE_CONTROLLER or values[name] == defaults.get(name):
+        if name in left_out or values[name] == defaults.get(name):
             continue
         flag = "--" + name.removeprefix("k3a_").replace("_", "-")
         value = values[name]

@@ -59,9 +59,12 @@ class TestSecrets:
     @pytest.mark.parametrize("name", SECRET)
     @pytest.mark.parametrize("value", ["s3cr3t-word", ["s3cr3t-word"], {"password": "s3cr3t-word"}])
     def test_they_are_masked_whatever_they_hold(self, name, value):
-        arguments = told(**{name: value})
+        arguments = told(server=True, **{name: value})
         assert arguments[1:] == ["--" + name[4:].replace("_", "-"), "********"]
         assert "s3cr3t" not in str(identity.node_annotations(arguments))
+
+    def test_an_agent_is_the_same_with_a_token_and_without(self):
+        assert told(k3a_token="s3cr3t-word") == told() == ["agent"]
 
     def test_registries_have_passwords_even_if_nobody_says_so(self):
         assert identity.node_args(False, {"k3a_registries": {"a": "s3cr3t"}}, {}, {}) == [
