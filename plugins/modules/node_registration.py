@@ -106,10 +106,9 @@ class OwnNode:
         """The object, or None before the kubelet has made it."""
         return self._api.get(self._path)
 
-    def settle(self, target: _node.Wanted, timeout: float) -> tuple[_node.Node, list[dict[str, str]]]:
-        """Change the node to what it should be, and wait until it is ready: the node, and what was changed."""
+    def settle(self, target: _node.Wanted, timeout: float, changes: list[dict[str, str]]) -> _node.Node:
+        """Change the node to what it should be, noting each change, and wait until it is ready."""
         deadline = time.monotonic() + timeout
-        changes = []
         while True:
             try:
                 node = self.seen()
@@ -119,7 +118,7 @@ class OwnNode:
                     changes.append(_node.diff(target.name, node, change))
                 lack = _node.lack(node, datetime.now(timezone.utc))
                 if node and not lack:
-                    return node, changes
+                    return node
             except node_api.ApiError as error:
                 if not passing(error):
                     raise
@@ -153,41 +152,51 @@ def lacking(node: _node.Node, taints: list[dict[str, str]]) -> list[str]:
     return [f"{missing}, and may not taint itself now that it is registered; set it with kubectl taint"]
 
 
+def own_node(params: Mapping[str, Any], name: str) -> OwnNode | None:
+    """The Node as its kubelet may see it; None on a machine that has not joined."""
+    authority = Layout(params["data_dir"]).agent_tls("server-ca.crt")
+    if not (files.read_bytes(authority) and files.read_bytes(leaves.KUBELET_CLIENT)):
+        return None
+    return OwnNode(node_api.NodeApi(params["server_url"], authority, certificate=leaves.KUBELET_CLIENT), name)
+
+
 def as_registered(target: _node.Wanted) -> _node.Node:
     """The node as its kubelet is going to make it."""
     bare = _node.unregistered(target)
     return {**bare, "metadata": {**bare["metadata"], "labels": target.labels}, "spec": {"taints": target.taints}}
 
 
-def foreseen(own: OwnNode | None, target: _node.Wanted) -> tuple[_node.Node, list[dict[str, str]]]:
-    """The node, and what would be changed; in check mode its kubelet and what reaches the API may be still to come."""
+def foreseen(own: OwnNode | None, target: _node.Wanted, changes: list[dict[str, str]]) -> _node.Node:
+    """The node, noting what would be changed; in check mode its kubelet and what reaches the API may be to come."""
     try:
         found = own.seen() if own else None
     except node_api.ApiUnreachable:
         found = None
     node = found or as_registered(target)
     change = _node.own_patch(node, target)
-    return node, [_node.diff(target.name, found, change)] if change else []
+    if change:
+        changes.append(_node.diff(target.name, found, change))
+    return node
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     params = module.params
-    authority = Layout(params["data_dir"]).agent_tls("server-ca.crt")
-    joined = bool(files.read_bytes(authority) and files.read_bytes(leaves.KUBELET_CLIENT))
+    changes: list[dict[str, str]] = []
     try:
         target = _node.wanted({**params, "name": params["node_name"] or address.host_name()})
         refused = forbidden(target.labels)
         if refused:
             raise _node.NodeError(refused)
-        if module.check_mode and not joined:
-            node, changes = foreseen(None, target)
+        own = own_node(params, target.name)
+        if module.check_mode:
+            node = foreseen(own, target, changes)
+        elif own:
+            node = own.settle(target, params["timeout"], changes)
         else:
-            api = node_api.NodeApi(params["server_url"], authority, certificate=leaves.KUBELET_CLIENT)
-            own = OwnNode(api, target.name)
-            node, changes = foreseen(own, target) if module.check_mode else own.settle(target, params["timeout"])
+            raise _node.NodeError(f"{leaves.KUBELET_CLIENT} is missing: this machine is no node yet; join it first")
     except (_node.NodeError, node_api.ApiError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), changed=bool(changes), diff=changes)
     for text in lacking(node, target.taints):
         module.warn(text)
     module.exit_json(changed=bool(changes), diff=changes, node=_node.facts(node))

@@ -103,6 +103,11 @@ def test_check_mode_before_the_machine_has_joined_asks_nobody(register, cluster)
     assert "warnings" not in foreseen
 
 
+def test_a_machine_that_has_not_joined_is_told_so(register, cluster):
+    failed = register(joined=False)
+    assert failed["failed"] and "this machine is no node yet" in failed["msg"] and cluster.asked == []
+
+
 def test_check_mode_when_nothing_answers_yet(register, cluster):
     assert register(check=True, server_url="https://127.0.0.1:1")["changed"] is True
 
@@ -132,6 +137,8 @@ def test_a_node_that_is_not_ready_in_time_says_what_it_lacks(register, cluster, 
         cluster.objects[PLACE] = json.loads(json.dumps(live))
     failed = register(timeout=0)
     assert failed["failed"] and told in failed["msg"] and failed["msg"].endswith("given up after 0 s")
+    # What was done before is told all the same.
+    assert failed["changed"] is bool(live) and len(failed["diff"]) == bool(live)
 
 
 def test_an_api_that_does_not_answer_in_time(register):
