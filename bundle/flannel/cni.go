@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -30,6 +32,18 @@ func writeCNIConfig(options options, config *subnet.Config, lease *lease.Lease, 
 	}
 	if err := replaceFile(options.cniConfig, content); err != nil {
 		return fmt.Errorf("cannot write the CNI configuration: %w", err)
+	}
+	return nil
+}
+
+// removeCNIConfig keeps pods from getting addresses of a lease that is gone: the
+// node is not ready until there is another.
+func removeCNIConfig(options options) error {
+	if options.cniConfig == "" {
+		return nil
+	}
+	if err := os.Remove(options.cniConfig); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove the CNI configuration: %w", err)
 	}
 	return nil
 }

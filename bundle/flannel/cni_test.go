@@ -67,3 +67,18 @@ func TestReplaceFileLeavesOnlyTheFile(t *testing.T) {
 		t.Errorf("left behind: %v", entries)
 	}
 }
+
+func TestTheConfigurationOfALostLeaseIsRemoved(t *testing.T) {
+	options := options{cniConfig: filepath.Join(t.TempDir(), "10-flannel.conflist")}
+	if err := os.WriteFile(options.cniConfig, []byte(template), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := removeCNIConfig(options); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(options.cniConfig); !os.IsNotExist(err) {
+			t.Fatalf("it is there still: %v", err)
+		}
+	}
+}

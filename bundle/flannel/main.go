@@ -24,10 +24,7 @@ import (
 	"github.com/flannel-io/flannel/pkg/subnet"
 	"github.com/flannel-io/flannel/pkg/subnet/kube"
 	"github.com/flannel-io/flannel/pkg/version"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 )
 
@@ -69,7 +66,12 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	if err := waitForPodCIDR(ctx, options); err != nil {
+	client, err := newClient(options.kubeconfig)
+	if err != nil {
+		return err
+	}
+	node, err := waitForPodCIDR(ctx, client, options.nodeName)
+	if err != nil {
 		return err
 	}
 	external, err := externalInterface(ctx, manager, config, options)
@@ -88,6 +90,8 @@ func run(ctx context.Context, options options) error {
 	if err := manager.HandleSubnetFile(options.subnetFile, config, true, lease.Subnet, lease.IPv6Subnet, network.MTU()); err != nil {
 		return fmt.Errorf("cannot write the subnet file: %w", err)
 	}
+	lost := make(chan error, 1)
+	go func() { lost <- waitForLoss(ctx, client, node) }()
 	finished := make(chan struct{})
 	go func() {
 		network.Run(ctx)
@@ -99,37 +103,19 @@ func run(ctx context.Context, options options) error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("cannot tell systemd that flannel is ready: %w", err)
 	}
-	<-finished
-	if ctx.Err() == nil {
-		return fmt.Errorf("the %s backend stopped by itself", config.BackendType)
+	select {
+	case err := <-lost:
+		if ctx.Err() == nil {
+			return errors.Join(err, removeCNIConfig(options))
+		}
+		<-finished
+	case <-finished:
+		if ctx.Err() == nil {
+			return fmt.Errorf("the %s backend stopped by itself", config.BackendType)
+		}
 	}
 	group.Wait()
 	return nil
-}
-
-// waitForPodCIDR returns when the node has its PodCIDR. A node that has just
-// registered lacks it for a moment, and taking the lease would fail.
-func waitForPodCIDR(ctx context.Context, options options) error {
-	config, err := clientcmd.BuildConfigFromFlags("", options.kubeconfig)
-	if err != nil {
-		return fmt.Errorf("cannot use %s: %w", options.kubeconfig, err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("cannot use %s: %w", options.kubeconfig, err)
-	}
-	said := false
-	return wait.PollUntilContextCancel(ctx, podCIDRInterval, true, func(ctx context.Context) (bool, error) {
-		node, err := client.CoreV1().Nodes().Get(ctx, options.nodeName, metav1.GetOptions{})
-		if err == nil && node.Spec.PodCIDR != "" {
-			return true, nil
-		}
-		if !said {
-			said = true
-			klog.Infof("Waiting for the PodCIDR of node %s (%v)", options.nodeName, err)
-		}
-		return false, nil
-	})
 }
 
 func externalInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config, options options) (*backend.ExternalInterface, error) {

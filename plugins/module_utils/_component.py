@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class Component:
     """A component of the cluster on this node.
 
     Its process reads C(files) when it starts, and C(reloaded) files whenever it needs them: these restart nothing. It
-    writes C(generated) files itself.
+    writes C(generated) files itself. C(outdated) says why it has to do again what it does only when it starts.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Component:
     generated: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     healthy: tuple[health.Condition, ...] = ()
+    outdated: tuple[health.Condition, ...] = ()
 
     @property
     def unit_name(self) -> str:
@@ -129,7 +130,7 @@ def make_plan(component: Component, state: systemd.UnitState, running: str | Non
         changes.append(
             files.Change(systemd.unit_path(component.unit_name), systemd.without_digest(current_text), component.unit)
         )
-    restart = restart_reason(state, running, digest)
+    restart = restart_reason(state, running, digest) or _first_reason(component.outdated)
     if restart:
         before = f"{state.active}\n" if current is not None else "absent\n"
         changes.append(files.Change(component.unit_name, before, f"active (restarted: {restart})\n"))
@@ -188,6 +189,10 @@ def _first_unwell(component: Component, params: Mapping[str, Any]) -> str | None
     return next((reason for reason in reasons if reason), None)
 
 
+def _first_reason(conditions: Iterable[health.Condition]) -> str | None:
+    return next((reason for reason in (condition() for condition in conditions) if reason), None)
+
+
 def _unmet(component: Component, deadline: float) -> str | None:
     seen: list[systemd.UnitState] = []
 
@@ -198,7 +203,7 @@ def _unmet(component: Component, deadline: float) -> str | None:
             return f"{component.unit_name} is about to be started anew"
         if seen[-1].active != "active":
             return f"{component.unit_name} is {seen[-1].active} ({seen[-1].sub})"
-        return next((reason for reason in (condition() for condition in component.healthy) if reason), None)
+        return _first_reason(component.healthy)
 
     def hopeless() -> str | None:
         now = seen[-1]

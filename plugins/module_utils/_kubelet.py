@@ -18,10 +18,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _flags as flags
 from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils import _layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
 from ansible_collections.k3a.cluster.plugins.module_utils import _yaml as yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._leaves import KUBELET_CLIENT
 
+# Seconds that an API may take to say whether it has a node; one that does not answer changes nothing.
+LOOK_TIMEOUT = 2.0
 RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 
@@ -94,6 +97,20 @@ def configuration(params: dict[str, Any], node_ips: Sequence[str], resolv_conf: 
     }
 
 
+def deleted(server_url: str, authority: str, certificate: str, node_name: str) -> health.Condition:
+    """Whether the API has no such node: a kubelet registers its own only when it starts. Unknown is no reason."""
+
+    def condition() -> str | None:
+        try:
+            api = node_api.NodeApi(server_url, authority, certificate=certificate, timeout=LOOK_TIMEOUT)
+            known = api.get(node_api.object_path("/api/v1", "nodes", name=node_name))
+        except node_api.ApiError:
+            return None
+        return None if known else f"the cluster has no node {node_name}"
+
+    return condition
+
+
 def kubelet_component(
     params: dict[str, Any], host_name: str, node_ips: Sequence[str], resolv_conf: str
 ) -> component.Component:
@@ -151,4 +168,5 @@ def kubelet_component(
             for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
         ),
         healthy=(health.answers_ok(health.ENDPOINTS["kubelet"]),),
+        outdated=(deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
     )

@@ -13,6 +13,7 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs flannel as the unit C(k3a-flannel). It gets the node's part of the pod network from the API, connects it with
     the other nodes', and then writes the CNI configuration that makes the node Ready.
+  - When its node is deleted from the cluster, it ends, and systemd starts it to wait for the next of that name.
   - With O(backend=none) it stops flannel and removes its files; another CNI then has to write its configuration.
   - Healthy means that the CNI configuration is there and flannel has said that it is ready.
 extends_documentation_fragment:

@@ -13,6 +13,7 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs the kubelet as the unit C(k3a-kubelet), hardened, with K3s's defaults for eviction, image pulls and swap.
   - Pods keep running when the unit stops or restarts.
+  - A kubelet registers its node only when it starts. One whose node was deleted from the cluster is restarted.
   - Healthy means that C(/healthz) on loopback answers; that the node is Ready is what M(k3a.cluster.node) waits for.
 extends_documentation_fragment:
   - k3a.cluster.attributes

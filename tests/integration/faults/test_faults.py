@@ -100,6 +100,24 @@ def test_a_node_without_power_in_the_middle_of_a_run(cluster, core, wait):
     wait_for_nodes(core, wait, cluster.nodes)
 
 
+def test_a_node_that_somebody_deleted_is_put_back(cluster, core, wait):
+    """Its kubelet registers it, and its flannel takes a lease, only when they start; pods find their way again."""
+    agent, server = cluster.agents[0], cluster.servers[0]
+    before = cluster.main_pids(server)
+    core.delete_node(agent)
+    finished(cluster, "site.yml")
+    wait_for_nodes(core, wait, cluster.nodes)
+    pods = core.read_node(agent).spec.pod_cidr
+
+    def routed():
+        route = cluster.run(server, "ip -4 route show", pods)
+        return "flannel.1" in route, route
+
+    wait(routed, f"a route from {server} to the pods {pods} of {agent}", 20)
+    assert cluster.main_pids(server) == before
+    nothing_changes(cluster)
+
+
 @pytest.mark.parametrize("group", ["agents", "servers"])
 def test_a_rebooted_node_comes_back_by_itself(cluster, core, wait, group):
     node = getattr(cluster, group)[0]

@@ -103,6 +103,21 @@ class TestPlan:
         assert plan.restart == "it runs with other inputs"
         assert plan.unit is None
 
+    def test_what_it_did_when_it_started_holds_no_more(self, sample):
+        install(sample)
+        reasons = iter((None, "it was forgotten"))
+        outdated = dataclasses.replace(sample, outdated=(lambda: next(reasons),))
+        assert not planned(outdated, RUNNING).changed
+        plan = planned(outdated, RUNNING)
+        assert changed_paths(plan) == ["k3a-sample.service"]
+        assert plan.changes[0].after == "active (restarted: it was forgotten)\n"
+
+    def test_one_that_does_not_run_is_asked_for_nothing_else(self, sample):
+        asked = []
+        outdated = dataclasses.replace(sample, outdated=(lambda: asked.append("it"),))
+        assert planned(outdated, STOPPED, None).restart == "it does not run"
+        assert asked == []
+
     def test_written_but_killed_before_the_first_start(self, sample):
         install(sample)
         plan = planned(sample, UNKNOWN, None)

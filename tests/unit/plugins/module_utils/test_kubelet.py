@@ -15,6 +15,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     params_for,
     unknown_flags,
 )
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Authority, Cluster, serving
 
 URL = "https://10.0.0.1:6443"
 CONFIG = "/var/lib/k3a/agent/etc/kubelet.yaml"
@@ -111,6 +112,24 @@ def test_both_addresses_of_a_dual_stack_node_and_further_arguments():
     words = command(component_of(ips=("10.0.0.2", "fd00::2"), extra_args=["max-pods=200"]).unit)
     assert "--node-ip=10.0.0.2,fd00::2" in words
     assert "--max-pods=200" in words
+
+
+def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(tmp_path):
+    authorities = [Authority(tmp_path, name) for name in ("server", "client")]
+    cluster = Cluster(*authorities)
+    pair = tmp_path / "kubelet-client-current.pem"
+    pair.write_text("".join(cluster.client.node("w1")))
+    with serving(cluster, tmp_path) as url:
+        known = kubelet.deleted(url, str(cluster.server.certificate), str(pair), "w1")
+        assert known() == "the cluster has no node w1"
+        cluster.objects[f"{NODES}/w1"] = {"metadata": {"name": "w1"}}
+        assert known() is None
+        assert {user for _method, _path, user in cluster.asked} == {"system:node:w1"}
+        cluster.objects.clear()
+        cluster.hiccups = [(403, "not yours")]
+        assert known() is None, "what is not known is no reason to restart anything"
+    assert known() is None
+    assert kubelet.deleted(url, str(tmp_path / "none"), str(pair), "w1")() is None
 
 
 def test_pods_outlive_the_kubelet():
