@@ -219,7 +219,7 @@ def converge(
     module: AnsibleModule,
     component: Component,
     pending: Collection[str] = (),
-    prepare: Callable[[Plan], None] = lambda plan: None,
+    prepare: Callable[[Plan], None] | None = None,
 ) -> dict[str, Any]:
     """Bring a component to its wanted state and return the module's result; fail the module when it does not come.
 
@@ -232,10 +232,11 @@ def converge(
             unwell = None if foreseen.changed else _unmet(component, time.monotonic())
             return _result(component, foreseen, unwell or "")
         with host_lock(timeout):
-            first = _observe(component)
-            prepare(first)
-            # Looked at again: what was prepared may be among what the component consists of.
-            plan = _observe(component)
+            plan = first = _observe(component)
+            if prepare:
+                prepare(first)
+                # Looked at again: what was prepared may be among what the component consists of.
+                plan = _observe(component)
             apply(component, plan)
             # What depends on a component that is interrupted must find it back before it is interrupted itself.
             wait = module.params["wait"] or first.interrupts

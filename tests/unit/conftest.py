@@ -31,11 +31,19 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _component as c
 from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
 from ansible_collections.k3a.cluster.plugins.module_utils import _lock as locks
 from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority
 
 # Nodes may have a Python that the controller's side does not support.
 if sys.version_info < (3, 12):
     collect_ignore_glob = ["test_collection.py", *(f"plugins/{kind}/*" for kind in ("action", "filter", "lookup"))]
     collect_ignore_glob.append("plugins/plugin_utils/*")
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory):
+    """What signs for the servers and for the clients of a cluster that can be joined."""
+    folder = tmp_path_factory.mktemp("authorities")
+    return Authority(folder, "server"), Authority(folder, "client")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     params_for,
     unknown_flags,
 )
-from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Authority, Cluster, serving
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Cluster, serving
 
 URL = "https://10.0.0.1:6443"
 CONFIG = "/var/lib/k3a/agent/etc/kubelet.yaml"
@@ -114,8 +114,7 @@ def test_both_addresses_of_a_dual_stack_node_and_further_arguments():
     assert "--max-pods=200" in words
 
 
-def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(tmp_path):
-    authorities = [Authority(tmp_path, name) for name in ("server", "client")]
+def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(authorities, tmp_path):
     cluster = Cluster(*authorities)
     pair = tmp_path / "kubelet-client-current.pem"
     pair.write_text("".join(cluster.client.node("w1")))

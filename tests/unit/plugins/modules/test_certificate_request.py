@@ -10,18 +10,12 @@ from ansible_collections.k3a.cluster.plugins.module_utils import _certificate_re
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
 from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as node_password
 from ansible_collections.k3a.cluster.plugins.modules import certificate, certificate_request
-from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, Authority, Cluster, serving
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, Cluster, serving
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)
 
 NAMES = ("serving-kubelet", "client-kubelet", "client-kube-proxy", "client-flannel")
-
-
-@pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("authorities")
-    return Authority(folder, "server"), Authority(folder, "client")
 
 
 @pytest.fixture

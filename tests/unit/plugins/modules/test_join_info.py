@@ -6,15 +6,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
 from ansible_collections.k3a.cluster.plugins.modules import join_info
-from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority, Cluster, serving
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Cluster, serving
 
 SECRET = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("authorities")
-    return Authority(folder, "server"), Authority(folder, "client")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
 from ansible_collections.k3a.cluster.plugins.modules import node_registration
-from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Authority, Cluster, serving
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Cluster, serving
 
 PLACE = f"{NODES}/w1"
 GIVEN = {
@@ -19,12 +19,6 @@ GIVEN = {
     "taints": ["dedicated=db:NoSchedule"],
 }
 TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
-
-
-@pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("authorities")
-    return Authority(folder, "server"), Authority(folder, "client")
 
 
 @pytest.fixture
