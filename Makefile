@@ -56,6 +56,7 @@ test: setup lint collection sanity units bundle programs molecule
 lint: .venv
 	ruff check
 	mypy -p ansible_collections.k3a.cluster.plugins
+	PYTHONPATH=$(MYPYPATH) lint-imports --no-cache
 	yamllint --strict .
 	ansible-lint
 	antsibull-changelog lint

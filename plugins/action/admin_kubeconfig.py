@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap import CN_PREFIXES
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
-from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 LEAF: dict[str, Any] = {
     "name": "client-admin",

@@ -9,10 +9,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
-from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
 def material_for(missing: list[str], layout: Layout) -> dict[str, str]:

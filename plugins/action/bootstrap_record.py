@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils._bootstrap_record import digest
-from ansible_collections.k3a.cluster.plugins.module_utils._token import parse
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _bootstrap_record as codec
-from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.record import digest
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import record as codec
 
 INTERNAL = ("export", "record", "digest")
 

@@ -11,8 +11,8 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError, Entry, Manifest
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import Bundle, open_bundle
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Entry, Manifest
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 
 MODULE = "k3a.cluster.bundle"
 REPORTED = ("changed", "damaged", "removed", "foreign_commands", "architecture")

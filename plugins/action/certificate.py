@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
 def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) -> list[dict[str, Any]]:

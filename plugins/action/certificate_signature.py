@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
-from ansible_collections.k3a.cluster.plugins.plugin_utils._secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 Requests = dict[str, list[dict[str, Any]]]
 

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _cluster as cluster
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _servers as servers
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import open_bundle
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 OPTIONS: dict[str, Any] = {
     "results": {"type": "list", "elements": "dict", "default": []},

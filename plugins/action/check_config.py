@@ -11,13 +11,12 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError, Manifest
-from ansible_collections.k3a.cluster.plugins.module_utils._check import FAIL, Finding
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _cluster as cluster
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _identity as identity
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _variables as variables
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import open_bundle
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import identity
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 
 # The module's options that are variables of the host by another name.
 FROM_VARIABLES = (

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _removal as removal
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _servers as servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal, servers
 
 OPTIONS: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},

@@ -16,8 +16,8 @@ from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
 
 
 def holder(pid: int, playbooks: Sequence[str]) -> str:

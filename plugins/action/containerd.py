@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 
 
 class ActionModule(ActionBase):

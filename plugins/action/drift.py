@@ -12,13 +12,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.action import bundle as bundle_action
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
-from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._drift import STEPS
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import open_bundle
-from ansible_collections.k3a.cluster.plugins.plugin_utils._role_tasks import RoleTask, RoleTaskError, tasks_in
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_in
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 Arguments = dict[str, Any]
 

@@ -40,7 +40,7 @@ _value:
 from collections.abc import Callable, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.k3a.cluster.plugins.module_utils import _address
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address as _address
 
 
 def cluster_dns(configured: Sequence[str], service_cidr: Sequence[str]) -> list[str]:

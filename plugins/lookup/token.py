@@ -42,7 +42,7 @@ _raw:
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.k3a.cluster.plugins.module_utils._token import bootstrap_token
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import bootstrap_token
 
 
 class LookupModule(LookupBase):

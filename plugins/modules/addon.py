@@ -141,9 +141,9 @@ objects:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._addon import Cluster, Step, announced
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR, Key, ManifestError, load
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cluster, Step, announced
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR, Key, ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     CHECK_PATIENCE,
     KUBERNETES_ERROR,
     Api,
@@ -151,8 +151,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._api import (
     Resource,
     Unreachable,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._rollout import awaited
-from ansible_collections.k3a.cluster.plugins.module_utils._rollout_wait import Awaited, wait_for
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
 
 OPTIONS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},

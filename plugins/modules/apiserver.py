@@ -114,7 +114,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import apiserver
+from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import approver
+from ansible_collections.k3a.cluster.plugins.module_utils._components import approver
 
 
 def main() -> None:

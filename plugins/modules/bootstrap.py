@@ -102,7 +102,7 @@ material:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 
 def main() -> None:

@@ -83,12 +83,12 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError, EtcdUnavailable
-from ansible_collections.k3a.cluster.plugins.module_utils._files import SECRET, Change
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import SECRET, Change
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},

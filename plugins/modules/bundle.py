@@ -124,7 +124,7 @@ architecture:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import bundle
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import installation as bundle
 
 
 def main() -> None:

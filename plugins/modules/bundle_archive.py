@@ -85,8 +85,7 @@ versions:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import MANIFEST, BundleError, parse_manifest
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import (
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
     Component,
     archived,
     assemble,
@@ -97,6 +96,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import (
     tools_of,
     write_archive,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import MANIFEST, BundleError, parse_manifest
 
 OPTIONS = {
     "components": {"type": "dict", "required": True},

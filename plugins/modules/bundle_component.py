@@ -123,14 +123,14 @@ version:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import (
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
     Component,
     build,
     cache_root,
     component_key,
     tools_of,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 
 IMAGE = {name: {"type": "str", "required": True} for name in ("path", "name", "program", "user")}
 RECIPE = {

@@ -127,7 +127,7 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate
 
 
 def main() -> None:

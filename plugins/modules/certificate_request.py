@@ -80,13 +80,12 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _certificate_request as certificate_request
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _join as joining
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as node_password
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
-from ansible_collections.k3a.cluster.plugins.module_utils._node_api import ApiError
-from ansible_collections.k3a.cluster.plugins.module_utils._pem import OpensslError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
 
 OPTIONS = {
     "requests": {"type": "list", "elements": "dict", "required": True},

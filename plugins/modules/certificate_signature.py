@@ -54,9 +54,9 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
     "requests": {"type": "dict", "required": True},

@@ -198,9 +198,9 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._address import CLUSTER_INTERFACES, AddressError
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import go_architecture
-from ansible_collections.k3a.cluster.plugins.module_utils._check import (
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
     ETCD_UNIT,
     FAIL,
     Finding,
@@ -210,7 +210,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._check import (
     node_ips,
     node_name,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},

@@ -79,7 +79,7 @@ held:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

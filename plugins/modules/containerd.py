@@ -97,7 +97,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import containerd
+from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd
 
 
 def main() -> None:

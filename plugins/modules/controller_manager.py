@@ -77,7 +77,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import controller_manager
+from ansible_collections.k3a.cluster.plugins.module_utils._components import controller_manager
 
 
 def main() -> None:

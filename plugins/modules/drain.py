@@ -91,9 +91,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils import _drain
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import drain as _drain
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     KUBERNETES_ERROR,
     MERGE_PATCH,
     Api,

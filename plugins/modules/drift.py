@@ -72,7 +72,7 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _drift as drift
+from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 
 OPTIONS = {
     "tasks": {"type": "list", "elements": "str", "required": True},

@@ -108,7 +108,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import etcd
+from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd
 
 
 def main() -> None:

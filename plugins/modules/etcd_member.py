@@ -70,12 +70,12 @@ import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _etcd_removal as removal
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError, client_url
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd_membership import MEMBERS, listing
-from ansible_collections.k3a.cluster.plugins.module_utils._files import Change
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import removal
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import MEMBERS, listing
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 
 OPTIONS = {
     "names": {"type": "list", "elements": "str", "default": []},

@@ -88,7 +88,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import flannel
+from ansible_collections.k3a.cluster.plugins.module_utils._components import flannel
 
 
 def main() -> None:

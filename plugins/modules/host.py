@@ -49,7 +49,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import host
+from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 
 
 def main() -> None:

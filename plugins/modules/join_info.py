@@ -107,10 +107,10 @@ token_id:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _join as joining
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._node_api import ApiError
-from ansible_collections.k3a.cluster.plugins.module_utils._pem import OpensslError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
 
 OPTIONS = {
     "server_url": {"type": "str", "required": True},

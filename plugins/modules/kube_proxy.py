@@ -80,7 +80,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import kube_proxy
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kube_proxy
 
 
 def main() -> None:

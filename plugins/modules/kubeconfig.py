@@ -57,7 +57,7 @@ path:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 
 
 def main() -> None:

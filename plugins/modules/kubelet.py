@@ -121,7 +121,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import kubelet
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubelet
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import load_balancer
+from ansible_collections.k3a.cluster.plugins.module_utils._components import load_balancer
 
 
 def main() -> None:

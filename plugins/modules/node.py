@@ -143,8 +143,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils import _node
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     CHECK_PATIENCE,
     KUBERNETES_ERROR,
     MERGE_PATCH,

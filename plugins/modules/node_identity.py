@@ -63,14 +63,14 @@ secrets:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     KUBERNETES_ERROR,
     Api,
     ApiFailure,
     Refused,
     Resource,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
 NODES = Resource("/api/v1", "nodes", False)
 SECRETS = Resource("/api/v1", "secrets", True)

@@ -44,9 +44,9 @@ hash:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},

@@ -75,12 +75,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils import _node
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 
 PAUSE = 0.2
 ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}

@@ -55,8 +55,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     KUBERNETES_ERROR,
     Api,
     ApiFailure,

@@ -55,10 +55,10 @@ authority:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils import _reset as reset
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy, host_lock, remove_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock, remove_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},

@@ -66,7 +66,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import scheduler
+from ansible_collections.k3a.cluster.plugins.module_utils._components import scheduler
 
 
 def main() -> None:

@@ -137,14 +137,13 @@ bootstrap_record:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _address as address
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as record
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import Etcd, EtcdError, client_url
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._node_api import ApiError, NodeApi
-from ansible_collections.k3a.cluster.plugins.module_utils._token import TokenError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, NodeApi
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, record
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
 
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 OPTIONS = {

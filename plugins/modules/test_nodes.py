@@ -104,9 +104,9 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_image as image
-from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
-from ansible_collections.k3a.cluster.plugins.module_utils._node_image import NodeError
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import image
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import nodes as sets
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import NodeError
 
 # Stands in for the network's own subnet in check mode, before there is one.
 NO_SUBNET = "0.0.0.0/24"

@@ -128,11 +128,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
-from ansible_collections.k3a.cluster.plugins.module_utils import _token_secret as secrets
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_diff import as_yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import YAML_ERROR
-from ansible_collections.k3a.cluster.plugins.module_utils._api import (
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.diff import as_yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
     CHECK_PATIENCE,
     KUBERNETES_ERROR,
     Api,
@@ -140,6 +138,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._api import (
     Refused,
     Unreachable,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 
 CONFLICT = 409
 OPTIONS: dict[str, Any] = {

@@ -76,9 +76,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils import _token_secret as secrets
-from ansible_collections.k3a.cluster.plugins.module_utils._api import KUBERNETES_ERROR, Api, ApiFailure
-from ansible_collections.k3a.cluster.plugins.module_utils._token import TokenError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
+    KUBERNETES_ERROR,
+    Api,
+    ApiFailure,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
 
 OPTIONS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},

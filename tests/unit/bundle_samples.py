@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import (
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
     MANIFEST,
     canonical,
     go_architecture,

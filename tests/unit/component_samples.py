@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component_utils
-from ansible_collections.k3a.cluster.plugins.module_utils import _drift as drift
+from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component as component_utils
 
 BUNDLE = "/var/lib/k3a/data/abc"
 SHARED = {"data_dir": "/var/lib/k3a", "bundle": BUNDLE, "timeout": 300, "pending": []}

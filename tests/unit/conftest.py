@@ -27,10 +27,8 @@ from ansible.module_utils.common import warnings
 if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _component as component
-from ansible_collections.k3a.cluster.plugins.module_utils import _health as health
-from ansible_collections.k3a.cluster.plugins.module_utils import _lock as locks
-from ansible_collections.k3a.cluster.plugins.module_utils import _systemd as systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import lock as locks
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority
 
 # Nodes may have a Python that the controller's side does not support.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdError, EtcdUnavailable, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable, Member
 
 
 def url(number: int, port: int = 2380) -> str:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils import _pem as pem
-from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 CONFIG = "/api/v1/namespaces/kube-system/configmaps/k3a-config"

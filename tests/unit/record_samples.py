@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as bootstrap
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdUnavailable
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 
 
 class Store:

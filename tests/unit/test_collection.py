@@ -13,7 +13,7 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import nodes as sets
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.lookup import bundle
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import cache_root
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.tests.unit.component_samples import KNOWN
 
 SOURCE = Path(__file__).parents[2] / "bundle"

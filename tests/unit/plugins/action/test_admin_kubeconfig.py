@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.action import admin_kubeconfig as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.modules import admin_kubeconfig as documented
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from cryptography import x509
 
 URL = "https://10.0.0.1:6443"

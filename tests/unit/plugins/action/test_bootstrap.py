@@ -8,9 +8,9 @@ import os
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import bootstrap as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as shared
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap as module
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization

@@ -7,10 +7,10 @@ import json
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import bootstrap_record as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
-from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap_record as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _bootstrap_record as codec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import record as codec
 from ansible_collections.k3a.cluster.tests.unit.record_samples import Store, server
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 
 from ansible_collections.k3a.cluster.plugins.action import bundle as action
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, manifest_data
 
 MANIFEST = parse_manifest(canonical(manifest_data()))

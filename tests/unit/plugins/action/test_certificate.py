@@ -8,10 +8,10 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate as action
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as signature
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)

@@ -7,10 +7,10 @@ import os
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import json
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.action import check_cluster
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster as check_cluster_module
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority, Cluster, serving
 

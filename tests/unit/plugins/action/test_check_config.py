@@ -12,9 +12,9 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import canonical, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
 from ansible_collections.k3a.cluster.plugins.modules import check_config as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _spec as spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 FACTS = {"architecture": "amd64", "bundle_present": False, "node_name": "node-1"}
 MANIFEST = {

@@ -9,9 +9,9 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.action import cluster_lock as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
 
 
 @pytest.fixture

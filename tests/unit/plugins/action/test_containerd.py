@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import containerd as action
-from ansible_collections.k3a.cluster.plugins.module_utils import _registries as registries
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 
 AUTH = {"username": "me", "password": "canary-password"}
 CASES = [

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action import drift as action
-from ansible_collections.k3a.cluster.plugins.plugin_utils import _pki as pki
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import make_bundle
 
 SERVER = ["agent/prepare", "server/control_plane", "server/controllers"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.lookup import bundle
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle_build import Component, bundle_key, lock_link
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import Component, bundle_key, lock_link
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 
 SOURCE = Path(__file__).parents[4] / "bundle"
 

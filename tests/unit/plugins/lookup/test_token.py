@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleLookupError
 from ansible_collections.k3a.cluster.plugins.lookup import token
-from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 
 def test_each_evaluation_gives_another_token():

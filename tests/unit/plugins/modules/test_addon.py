@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("kubernetes")
 
-from ansible_collections.k3a.cluster.plugins.module_utils._addon import announced
-from ansible_collections.k3a.cluster.plugins.module_utils._addon_manifest import Key, ManifestError, load
-from ansible_collections.k3a.cluster.plugins.module_utils._api import Resource, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import announced
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Resource, Unreachable
 from ansible_collections.k3a.cluster.plugins.modules import addon
 
 ROOT = Path(__file__).parents[4]

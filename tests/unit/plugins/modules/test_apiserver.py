@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import apiserver as step
+from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver as step
 from ansible_collections.k3a.cluster.plugins.modules import apiserver
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import approver as step
+from ansible_collections.k3a.cluster.plugins.module_utils._components import approver as step
 from ansible_collections.k3a.cluster.plugins.modules import approver
 
 

@@ -9,9 +9,9 @@ import json
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap as shared
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap as step
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as shared
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as step
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap
 
 if os.geteuid() != 0:

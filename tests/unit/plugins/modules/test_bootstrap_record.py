@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap_record as module
 from ansible_collections.k3a.cluster.tests.unit.record_samples import Store, server
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy
 from ansible_collections.k3a.cluster.plugins.modules import bundle
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, make_archive, make_bundle
 

@@ -7,9 +7,8 @@ import os
 import re
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils import _pem as pem
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import certificate as step
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate as step
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 from ansible_collections.k3a.cluster.plugins.modules import certificate
 
 if os.geteuid() != 0:

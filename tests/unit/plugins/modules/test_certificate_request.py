@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _certificate_request as requesting
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request as requesting
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate, certificate_request
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, Cluster, serving
 

@@ -7,9 +7,9 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._address import Address
-from ansible_collections.k3a.cluster.plugins.module_utils._check import Wanted, node_id
-from ansible_collections.k3a.cluster.plugins.module_utils._check_observe import observe
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.modules import check_config
 
 DOCUMENTED = yaml.safe_load(check_config.DOCUMENTATION)["options"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _cluster_lock as lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
 
 

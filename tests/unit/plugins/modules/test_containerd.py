@@ -9,8 +9,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _containerd as containerd_utils
-from ansible_collections.k3a.cluster.plugins.module_utils._files import Link
+from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd as containerd_utils
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Link
 from ansible_collections.k3a.cluster.plugins.modules import containerd
 
 PAUSE = {"name": "registry.k8s.io/pause:3.10", "path": "/images/pause.tar"}

@@ -7,9 +7,9 @@ import json
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils._layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.modules import drift
 
 TASKS = ["server/control_plane", "server/certificates"]

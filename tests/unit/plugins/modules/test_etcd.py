@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._steps import etcd as step
+from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd as step
 from ansible_collections.k3a.cluster.plugins.modules import etcd
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member, url
 

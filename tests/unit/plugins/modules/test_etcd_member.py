@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdUnavailable, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable, Member
 from ansible_collections.k3a.cluster.plugins.modules import etcd_member
 
 

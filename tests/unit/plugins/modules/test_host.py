@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _host
-from ansible_collections.k3a.cluster.plugins.module_utils._files import Directory, File
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Directory, File
+from ansible_collections.k3a.cluster.plugins.module_utils._host import host as _host
 from ansible_collections.k3a.cluster.plugins.modules import host
 
 if os.geteuid() != 0:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import join_info
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Cluster, serving
 

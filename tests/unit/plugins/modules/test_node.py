@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("kubernetes")
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _node
-from ansible_collections.k3a.cluster.plugins.module_utils._api import ApiFailure, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import ApiFailure, Unreachable
 from ansible_collections.k3a.cluster.plugins.modules import node
 from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
 

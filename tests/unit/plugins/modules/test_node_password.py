@@ -8,9 +8,9 @@ import os
 import re
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
-from ansible_collections.k3a.cluster.plugins.module_utils._lock import Busy
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 from ansible_collections.k3a.cluster.plugins.modules import node_password
 
 if os.geteuid() != 0:

@@ -7,7 +7,7 @@ import json
 import threading
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _leaves as leaves
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import node_registration
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Cluster, serving
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _reset as library
+from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset as library
 from ansible_collections.k3a.cluster.plugins.modules import reset
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
-from ansible_collections.k3a.cluster.plugins.module_utils import _node_password as passwords
-from ansible_collections.k3a.cluster.plugins.module_utils._etcd import EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 from ansible_collections.k3a.cluster.plugins.modules import server_info
 from ansible_collections.k3a.cluster.tests.unit import etcd_members, joinable_cluster, record_samples
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import member, url

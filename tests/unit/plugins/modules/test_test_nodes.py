@@ -7,8 +7,8 @@ import json
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _test_nodes as sets
-from ansible_collections.k3a.cluster.plugins.module_utils._node_image import image_name
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import nodes as sets
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import image_name
 from ansible_collections.k3a.cluster.plugins.modules import test_nodes as subject
 
 READS = (

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("kubernetes")
 pytest.importorskip("yaml")
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _token as tokens
-from ansible_collections.k3a.cluster.plugins.module_utils import _token_secret as secrets
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.modules import token as module
 from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("kubernetes")
 
-from ansible_collections.k3a.cluster.plugins.module_utils import _token_secret as secrets
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.modules import token_info
 from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
 

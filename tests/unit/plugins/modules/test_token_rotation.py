@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils import _bootstrap_record as records
-from ansible_collections.k3a.cluster.plugins.module_utils import _files as files
-from ansible_collections.k3a.cluster.plugins.module_utils import _token_rotation as rotation
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_rotation as rotation
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap_record, token_rotation
 from ansible_collections.k3a.cluster.tests.unit.record_samples import Store, server
 

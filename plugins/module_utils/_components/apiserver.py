@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The API server as data: its arguments and the configuration files that harden it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+ENCRYPTION = "encryption-config.json"
+PROGRAM = "k3a"
+
+# Without a name load balancers and operators may ask for health, and a machine that joins for the cluster's authority.
+ANONYMOUS_PATHS = ("/livez", "/readyz", "/healthz", "/api/v1/namespaces/kube-public/configmaps/cluster-info")
+AUTHENTICATION = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AuthenticationConfiguration",
+    "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ANONYMOUS_PATHS]},
+}
+
+
+def audit_policy() -> dict[str, Any]:
+    """Who changed what, and who saw a secret; never a secret's content, nor the heartbeat of the cluster itself."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+            {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
+            {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/version", "/openapi*"]},
+            {
+                "level": "None",
+                "userGroups": ["system:nodes"],
+                "verbs": ["update", "patch"],
+                "resources": [{"group": "", "resources": ["nodes/status", "pods/status"]}],
+            },
+            {
+                "level": "Metadata",
+                "resources": [
+                    {"group": "", "resources": ["secrets", "configmaps", "serviceaccounts/token"]},
+                    {"group": "", "resources": ["pods/exec", "pods/attach", "pods/portforward", "pods/proxy"]},
+                    {"group": "authentication.k8s.io", "resources": ["tokenreviews"]},
+                ],
+            },
+            {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        ],
+    }
+
+
+def admission(level: str) -> dict[str, Any]:
+    """The Pod Security level of namespaces that say nothing themselves."""
+    warned = "restricted" if level != "privileged" else "privileged"
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [
+            {
+                "name": "PodSecurity",
+                "configuration": {
+                    "apiVersion": "pod-security.admission.config.k8s.io/v1",
+                    "kind": "PodSecurityConfiguration",
+                    "defaults": {
+                        "enforce": level,
+                        "enforce-version": "latest",
+                        "audit": warned,
+                        "audit-version": "latest",
+                        "warn": warned,
+                        "warn-version": "latest",
+                    },
+                    "exemptions": {"usernames": [], "runtimeClasses": [], "namespaces": ["kube-system"]},
+                },
+            }
+        ],
+    }
+
+
+def apiserver_component(params: dict[str, Any], advertise_address: str, encrypted: bool) -> component.Component:
+    """The API server as it should run on this server."""
+    layout = layouts.Layout(params["data_dir"])
+    sources = [
+        ("client-ca.crt", layout.tls("client-ca.crt")),
+        ("server-ca.crt", layout.tls("server-ca.crt")),
+        ("request-header-ca.crt", layout.tls("request-header-ca.crt")),
+        ("service.key", layout.tls("service.key")),
+        ("etcd-server-ca.crt", layout.tls("etcd/server-ca.crt")),
+        ("etcd-client.crt", layout.tls("etcd/client.crt")),
+        ("etcd-client.key", layout.tls("etcd/client.key")),
+    ]
+    for leaf in ("serving-kube-apiserver", "client-kube-apiserver", "client-auth-proxy"):
+        sources += [(f"{leaf}.crt", layout.tls(f"{leaf}.crt")), (f"{leaf}.key", layout.tls(f"{leaf}.key"))]
+    if encrypted:
+        sources.append((ENCRYPTION, layout.cred(ENCRYPTION)))
+    credentials = layouts.Credentials("k3a-apiserver.service", tuple(sources))
+    configuration = {
+        "authentication.yaml": AUTHENTICATION,
+        "admission.yaml": admission(params["pod_security_level"]),
+        "audit-policy.yaml": params["audit_policy"] or audit_policy(),
+    }
+    arguments = {
+        **_arguments(params, layout, credentials, advertise_address),
+        **({"encryption-provider-config": credentials.path(ENCRYPTION)} if encrypted else {}),
+    }
+    service = (
+        ("Type", "notify"),
+        ("User", "kube"),
+        ("Group", "kube"),
+        (
+            "ExecStart",
+            systemd.command_line(
+                f"{params['bundle']}/bin/kube-apiserver", flags.merge(arguments, params["extra_args"])
+            ),
+        ),
+        *credentials.directives,
+        *layouts.KEEP_RUNNING,
+        *layouts.MEMORY,
+        ("TimeoutStartSec", "infinity"),
+        # Without its datastore it would take a minute and a half to end its last requests, which cannot succeed.
+        ("TimeoutStopSec", "10"),
+        ("LimitNOFILE", "1048576"),
+        *layouts.SANDBOX,
+        *privileged_port(params["https_listen_port"]),
+        ("ReadWritePaths", layout.logs),
+    )
+    # Not Requires=: the API server waits for its datastore by itself, and must not stop when that restarts.
+    unit = (("After", "network-online.target k3a-etcd.service"), ("Wants", "network-online.target"))
+    return component.Component(
+        name="apiserver",
+        unit=systemd.unit_text("Kubernetes API server (k3a)", (*unit, *layouts.NEVER_GIVE_UP), service),
+        directories=(
+            files.Directory(layout.server_etc("").rstrip("/"), 0o755),
+            files.Directory(layout.logs, 0o700, "kube", "kube"),
+        ),
+        files=tuple(
+            files.File(layout.server_etc(name), yaml.dump(content).encode(), mode=0o644)
+            for name, content in configuration.items()
+        ),
+        inputs=credentials.inputs,
+        healthy=(ready(layout, params["https_listen_port"]),),
+    )
+
+
+def ready(layout: layouts.Layout, port: int) -> health.Condition:
+    """The API answers to a client that trusts the cluster's own authority."""
+    return health.answers_ok(f"https://127.0.0.1:{port}/readyz?verbose", layout.tls("server-ca.crt"))
+
+
+def awaited(params: dict[str, Any]) -> component.Component:
+    """The API server of this server as what waits for it sees it."""
+    condition = ready(layouts.Layout(params["data_dir"]), params["https_listen_port"])
+    return component.Component(name="apiserver", unit="", healthy=(condition,))
+
+
+def privileged_port(port: int) -> tuple[tuple[str, str], ...]:
+    """What a process without root needs for a port below 1024."""
+    bind = "CAP_NET_BIND_SERVICE"
+    return (("AmbientCapabilities", bind), ("CapabilityBoundingSet", bind)) if port < 1024 else ()
+
+
+def _arguments(
+    params: dict[str, Any], layout: layouts.Layout, credentials: layouts.Credentials, advertise_address: str
+) -> dict[str, str]:
+    issuer = f"https://kubernetes.default.svc.{params['cluster_domain']}"
+    return {
+        "admission-control-config-file": layout.server_etc("admission.yaml"),
+        "advertise-address": advertise_address,
+        "allow-privileged": "true",
+        "api-audiences": f"{issuer},{PROGRAM}",
+        "audit-log-maxage": "30",
+        "audit-log-maxbackup": "10",
+        "audit-log-maxsize": "100",
+        "audit-log-path": f"{layout.logs}/audit.log",
+        "audit-policy-file": layout.server_etc("audit-policy.yaml"),
+        "authentication-config": layout.server_etc("authentication.yaml"),
+        "authorization-mode": "Node,RBAC",
+        "client-ca-file": credentials.path("client-ca.crt"),
+        "enable-admission-plugins": "NodeRestriction",
+        "enable-bootstrap-token-auth": "true",
+        "etcd-cafile": credentials.path("etcd-server-ca.crt"),
+        "etcd-certfile": credentials.path("etcd-client.crt"),
+        "etcd-keyfile": credentials.path("etcd-client.key"),
+        "etcd-servers": "https://127.0.0.1:2379",
+        "kubelet-certificate-authority": credentials.path("server-ca.crt"),
+        "kubelet-client-certificate": credentials.path("client-kube-apiserver.crt"),
+        "kubelet-client-key": credentials.path("client-kube-apiserver.key"),
+        "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
+        "profiling": "false",
+        "proxy-client-cert-file": credentials.path("client-auth-proxy.crt"),
+        "proxy-client-key-file": credentials.path("client-auth-proxy.key"),
+        "requestheader-allowed-names": "system:auth-proxy",
+        "requestheader-client-ca-file": credentials.path("request-header-ca.crt"),
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "secure-port": str(params["https_listen_port"]),
+        "service-account-extend-token-expiration": "false",
+        "service-account-issuer": issuer,
+        "service-account-key-file": credentials.path("service.key"),
+        "service-account-signing-key-file": credentials.path("service.key"),
+        "service-cluster-ip-range": ",".join(params["service_cidr"]),
+        "service-node-port-range": params["service_node_port_range"],
+        # Without it watches stay open, and the server stays for a minute, when it is told to stop.
+        "shutdown-watch-termination-grace-period": "1s",
+        "storage-backend": "etcd3",
+        "tls-cert-file": credentials.path("serving-kube-apiserver.crt"),
+        "tls-cipher-suites": layouts.TLS_CIPHER_SUITES,
+        "tls-min-version": "VersionTLS12",
+        "tls-private-key-file": credentials.path("serving-kube-apiserver.key"),
+    }
+
+
+PATIENCE = 10.0
+OPTIONS = component.argument_spec(
+    {
+        "node_ip": {"type": "list", "elements": "str", "default": []},
+        "advertise_address": {"type": "str", "default": ""},
+        "https_listen_port": {"type": "int", "default": 6443},
+        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+        "after": {"type": "list", "elements": "str", "default": []},
+        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        "service_node_port_range": {"type": "str", "default": "30000-32767"},
+        "cluster_domain": {"type": "str", "default": "cluster.local"},
+        "secrets_encryption": {"type": "bool", "default": True, "no_log": False},
+        "pod_security_level": {
+            "type": "str",
+            "choices": ["privileged", "baseline", "restricted"],
+            "default": "baseline",
+        },
+        "audit_policy": {"type": "dict", "default": {}},
+        "extra_args": {"type": "list", "elements": "str", "default": []},
+    }
+)
+
+
+def not_ready(servers: list[str], authority: str) -> str | None:
+    """Which of other servers' API servers is not ready, and why; one that has just been restarted has some seconds."""
+    conditions = [health.answers_ok(f"https://{server}/readyz?verbose", authority) for server in servers]
+    deadline = time.monotonic() + PATIENCE
+    reasons = (health.wait_for(condition, deadline) for condition in conditions)
+    return next((reason for reason in reasons if reason), None)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(ENCRYPTION))
+    wanted = apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted)
+
+    def prepare(plan: component.Plan) -> None:
+        problem = plan.interrupts and not_ready(params["after"], Layout(params["data_dir"]).tls("server-ca.crt"))
+        if problem:
+            module.fail_json(msg=f"k3a-apiserver is not restarted, since another server's is not ready: {problem}")
+
+    module.exit_json(**component.converge(module, wanted, params["pending"], prepare))

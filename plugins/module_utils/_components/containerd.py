@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""containerd as data: its configuration, its registries, and the images that it has."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, process, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import (
+    CONTAINERD_SOCKET,
+    CONTAINERD_STATE,
+    KEEP_RUNNING,
+    MEMORY,
+    NEVER_GIVE_UP,
+    Layout,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import toml, yaml
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+NAMESPACE = "k8s.io"
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+CRI_RUNTIME = "io.containerd.cri.v1.runtime"
+CRI_IMAGES = "io.containerd.cri.v1.images"
+CRI_SERVICE = "io.containerd.grpc.v1.cri"
+
+
+class ContainerdError(Exception):
+    """The runtime does not do what it is asked; the message has its own words."""
+
+
+def configuration(params: dict[str, Any]) -> dict[str, Any]:
+    """containerd's configuration file."""
+    layout = Layout(params["data_dir"])
+    return {
+        "version": 3,
+        "root": f"{layout.data_dir}/agent/containerd",
+        "state": CONTAINERD_STATE,
+        "grpc": {"address": CONTAINERD_SOCKET},
+        "plugins": {
+            CRI_RUNTIME: {
+                "enable_unprivileged_ports": True,
+                "enable_unprivileged_icmp": True,
+                "restrict_oom_score_adj": params["restrict_oom_score_adj"],
+                "cni": {"bin_dirs": [f"{params['bundle']}/cni"], "conf_dir": layout.agent_etc("cni/net.d")},
+                "containerd": {
+                    "default_runtime_name": "runc",
+                    "runtimes": {
+                        "runc": {
+                            "runtime_type": "io.containerd.runc.v2",
+                            "options": {"BinaryName": f"{params['bundle']}/bin/runc", "SystemdCgroup": True},
+                        }
+                    },
+                },
+            },
+            CRI_IMAGES: {
+                "snapshotter": params["snapshotter"],
+                "pinned_images": {"sandbox": params["pause_image"] or PAUSE_IMAGE},
+                "registry": {
+                    "config_path": layout.agent_etc("containerd/certs.d"),
+                    **registries.credentials(params["registries"]),
+                },
+            },
+            CRI_SERVICE: {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},
+            # A layer that is only half on the disk when the power fails would stay broken through every later pull.
+            "io.containerd.service.v1.diff-service": {"sync_fs": True},
+        },
+    }
+
+
+def crictl_configuration() -> dict[str, Any]:
+    """What makes crictl work without arguments."""
+    endpoint = f"unix://{CONTAINERD_SOCKET}"
+    return {"runtime-endpoint": endpoint, "image-endpoint": endpoint}
+
+
+def holds_secret(params: dict[str, Any], path: str) -> bool:
+    """Whether somebody's password is, or still is, in the configuration."""
+    return bool(registries.parted(params["registries"])[1]) or b".registry.configs." in (files.read_bytes(path) or b"")
+
+
+def containerd_component(params: dict[str, Any]) -> component.Component:
+    """containerd as it should run on this node."""
+    layout = Layout(params["data_dir"])
+    config = layout.agent_etc("containerd/config.toml")
+    crictl = layout.agent_etc("crictl.yaml")
+    certs_d = layout.agent_etc("containerd/certs.d")
+    service = (
+        ("Type", "notify"),
+        ("Environment", f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/containerd", [f"--config={config}"])),
+        *KEEP_RUNNING,
+        *MEMORY,
+        # Containers have scopes of their own; stopping the runtime must leave them and their shims alone.
+        ("KillMode", "process"),
+        ("Delegate", "yes"),
+        ("TimeoutStartSec", "infinity"),
+        ("TasksMax", "infinity"),
+        ("LimitNOFILE", "1048576"),
+        ("LimitNPROC", "infinity"),
+        ("LimitCORE", "infinity"),
+    )
+    # containerd reads the hosts.toml files at every pull, so they are no reason for a restart.
+    hosts = registries.hosts_files(params["registries"], certs_d)
+    return component.Component(
+        name="containerd",
+        unit=systemd.unit_text(
+            "containerd, the container runtime (k3a)",
+            (("After", "network.target local-fs.target"), *NEVER_GIVE_UP),
+            service,
+        ),
+        directories=(
+            files.Directory(layout.agent_etc("containerd"), 0o700),
+            files.Directory(layout.agent_etc("cni/net.d"), 0o755),
+        ),
+        files=(
+            files.File(
+                config, toml.dump(configuration(params)).encode(), mode=0o600, secret=holds_secret(params, config)
+            ),
+        ),
+        reloaded=(files.File(crictl, yaml.dump(crictl_configuration()).encode(), mode=0o644), *hosts),
+        absent=registries.surplus(certs_d, {host.path for host in hosts}),
+        links=(files.Link("/etc/crictl.yaml", crictl),),
+        healthy=(health.listens(CONTAINERD_SOCKET),),
+    )
+
+
+def runs() -> bool:
+    """Whether there is a runtime that can be asked."""
+    return health.listens(CONTAINERD_SOCKET)() is None
+
+
+def images_present(bundle: str) -> set[str]:
+    """The names of the images that the runtime has."""
+    command = [f"{bundle}/bin/crictl", "--runtime-endpoint", f"unix://{CONTAINERD_SOCKET}", "images", "--output=json"]
+    done = process.run(command)
+    if done.code != 0:
+        raise ContainerdError(f"containerd does not list its images: {done.complaint}")
+    listed = json.loads(done.output)
+    return {tag for image in listed["images"] or [] for tag in image["repoTags"] or []}
+
+
+def import_image(bundle: str, path: str) -> str | None:
+    """Import and pin an image; the reason when containerd refuses it."""
+    command = [
+        f"{bundle}/bin/ctr",
+        f"--address={CONTAINERD_SOCKET}",
+        f"--namespace={NAMESPACE}",
+        "images",
+        "import",
+        "--local",
+        "--label=io.cri-containerd.image=managed",
+        "--label=io.cri-containerd.pinned=pinned",
+        path,
+    ]
+    done = process.run(command)
+    return None if done.code == 0 else done.complaint
+
+
+def announced(name: str) -> dict[str, str]:
+    """An image to import, as a diff shows it."""
+    return {"before_header": name, "after_header": name, "before": "", "after": "image imported from the bundle\n"}
+
+
+OPTIONS = component.argument_spec(
+    {
+        "images": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+        },
+        "pause_image": {"type": "str", "default": ""},
+        "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
+        "registries": {"type": "dict", "default": {}, "no_log": False},
+        "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
+        "restrict_oom_score_adj": {"type": "bool", "default": False},
+    }
+)
+
+
+def present_images(params: dict, foreseen: bool) -> set[str]:
+    """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
+    bundles = (params["bundle"], f"{params['data_dir']}/data/current")
+    tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])
+    if foreseen and not (runs() and os.path.exists(f"{tools}/bin/crictl")):
+        return set()
+    return images_present(tools)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    params["registries"] = registries.joined(params["registries"], params["registry_secrets"])
+    result = component.converge(module, containerd_component(params), params["pending"])
+    try:
+        present = present_images(params, module.check_mode)
+    except ContainerdError as error:
+        module.fail_json(msg=str(error))
+    missing = [image for image in params["images"] if image["name"] not in present]
+    result["changed"] = result["changed"] or bool(missing)
+    result["changes"] += [image["name"] for image in missing]
+    result["diff"] += [announced(image["name"]) for image in missing]
+    if not module.check_mode:
+        for image in missing:
+            problem = import_image(params["bundle"], image["path"])
+            if problem:
+                module.fail_json(msg=f"containerd does not import {image['path']}: {problem}")
+    module.exit_json(**result)

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The Kubernetes controllers on a server: what M(k3a.cluster.controller_manager) does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = component.argument_spec(
+    {
+        "https_listen_port": {"type": "int", "default": 6443},
+        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        **control_plane.LEADER_ELECT,
+        "extra_args": {"type": "list", "elements": "str", "default": []},
+    }
+)
+
+
+def controller_manager_component(params: dict) -> component.Component:
+    """The controller manager as it should run on this server."""
+    signers_files = ("server-ca.key", "client-ca.crt", "client-ca.key", "service.key")
+    credentials = control_plane.client_credentials(
+        Layout(params["data_dir"]), "controller-manager", "client-controller", *signers_files
+    )
+    client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
+    server = (credentials.path("server-ca.crt"), credentials.path("server-ca.key"))
+    signers = {
+        "kube-apiserver-client": client,
+        "kubelet-client": client,
+        "kubelet-serving": server,
+        "legacy-unknown": server,
+    }
+    signing = {
+        f"cluster-signing-{signer}-{kind}-file": path
+        for signer, pair in signers.items()
+        for kind, path in zip(("cert", "key"), pair)
+    }
+    arguments = {
+        **signing,
+        "allocate-node-cidrs": "true",
+        "cluster-cidr": ",".join(params["cluster_cidr"]),
+        "controllers": "*,bootstrapsigner,tokencleaner",
+        "root-ca-file": credentials.path("server-ca.crt"),
+        "secure-port": "10257",
+        "service-account-private-key-file": credentials.path("service.key"),
+        "service-cluster-ip-range": ",".join(params["service_cidr"]),
+        "terminated-pod-gc-threshold": "1000",
+        "use-service-account-credentials": "true",
+    }
+    return control_plane.client_component("controller-manager", params, credentials, arguments)
+
+
+def wait_for_api(module: AnsibleModule) -> None:
+    """Started earlier it would oversleep the API by up to half a minute, and so would all that come after it."""
+    params = module.params
+    api = apiserver.awaited(params)
+    reason = component.wait_until_well(api, params["timeout"])
+    if reason:
+        module.fail_json(msg=reason, unit=api.unit_name)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    wanted = controller_manager_component(module.params)
+    result = component.converge(module, wanted, module.params["pending"], lambda plan: wait_for_api(module))
+    module.exit_json(**result)

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Kubeconfig files: one cluster, one user, one context."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+NAME = "default"
+
+
+def by_path(server: str, authority: str, certificate: str, key: str) -> str:
+    """A component's kubeconfig: it names its certificate and key, so they stay where they are and can be renewed."""
+    return yaml.dump(
+        _document(
+            {"server": server, "certificate-authority": authority},
+            {"client-certificate": certificate, "client-key": key},
+        )
+    )
+
+
+def embedded(server: str, authority: bytes, certificate: bytes, key: bytes) -> str:
+    """A person's kubeconfig: one file that holds all it needs."""
+    return yaml.dump(
+        _document(
+            {"server": server, "certificate-authority-data": _base64(authority)},
+            {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
+        )
+    )
+
+
+def _document(cluster: dict[str, str], user: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": NAME, "cluster": cluster}],
+        "users": [{"name": NAME, "user": user}],
+        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+        "current-context": NAME,
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+OPTIONS = {
+    "path": {"type": "path", "default": "/etc/k3a/k3a.yaml"},
+    "mode": {"type": "str", "default": "0600"},
+    "https_listen_port": {"type": "int", "default": 6443},
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+    "pending": {"type": "list", "elements": "path", "default": []},
+}
+
+
+def sources(layout: Layout) -> tuple[str, str, str]:
+    """The authority, certificate and key that the kubeconfig holds."""
+    return layout.tls("server-ca.crt"), layout.tls("client-admin.crt"), layout.tls("client-admin.key")
+
+
+def wanted_file(params: dict, contents: list[bytes]) -> files.File:
+    """The kubeconfig as it should be."""
+    text = embedded(f"https://127.0.0.1:{params['https_listen_port']}", *contents)
+    return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), secret=True)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    paths = sources(Layout(params["data_dir"]))
+    contents = [files.read_bytes(path) for path in paths]
+    missing = [path for path, content in zip(paths, contents) if content is None]
+    foreseen = set(paths) & set(params["pending"])
+    if missing and not (module.check_mode and foreseen):
+        module.fail_json(msg=f"{missing[0]} is not there; run the server role, which makes it")
+    if module.check_mode and foreseen:
+        module.exit_json(
+            changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()]
+        )
+    if not re.fullmatch("0?[0-7]{3}", params["mode"]):
+        module.fail_json(msg=f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
+    file = wanted_file(params, [content or b"" for content in contents])
+    change = files.file_change(file)
+    if change and not module.check_mode:
+        files.write_file(file)
+    module.exit_json(changed=bool(change), path=params["path"], diff=[change.as_diff()] if change else [])

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The kubelet as data: its KubeletConfiguration, its arguments, the resolver configuration that pods inherit."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# Seconds that an API may take to say whether it has a node; one that does not answer changes nothing.
+LOOK_TIMEOUT = 2.0
+RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+
+
+def usable_resolv_conf(candidates: Sequence[str] = RESOLV_CONFS) -> str:
+    """The first resolver configuration that a pod can use, as K3s chooses it, or nothing."""
+    return next((path for path in candidates if names_reachable_servers(files.read_bytes(path))), "")
+
+
+def names_reachable_servers(content: bytes | None) -> bool:
+    """Whether a resolver configuration names servers, and none that only the host itself can reach."""
+    lines = [line.split() for line in (content or b"").decode(errors="replace").splitlines()]
+    servers = [line[1].split("%")[0] for line in lines if len(line) > 1 and line[0] == "nameserver"]
+    return bool(servers) and all(_reachable(server) for server in servers)
+
+
+def _reachable(server: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(server)
+    except ValueError:
+        return False
+    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+
+
+def parse_taint(taint: str) -> dict[str, str]:
+    """A taint written C(key=value:effect) or C(key:effect)."""
+    head, _colon, effect = taint.rpartition(":")
+    key, _equals, value = head.partition("=")
+    return {"key": key, "value": value, "effect": effect}
+
+
+def configuration(params: dict[str, Any], node_ips: Sequence[str], resolv_conf: str) -> dict[str, Any]:
+    """The KubeletConfiguration of this node."""
+    layout = layouts.Layout(params["data_dir"])
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True, "cacheTTL": "2m"},
+            "x509": {"clientCAFile": layout.agent_tls("client-ca.crt")},
+        },
+        "authorization": {
+            "mode": "Webhook",
+            "webhook": {"cacheAuthorizedTTL": "5m", "cacheUnauthorizedTTL": "30s"},
+        },
+        "cgroupDriver": "systemd",
+        "clusterDNS": address.cluster_dns(params["cluster_dns"], params["service_cidr"]),
+        "clusterDomain": params["cluster_domain"],
+        "containerRuntimeEndpoint": f"unix://{layouts.CONTAINERD_SOCKET}",
+        "evictionHard": {"imagefs.available": "5%", "nodefs.available": "5%"},
+        "evictionMinimumReclaim": {"imagefs.available": "10%", "nodefs.available": "10%"},
+        **({"failCgroupV1": False} if params["allow_cgroup_v1"] else {}),
+        "failSwapOn": False,
+        "healthzBindAddress": "127.0.0.1",
+        "memorySwap": {"swapBehavior": "NoSwap"},
+        "protectKernelDefaults": params["protect_kernel_defaults"],
+        "readOnlyPort": 0,
+        **({"registerWithTaints": [parse_taint(t) for t in params["node_taint"]]} if params["node_taint"] else {}),
+        "resolvConf": resolv_conf,
+        "rotateCertificates": True,
+        "seccompDefault": True,
+        "serializeImagePulls": False,
+        "shutdownGracePeriod": "30s",
+        "shutdownGracePeriodCriticalPods": "10s",
+        "staticPodPath": f"{layout.data_dir}/agent/pod-manifests",
+        "tlsCertFile": layout.agent_tls("serving-kubelet.crt"),
+        "tlsCipherSuites": layouts.TLS_CIPHER_SUITES.split(","),
+        "tlsMinVersion": "VersionTLS12",
+        "tlsPrivateKeyFile": layout.agent_tls("serving-kubelet.key"),
+    }
+
+
+def deleted(server_url: str, authority: str, certificate: str, node_name: str) -> health.Condition:
+    """Whether the API has no such node: a kubelet registers its own only when it starts. Unknown is no reason."""
+
+    def condition() -> str | None:
+        try:
+            api = node_api.NodeApi(server_url, authority, certificate=certificate, timeout=LOOK_TIMEOUT)
+            known = api.get(node_api.object_path("/api/v1", "nodes", name=node_name))
+        except node_api.ApiError:
+            return None
+        return None if known else f"the cluster has no node {node_name}"
+
+    return condition
+
+
+def kubelet_component(
+    params: dict[str, Any], host_name: str, node_ips: Sequence[str], resolv_conf: str
+) -> component.Component:
+    """The kubelet as it should run on this node."""
+    layout = layouts.Layout(params["data_dir"])
+    config = layout.agent_etc("kubelet.yaml")
+    client = layout.agent_etc("kubelet.kubeconfig")
+    node_name = params["node_name"] or host_name
+    arguments = {
+        "config": config,
+        "kubeconfig": client,
+        "node-ip": ",".join(node_ips),
+        **({"hostname-override": node_name} if node_name != host_name else {}),
+        **({"node-labels": ",".join(params["node_labels"])} if params["node_labels"] else {}),
+    }
+    # The kubelet finds mount helpers, and its plugins the bundle's tools, on this path.
+    path = f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    service = (
+        ("Type", "notify"),
+        ("Environment", path),
+        (
+            "ExecStart",
+            systemd.command_line(f"{params['bundle']}/bin/kubelet", flags.merge(arguments, params["extra_args"])),
+        ),
+        *layouts.KEEP_RUNNING,
+        *layouts.MEMORY,
+        ("KillMode", "process"),
+        ("Delegate", "yes"),
+        ("TimeoutStartSec", "infinity"),
+        ("TasksMax", "infinity"),
+        ("LimitNOFILE", "1048576"),
+    )
+    content = kubeconfig.by_path(
+        params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, KUBELET_CLIENT
+    )
+    return component.Component(
+        name="kubelet",
+        unit=systemd.unit_text(
+            "Kubernetes node agent (k3a)",
+            (
+                ("After", "network-online.target k3a-containerd.service"),
+                ("Wants", "network-online.target"),
+                *layouts.NEVER_GIVE_UP,
+            ),
+            service,
+        ),
+        directories=(files.Directory(f"{layout.data_dir}/agent/pod-manifests", 0o750),),
+        files=(
+            files.File(config, yaml.dump(configuration(params, node_ips, resolv_conf)).encode(), mode=0o600),
+            files.File(client, content.encode(), mode=0o600),
+        ),
+        # Not its client certificate: the kubelet renews that by itself, which must not look like a reason to restart.
+        inputs=tuple(
+            layout.agent_tls(name)
+            for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
+        ),
+        healthy=(health.answers_ok(health.ENDPOINTS["kubelet"]),),
+        outdated=(deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
+    )
+
+
+OPTIONS = component.argument_spec(
+    {
+        "server_url": {"type": "str", "required": True},
+        "node_name": {"type": "str", "default": ""},
+        "node_ip": {"type": "list", "elements": "str", "default": []},
+        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        "cluster_dns": {"type": "list", "elements": "str", "default": []},
+        "cluster_domain": {"type": "str", "default": "cluster.local"},
+        "node_labels": {"type": "list", "elements": "str", "default": []},
+        "node_taint": {"type": "list", "elements": "str", "default": []},
+        "resolv_conf": {"type": "path", "default": ""},
+        "allow_cgroup_v1": {"type": "bool", "default": False},
+        "protect_kernel_defaults": {"type": "bool", "default": False},
+        "extra_args": {"type": "list", "elements": "str", "default": []},
+    }
+)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError as error:
+        module.fail_json(msg=str(error))
+    resolv_conf = params["resolv_conf"] or usable_resolv_conf()
+    if not resolv_conf:
+        module.fail_json(
+            msg="neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
+            "set k3a_resolv_conf to a file that does"
+        )
+    wanted = kubelet_component(params, address.host_name(), node_ips, resolv_conf)
+    module.exit_json(**component.converge(module, wanted, params["pending"]))

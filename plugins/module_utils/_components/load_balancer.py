@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The load balancer as data: the servers that it brings the node's connections to, and its unit."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+NAME = "load-balancer"
+HEALTH = health.ENDPOINTS[NAME]
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/@]+):([0-9]{1,5})")
+
+
+class LoadBalancerError(ValueError):
+    """Addresses that no load balancer can use; the text is for the user."""
+
+
+def configuration(params: dict[str, Any]) -> dict[str, Any]:
+    """The file that names the servers. Their order says nothing, that of the fallbacks does."""
+    prefer = params["prefer"]
+    servers = sorted({*params["servers"], *([prefer] if prefer else [])})
+    fallback = [address for address in dict.fromkeys(params["fallback"]) if address not in servers]
+    for address in (*servers, *fallback):
+        port = _ADDRESS.fullmatch(address)
+        if not port or not 0 < int(port.group(1)) < 65536:
+            raise LoadBalancerError(f"{address!r} is no address of a server: give HOST:PORT, as in 192.0.2.10:6443")
+    if not servers and not fallback:
+        raise LoadBalancerError("the load balancer needs at least one address in servers or fallback")
+    return {"servers": servers, "prefer": prefer, "fallback": fallback}
+
+
+def listen_address(port: int) -> str:
+    """Where it takes connections."""
+    if not 0 < port < 65536:
+        raise LoadBalancerError(f"{port} is no port: choose one from 1 to 65535")
+    if port == urlsplit(HEALTH).port:
+        raise LoadBalancerError(f"port {port} is that of the load balancer's own health endpoint: choose another")
+    return f"127.0.0.1:{port}"
+
+
+def load_balancer_component(params: dict[str, Any], config: dict[str, Any]) -> component.Component:
+    """The load balancer as it should run on this node. Other servers restart nothing: it reads their file again."""
+    layout = layouts.Layout(params["data_dir"])
+    credentials = layouts.Credentials(f"k3a-{NAME}.service", (("server-ca.crt", layout.agent_tls("server-ca.crt")),))
+    path = layout.agent_etc(f"{NAME}.json")
+    arguments = {
+        "ca-file": credentials.path("server-ca.crt"),
+        "config": path,
+        "health": urlsplit(HEALTH).netloc,
+        "listen": listen_address(params["port"]),
+    }
+    service = (
+        ("Type", "notify"),
+        ("DynamicUser", "yes"),
+        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/k3a-{NAME}", flags.merge(arguments, ()))),
+        *credentials.directives,
+        *layouts.KEEP_RUNNING,
+        *layouts.MEMORY,
+        ("LimitNOFILE", "1048576"),
+        *layouts.SANDBOX,
+    )
+    return component.Component(
+        name=NAME,
+        unit=systemd.unit_text(
+            "Load balancer of the API (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
+        ),
+        # It is not root, and has to read this at any time.
+        reloaded=(files.File(path, (json.dumps(config, indent=2) + "\n").encode(), mode=0o644),),
+        inputs=credentials.inputs,
+        healthy=(health.answers_ok(HEALTH),),
+    )
+
+
+OPTIONS = component.argument_spec(
+    {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "servers": {"type": "list", "elements": "str", "default": []},
+        "prefer": {"type": "str", "default": ""},
+        "fallback": {"type": "list", "elements": "str", "default": []},
+        "port": {"type": "int", "default": 6444},
+    }
+)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    absent = params["state"] == "absent"
+    try:
+        config = {} if absent else configuration(params)
+        wanted = load_balancer_component(params, config)
+    except LoadBalancerError as error:
+        module.fail_json(msg=str(error))
+    act = component.withdraw if absent else component.converge
+    module.exit_json(**act(module, wanted, params["pending"]))

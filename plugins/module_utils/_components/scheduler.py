@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The Kubernetes scheduler on a server: what M(k3a.cluster.scheduler) does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = component.argument_spec(
+    {
+        "https_listen_port": {"type": "int", "default": 6443},
+        **control_plane.LEADER_ELECT,
+        "extra_args": {"type": "list", "elements": "str", "default": []},
+    }
+)
+
+
+def scheduler_component(params: dict) -> component.Component:
+    """The scheduler as it should run on this server."""
+    credentials = control_plane.client_credentials(Layout(params["data_dir"]), "scheduler", "client-scheduler")
+    return control_plane.client_component("scheduler", params, credentials, {"secure-port": "10259"})
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    wanted = scheduler_component(module.params)
+    module.exit_json(**component.converge(module, wanted, module.params["pending"]))

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Files and directories as data: what is wanted, how it differs from what is there, and the one way to write it.
+
+A file is written to a temporary name in its own directory, fsynced and renamed, and the directory is fsynced: whoever
+reads it, whenever this process is killed, finds the old content or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+SECRET = "(secret, not shown)"
+UNDECODABLE = "(binary content, not shown)"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it should be. The content of a secret one never reaches a diff."""
+
+    path: str
+    content: bytes
+    mode: int = 0o600
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory as it should be; its parents are made 0755 when they are missing."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link as it should be."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between what is wanted and what is there, as a diff shows it."""
+
+    path: str
+    before: str
+    after: str
+
+    def as_diff(self) -> dict[str, str]:
+        """The form that Ansible prints."""
+        return {"before_header": self.path, "after_header": self.path, "before": self.before, "after": self.after}
+
+
+def owned_by_me(path: str, content: bytes, mode: int = 0o600) -> File:
+    """A file of whoever runs this process, as on a controller."""
+    return File(path, content, mode, _name_of(pwd.getpwuid, os.geteuid()), _name_of(grp.getgrgid, os.getegid()))
+
+
+def read_bytes(path: str) -> bytes | None:
+    """The content of a file, or None when there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def shown(content: bytes | None, secret: bool) -> str:
+    """The text of a content for a diff: nothing when it is absent, a description when it must not be shown."""
+    if content is None:
+        return ""
+    if secret:
+        return SECRET + "\n"
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return UNDECODABLE + "\n"
+
+
+def ownership(path: str) -> tuple[int, str, str] | None:
+    """Mode, owner and group of what stands at a path (a link counts itself), or None."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.S_IMODE(status.st_mode), _name_of(pwd.getpwuid, status.st_uid), _name_of(grp.getgrgid, status.st_gid)
+
+
+def _name_of(lookup: Callable[[int], tuple], number: int) -> str:
+    try:
+        return str(lookup(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def describe_mode(mode: int, owner: str, group: str) -> str:
+    """A mode with its owner, as a diff shows it."""
+    return f"mode: {mode:04o}\nowner: {owner}\ngroup: {group}\n"
+
+
+def file_change(file: File) -> Change | None:
+    """How a file differs from what is there: its content or, where that is right, its mode and owner."""
+    current = read_bytes(file.path)
+    if current != file.content or os.path.islink(file.path):
+        before = shown(current, file.secret)
+        after = shown(file.content, file.secret)
+        if file.secret and current is not None:
+            after = SECRET.replace("not shown", "changed") + "\n"
+        return Change(file.path, before, after)
+    return _mode_change(file)
+
+
+def directory_change(directory: Directory) -> Change | None:
+    """How a directory differs from what is there."""
+    if not os.path.isdir(directory.path):
+        wanted = describe_mode(directory.mode, directory.owner, directory.group)
+        return Change(directory.path, "", "directory\n" + wanted)
+    return _mode_change(directory)
+
+
+def link_change(link: Link) -> Change | None:
+    """How a link differs from what is there."""
+    current = os.readlink(link.path) if os.path.islink(link.path) else None
+    if current == link.target:
+        return None
+    return Change(link.path, f"link to {current}\n" if current else "", f"link to {link.target}\n")
+
+
+def absent_change(path: str, secret: bool = False) -> Change | None:
+    """What removing a file would take away."""
+    if not os.path.lexists(path):
+        return None
+    return Change(path, shown(read_bytes(path), secret), "")
+
+
+def _mode_change(wanted: File | Directory) -> Change | None:
+    current = ownership(wanted.path)
+    target = (wanted.mode, wanted.owner, wanted.group)
+    if current is None or current == target:
+        return None
+    return Change(wanted.path, describe_mode(*current), describe_mode(*target))
+
+
+def make_directory(directory: Directory) -> None:
+    """Make a directory with its mode and owner, or correct an existing one."""
+    make_parents(directory.path)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory.path, 0o700)
+    _own(directory.path, directory)
+
+
+def make_parents(path: str) -> None:
+    """Make the missing directories above a path, 0755 whatever the umask is."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        make_parents(parent)
+        os.mkdir(parent)
+        os.chmod(parent, 0o755)
+
+
+def write_file(file: File) -> None:
+    """Replace a file's content, mode and owner in one step."""
+    parent = os.path.dirname(file.path)
+    make_parents(file.path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(file.path)}.", dir=parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(file.content)
+            _own(temporary, file)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, file.path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    sync_directory(parent)
+
+
+def make_link(link: Link) -> None:
+    """Point a link to its target in one step."""
+    parent = os.path.dirname(link.path)
+    make_parents(link.path)
+    temporary = f"{link.path}.{os.getpid()}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(link.target, temporary)
+    os.rename(temporary, link.path)
+    sync_directory(parent)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file for good."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _own(path: str, wanted: File | Directory) -> None:
+    if os.geteuid() == 0:
+        try:
+            os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
+        except KeyError as error:
+            missing = f"{wanted.path} belongs to {wanted.owner}:{wanted.group}, but {error.args[0]}"
+            raise OSError(f"{missing}; k3a.cluster.host makes the users of k3a") from None
+    os.chmod(path, wanted.mode)

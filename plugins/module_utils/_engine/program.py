@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The node-side library as a program on the node: one archive that Python runs, for what works without Ansible.
+
+The archive depends on nothing but the sources in it, so that another run with the same collection restarts nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+MAIN = '''\
+"""Run a command of k3a on this node."""
+import importlib
+import sys
+
+COMMANDS = {commands!r}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        sys.exit("usage: k3a " + "|".join(sorted(COMMANDS)) + " ...")
+    sys.exit(importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:]))
+'''
+
+
+class ProgramError(Exception):
+    """The program cannot be put together."""
+
+
+def archive(commands: Mapping[str, ModuleType], library: Sequence[ModuleType] = ()) -> bytes:
+    """A program of commands, each a module with C(main(arguments)), and of the modules that they import."""
+    members = {"__main__.py": MAIN.format(commands={name: module.__name__ for name, module in commands.items()})}
+    for module in (*commands.values(), *library):
+        path = module.__name__.replace(".", "/")
+        members[f"{path}.py"] = source_of(module)
+        members.update({f"{package}/__init__.py": "" for package in packages_above(path)})
+    written = io.BytesIO()
+    # Stored, not deflated: not all versions of zlib deflate alike.
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as program:
+        for name in sorted(members):
+            member = zipfile.ZipInfo(name, EPOCH)
+            member.create_system, member.external_attr = 3, 0o644 << 16
+            program.writestr(member, members[name])
+    return written.getvalue()
+
+
+def packages_above(path: str) -> list[str]:
+    """Every directory above a module's file, each of which is a package of the program."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def source_of(module: ModuleType) -> str:
+    """The source of a module, wherever Ansible has put it: a file, or the archive of the running module."""
+    spec = importlib.util.find_spec(module.__name__)
+    source = getattr(spec.loader, "get_source", lambda _name: None)(module.__name__) if spec else None
+    if not source:
+        raise ProgramError(f"the source of {module.__name__} cannot be read")
+    return source

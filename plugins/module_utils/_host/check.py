@@ -1,0 +1,412 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What has to be true of a host before it becomes a node: judgements on what was observed, no effects."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+
+FAIL, WARN = "fail", "warn"
+
+OLDEST_SYSTEMD = 247
+MIB = 1024 * 1024
+# Besides the bundle: images once more in containerd's own store, the datastore, logs.
+HEADROOM = 512 * MIB
+FEWEST_INODES = 20_000
+# Below this K3s's own figures leave no room for pods; a warning, because small machines are for their owner to judge.
+SERVER_MEMORY, AGENT_MEMORY = 1536 * MIB, 448 * MIB
+
+COMMANDS = {
+    "modprobe": "kmod",
+    "mount": "mount",
+    "nft": "nftables",
+    "openssl": "openssl",
+    "systemctl": "systemd",
+    "systemd-sysusers": "systemd",
+    "umount": "mount",
+}
+IPTABLES_COMMANDS = {"iptables": "iptables", "iptables-restore": "iptables", "iptables-save": "iptables"}
+
+# Units of other Kubernetes distributions: two kubelets on one host destroy each other's pods.
+KUBERNETES_UNITS = (
+    "k0scontroller.service",
+    "k0sworker.service",
+    "k3s.service",
+    "k3s-agent.service",
+    "kubelet.service",
+    "rke2-agent.service",
+    "rke2-server.service",
+    "snap.kubelet.daemon.service",
+    "snap.microk8s.daemon-kubelite.service",
+)
+ETCD_UNIT = "k3a-etcd.service"
+FIREWALL_UNITS = ("firewalld.service", "ufw.service")
+
+ANY, LOOPBACK = "any address", "loopback"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do about it."""
+
+    name: str
+    level: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the host is to become, as far as a check depends on it."""
+
+    data_dir: str
+    server: bool
+    agent: bool
+    node_name: str
+    node_ip: tuple[str, ...]
+    cluster_cidr: tuple[str, ...]
+    service_cidr: tuple[str, ...]
+    https_listen_port: int
+    flannel_backend: str
+    flannel_iface: str
+    proxy_mode: str
+    snapshotter: str
+    resolv_conf: str
+    allow_cgroup_v1: bool
+    swap: str
+    bundle_id: str
+    bundle_size: int
+    with_node_id: bool = False
+    lb_server_port: int = 6444
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a component of ours listens on."""
+
+    protocol: str
+    number: int
+    bind: str
+    component: str
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is free on a filesystem; a filesystem that does not count its inodes has None."""
+
+    free: int
+    free_inodes: int | None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the host is."""
+
+    hostname: str
+    machine_id: str
+    systemd: int
+    cgroup: int
+    controllers: frozenset[str]
+    memory: int
+    swap: tuple[str, ...]
+    kernel: Kernel
+    commands: frozenset[str]
+    active_units: frozenset[str]
+    static_pods: bool
+    firewall_rules: bool
+    selinux: bool
+    mount: Mount
+    space: Space
+    bundles: frozenset[str]
+    missing_files: frozenset[str]
+    addresses: tuple[address.Address, ...]
+    routes: tuple[address.Route, ...]
+    sockets: tuple[Socket, ...]
+    holders: dict[int, Holder]
+    etcd_data: bool = False
+    authority: str = ""
+    token: str = ""
+    load_balancer: bool = False
+    node_password: bool = False
+
+
+def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
+    """Everything that is wrong with the host, all of it at once."""
+    return [
+        *_names(seen, wanted),
+        *_init(seen, wanted),
+        *_commands(seen, wanted),
+        *_kernel(seen, wanted),
+        *_memory(seen, wanted),
+        *_storage(seen, wanted),
+        *_addresses(seen, wanted),
+        *_routes(seen, wanted),
+        *_ports(seen, wanted),
+        *_token(seen, wanted),
+        *_neighbours(seen),
+    ]
+
+
+def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    name = node_name(seen, wanted)
+    if not wanted.node_name and name.split(".")[0] == "localhost":
+        yield Finding("hostname", FAIL, f"the hostname is {name}", "give the host a name, or set k3a_node_name")
+    elif not valid_node_name(name):
+        remedy = "use lower-case letters, digits, '-' and '.', at most 253 characters, in the hostname or k3a_node_name"
+        yield Finding("hostname", FAIL, f"{name!r} cannot be the name of a node", remedy)
+    if not re.fullmatch(r"[0-9a-f]{32}", seen.machine_id):
+        remedy = "run systemd-machine-id-setup on the host"
+        yield Finding("machine_id", FAIL, "/etc/machine-id holds no machine id", remedy)
+
+
+def node_name(seen: Observed, wanted: Wanted) -> str:
+    """As K3s: the configured name, else the hostname in lower case; with an id of the machine where one is wanted."""
+    name = wanted.node_name or seen.hostname.lower()
+    return f"{name}-{node_id(seen.machine_id)}" if wanted.with_node_id else name
+
+
+def node_id(machine_id: str) -> str:
+    """Eight digits that tell a machine from others of its name; a machine that is made anew has others."""
+    return hashlib.sha256(f"k3a node {machine_id}".encode()).hexdigest()[:8]
+
+
+def valid_node_name(name: str) -> bool:
+    """Whether Kubernetes takes it as the name of an object (a DNS subdomain)."""
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    return len(name) <= 253 and re.fullmatch(rf"{label}(\.{label})*", name) is not None
+
+
+def _init(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    if not seen.systemd:
+        remedy = "use a host that was booted with systemd"
+        yield Finding("systemd", FAIL, "systemd does not run this host", remedy)
+    elif seen.systemd < OLDEST_SYSTEMD:
+        remedy = f"use a distribution with systemd {OLDEST_SYSTEMD} or newer"
+        yield Finding("systemd", FAIL, f"systemd {seen.systemd} is too old", remedy)
+    if seen.cgroup == 1 and not wanted.allow_cgroup_v1:
+        remedy = "boot with systemd.unified_cgroup_hierarchy=1, or set k3a_allow_cgroup_v1 to true"
+        yield Finding("cgroup", FAIL, "the host uses cgroup v1, which Kubernetes refuses since v1.35", remedy)
+    if seen.cgroup == 0:
+        remedy = "mount cgroup2 on /sys/fs/cgroup"
+        yield Finding("cgroup", FAIL, "no cgroup hierarchy is mounted on /sys/fs/cgroup", remedy)
+    else:
+        missing = sorted({"cpu", "cpuset", "memory", "pids"} - seen.controllers)
+        if missing:
+            remedy = "enable it on the kernel's command line (cgroup_enable=memory, for one)"
+            message = f"the kernel has no cgroup controller {' or '.join(missing)}"
+            yield Finding("cgroup_controllers", FAIL, message, remedy)
+
+
+def wanted_commands(wanted: Wanted) -> dict[str, str]:
+    """The commands the host must bring, each with the package that usually has it."""
+    return {**COMMANDS, **(IPTABLES_COMMANDS if wanted.proxy_mode == "iptables" else {})}
+
+
+def _commands(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    for command, package in sorted(wanted_commands(wanted).items()):
+        if command not in seen.commands:
+            remedy = f"install it (package {package})"
+            yield Finding(f"command_{command}", FAIL, f"the host has no command {command}", remedy)
+
+
+def _kernel(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    if not wanted.agent:
+        return
+    families = address.families(wanted.cluster_cidr)
+    features = kernel_features.wanted_features(
+        seen.cgroup, families, wanted.proxy_mode, wanted.flannel_backend, wanted.snapshotter
+    )
+    for feature, purpose in features.items():
+        state = kernel_features.state(seen.kernel, feature)
+        symbol = f"CONFIG_{feature.symbol}"
+        if state == "missing":
+            message = f"kernel {seen.kernel.release} has no {symbol}, which {purpose}"
+            remedy = "use a kernel with it, or an option that does without"
+            yield Finding(f"kernel_{feature.symbol.lower()}", FAIL, message, remedy)
+        elif state == "uninstalled":
+            message = f"kernel module {feature.module} is not installed, which {purpose}"
+            remedy = "install the rest of the kernel's modules (linux-modules-extra, kernel-modules-extra)"
+            yield Finding(f"kernel_{feature.symbol.lower()}", FAIL, message, remedy)
+    unknown = [f.symbol for f in features if f.module and kernel_features.state(seen.kernel, f) == "unknown"]
+    if unknown:
+        message = f"whether kernel {seen.kernel.release} has {', '.join(unknown)} cannot be told"
+        yield Finding("kernel_unknown", WARN, message, "make sure that it has")
+
+
+def _memory(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    least = SERVER_MEMORY if wanted.server else AGENT_MEMORY
+    if seen.memory < least:
+        message = f"the host has {seen.memory // MIB} MiB of memory"
+        yield Finding("memory", WARN, message, f"{least // MIB} MiB is the least that leaves room for pods")
+    if seen.swap:
+        level = FAIL if wanted.swap == "fail" else WARN
+        remedy = "switch it off, since what the kubelet knows of memory is wrong with swap"
+        yield Finding("swap", level, f"swap is on ({', '.join(seen.swap)})", remedy)
+
+
+def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    place = f"{wanted.data_dir} (on {seen.mount.point}, {seen.mount.kind})"
+    move = "remount it without, or set k3a_data_dir to another filesystem"
+    for option in ("ro", "noexec"):
+        if option in seen.mount.options:
+            yield Finding(f"mount_{option}", FAIL, f"{place} is mounted {option}", move)
+    if seen.mount.kind == "overlay" and wanted.agent and wanted.snapshotter == "overlayfs":
+        message = f"{place} is on an overlay itself, on which k3a_snapshotter overlayfs cannot work"
+        remedy = "put it on a volume, or set k3a_snapshotter to native"
+        yield Finding("nested_overlay", FAIL, message, remedy)
+    # A host that has the bundle already is running: that its disk fills up is for the kubelet to say.
+    if wanted.bundle_id not in seen.bundles or not wanted.bundle_id:
+        needed = wanted.bundle_size + HEADROOM
+        if seen.space.free < needed:
+            message = f"{place} has {seen.space.free // MIB} MiB free, and the install needs {needed // MIB} MiB"
+            yield Finding("space", FAIL, message, "make room, or set k3a_data_dir to another filesystem")
+        if seen.space.free_inodes is not None and seen.space.free_inodes < FEWEST_INODES:
+            message = f"{place} has {seen.space.free_inodes} inodes free, and images need {FEWEST_INODES}"
+            yield Finding("inodes", FAIL, message, "remove files, or set k3a_data_dir to another filesystem")
+    if wanted.resolv_conf and wanted.resolv_conf in seen.missing_files:
+        message = f"k3a_resolv_conf names {wanted.resolv_conf}, which is not there"
+        yield Finding("resolv_conf", FAIL, message, "name a file of the host")
+
+
+def _addresses(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    have = {a.ip for a in seen.addresses}
+    if wanted.flannel_iface and wanted.flannel_iface not in {a.interface for a in seen.addresses}:
+        known = ", ".join(sorted({a.interface for a in seen.addresses} - {"lo"}))
+        message = f"k3a_flannel_iface {wanted.flannel_iface} is no interface with an address"
+        yield Finding("flannel_iface", FAIL, message, f"choose one of {known}")
+        return
+    try:
+        ips = node_ips(seen, wanted)
+    except address.AddressError as error:
+        message, _separator, remedy = str(error).partition("; ")
+        yield Finding("node_ip", FAIL, message, remedy or "set k3a_node_ip")
+        return
+    for ip in ips:
+        if str(ipaddress.ip_address(ip)) not in have:
+            own = ", ".join(a.ip for a in seen.addresses if a.primary)
+            yield Finding("node_ip", FAIL, f"k3a_node_ip {ip} is no address of this host", f"use one it has: {own}")
+        for variable, cidrs in (("k3a_cluster_cidr", wanted.cluster_cidr), ("k3a_service_cidr", wanted.service_cidr)):
+            for cidr in cidrs:
+                if ipaddress.ip_address(ip) in address.network(cidr):
+                    message = f"the node's address {ip} lies inside {variable} {cidr}"
+                    yield Finding("node_ip", FAIL, message, f"choose a {variable} that nothing else uses")
+
+
+def node_ips(seen: Observed, wanted: Wanted) -> list[str]:
+    """The addresses the node will be known by."""
+    families = address.families(wanted.cluster_cidr)
+    return address.node_ips(wanted.node_ip, families, wanted.flannel_iface, seen.addresses, seen.routes)
+
+
+def _routes(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    ours = "k3a-flannel.service" in seen.active_units
+    for variable, cidrs in (("k3a_cluster_cidr", wanted.cluster_cidr), ("k3a_service_cidr", wanted.service_cidr)):
+        for route in seen.routes:
+            prefix = ipaddress.ip_network(route.network).prefixlen
+            # flannel's host-gw backend routes pod networks through the node's own interface.
+            if prefix == 0 or route.interface.startswith(address.CLUSTER_INTERFACES) or (ours and route.gateway):
+                continue
+            for cidr in (c for c in cidrs if address.overlaps((c, route.network))):
+                # A wider route, such as a company's 10.0.0.0/8, loses against the cluster's own: legitimate, if a trap.
+                level = FAIL if prefix >= address.network(cidr).prefixlen else WARN
+                message = f"the route {route.network} on {route.interface} overlaps {variable} {cidr}"
+                yield Finding("route", level, message, f"choose a {variable} that nothing else uses")
+
+
+def wanted_ports(wanted: Wanted) -> list[Port]:
+    """The ports that the components will listen on."""
+    server = [
+        Port("tcp", wanted.https_listen_port, ANY, "kube-apiserver"),
+        Port("tcp", 2379, ANY, "etcd"),
+        Port("tcp", 2380, ANY, "etcd"),
+        Port("tcp", 2381, LOOPBACK, "etcd"),
+        Port("tcp", 10257, LOOPBACK, "kube-controller-manager"),
+        Port("tcp", 10259, LOOPBACK, "kube-scheduler"),
+    ]
+    agent = [
+        Port("tcp", 10010, LOOPBACK, "containerd"),
+        Port("tcp", 10248, LOOPBACK, "kubelet"),
+        Port("tcp", 10249, LOOPBACK, "kube-proxy"),
+        Port("tcp", 10250, ANY, "kubelet"),
+        Port("tcp", 10256, LOOPBACK, "kube-proxy"),
+        Port("tcp", wanted.lb_server_port, LOOPBACK, "the load balancer"),
+        Port("tcp", 6445, LOOPBACK, "the load balancer"),
+    ]
+    flannel = {"vxlan": 8472, "wireguard-native": 51820}
+    if wanted.flannel_backend in flannel:
+        agent.append(Port("udp", flannel[wanted.flannel_backend], ANY, "flannel"))
+    return [*(server if wanted.server else []), *(agent if wanted.agent else [])]
+
+
+def contested(sockets: Sequence[Socket], wanted: Wanted) -> list[tuple[Port, Socket]]:
+    """The sockets that stand where one of ours has to be."""
+    return [
+        (port, socket)
+        for port in wanted_ports(wanted)
+        for socket in sockets
+        if (socket.protocol, socket.port) == (port.protocol, port.number)
+        and (port.bind == ANY or socket.wildcard or socket.loopback)
+    ]
+
+
+def _ports(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    told = set()
+    for port, socket in contested(seen.sockets, wanted):
+        holder = seen.holders.get(socket.inode)
+        if (holder and holder.ours) or (not holder and _kernel_socket_of_ours(socket, seen)):
+            continue
+        who = f"{holder.process} (pid {holder.pid}{holder.of_unit})" if holder else "the kernel or another container"
+        message = f"port {port.number}/{port.protocol}, which {port.component} needs, is in use by {who}"
+        if message not in told:
+            told.add(message)
+            yield Finding(f"port_{port.number}", FAIL, message, "stop it, or have it listen elsewhere")
+
+
+def _kernel_socket_of_ours(socket: Socket, seen: Observed) -> bool:
+    """flannel's tunnels are the kernel's: their sockets have no process."""
+    interfaces = {a.interface for a in seen.addresses} | {r.interface for r in seen.routes}
+    return socket.protocol == "udp" and any(i.startswith("flannel") for i in interfaces)
+
+
+def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """A server keeps one token; another one would be somebody else's, or one that has been replaced."""
+    if not (wanted.token and seen.token):
+        return
+    try:
+        given, kept = tokens.parse(wanted.token), tokens.parse(seen.token)
+    except tokens.TokenError:
+        return  # told once for all servers, as is a token that pins another authority
+    if given.ca_hash in ("", kept.ca_hash) and given.password != kept.password:
+        message = "k3a_token is not the token that this server keeps"
+        remedy = "give the cluster's token or none; rotate_token.yml replaces it"
+        yield Finding("token", FAIL, message, remedy)
+
+
+def _neighbours(seen: Observed) -> Iterable[Finding]:
+    for unit in sorted(seen.active_units.intersection(KUBERNETES_UNITS)):
+        message = f"another Kubernetes runs on this host ({unit})"
+        yield Finding("other_kubernetes", FAIL, message, "remove it first, or use another host")
+    if seen.static_pods and "kubelet.service" not in seen.active_units:
+        message = "/etc/kubernetes/manifests holds static pods of another Kubernetes"
+        yield Finding("other_kubernetes", WARN, message, "remove what is left of it")
+    if "firewalld.service" in seen.active_units or seen.firewall_rules:
+        which = "firewalld" if "firewalld.service" in seen.active_units else "ufw"
+        remedy = "let the node's and the cluster's networks through, TCP 6443, 2379, 2380, 10250 and UDP 8472 or 51820"
+        yield Finding("firewall", WARN, f"{which} filters packets on this host", remedy)
+    if seen.selinux:
+        remedy = "set it to permissive, or bring a policy that lets containerd run containers"
+        yield Finding("selinux", WARN, "SELinux is enforcing, and the collection brings no policy for it", remedy)

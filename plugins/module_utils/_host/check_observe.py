@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Looks at a host, and changes nothing of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import unit_path
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+
+# Where commands may be that an SSH session's PATH leaves out.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def observe(wanted: check.Wanted, run: Run) -> check.Observed:
+    """Everything that the judgement needs to know about this host; run is a module's run_command."""
+    table = proc.mounts(_text("/proc/self/mountinfo"))
+    cgroup = proc.cgroup_version(table)
+    systemd, active_units = _systemd(run)
+    sockets = tuple(
+        socket
+        for protocol in ("tcp", "udp")
+        for version in ("", "6")
+        for socket in proc.listening(_text(f"/proc/net/{protocol}{version}"), protocol)
+    )
+    contested = {socket.inode for _port, socket in check.contested(sockets, wanted)}
+    return check.Observed(
+        hostname=os.uname().nodename,
+        machine_id=_text("/etc/machine-id").strip(),
+        systemd=systemd,
+        cgroup=cgroup,
+        controllers=_controllers(cgroup),
+        memory=proc.memory_total(_text("/proc/meminfo")),
+        swap=proc.swaps(_text("/proc/swaps")),
+        kernel=read_kernel(),
+        commands=frozenset(name for name in check.wanted_commands(wanted) if shutil.which(name, path=PATH)),
+        active_units=active_units,
+        static_pods=_has_files("/etc/kubernetes/manifests"),
+        firewall_rules=bool(re.search(r"^ENABLED=yes", _text("/etc/ufw/ufw.conf"), re.M)),
+        selinux=_text("/sys/fs/selinux/enforce").strip() == "1",
+        mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
+        space=_space(wanted.data_dir),
+        bundles=frozenset(_bundles(wanted.data_dir)),
+        missing_files=frozenset(path for path in (wanted.resolv_conf,) if path and not os.path.exists(path)),
+        addresses=tuple(address.node_addresses()),
+        routes=tuple(address.routes()),
+        sockets=sockets,
+        holders=proc.holders(contested),
+        etcd_data=Layout(wanted.data_dir).etcd_has_data,
+        authority=_authority(Layout(wanted.data_dir)),
+        load_balancer=os.path.exists(unit_path("k3a-load-balancer.service")),
+        node_password=os.path.exists(PASSWORD_FILE),
+        token=_text(Layout(wanted.data_dir).token).strip(),
+    )
+
+
+def _authority(layout: Layout) -> str:
+    """The hash that tells this cluster's authority from another's; nothing before the server is installed."""
+    pem = bootstrap.read_authorities(layout).get("server", "")
+    return tokens.ca_hash(pem) if pem else ""
+
+
+def parse_units(shown: str) -> frozenset[str]:
+    """The units that C(systemctl show) calls active."""
+    records = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n")]
+    return frozenset(r["Id"] for r in records if r.get("ActiveState") in ("active", "activating", "reloading"))
+
+
+def parse_version(shown: str) -> int:
+    """The major version in systemd's property Version: 252.39-1~deb12u1, v255.4, 250."""
+    match = re.search(r"^Version=v?(\d+)", shown, re.M)
+    return int(match[1]) if match else 0
+
+
+def _systemd(run: Run) -> tuple[int, frozenset[str]]:
+    if not os.path.isdir("/run/systemd/system"):
+        return 0, frozenset()
+    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, "k3a-flannel.service", check.ETCD_UNIT)
+    return (
+        parse_version(_show(run, "--property=Version")),
+        parse_units(_show(run, "--property=Id,ActiveState", *units)),
+    )
+
+
+def _show(run: Run, *arguments: str) -> str:
+    return run(["systemctl", "show", *arguments])[1]
+
+
+def _controllers(cgroup: int) -> frozenset[str]:
+    if cgroup == 2:
+        return frozenset(_text("/sys/fs/cgroup/cgroup.controllers").split())
+    return proc.v1_controllers(_text("/proc/cgroups"))
+
+
+def _space(path: str) -> check.Space:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    found = os.statvfs(path)
+    return check.Space(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
+
+
+def _bundles(data_dir: str) -> list[str]:
+    return os.listdir(f"{data_dir}/data") if os.path.isdir(f"{data_dir}/data") else []
+
+
+def _has_files(directory: str) -> bool:
+    return os.path.isdir(directory) and bool(os.listdir(directory))
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""A host that is ready to be a node: users, directories, kernel modules and kernel settings, all kept over a reboot."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+USERS = {"etcd": "etcd datastore (k3a)", "kube": "Kubernetes control plane (k3a)"}
+SYSUSERS = "/etc/sysusers.d/k3a.conf"
+MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
+SYSCTL = "/etc/sysctl.d/60-k3a.conf"
+MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
+# What packets between pods need, and what the kubelet otherwise sets by itself on every start.
+SETTINGS = {
+    "net.ipv4.conf.all.forwarding": "1",
+    "net.ipv4.conf.default.forwarding": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "kernel.panic": "10",
+    "kernel.panic_on_oops": "1",
+    "vm.overcommit_memory": "1",
+    "vm.panic_on_oom": "0",
+}
+SETTINGS_IPV6 = {
+    "net.ipv6.conf.all.forwarding": "1",
+    "net.ipv6.conf.default.forwarding": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+}
+# What kube-proxy changes by itself; a reset puts it back too.
+SET_BY_KUBE_PROXY = (
+    "net.ipv4.conf.all.route_localnet",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+    "net.netfilter.nf_conntrack_tcp_timeout_established",
+)
+# Each kubelet, containerd and watching container takes some of these; a kernel that has more keeps it.
+MINIMUMS = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watches": "524288"}
+
+
+class HostError(Exception):
+    """The host refuses something; the message says what and what to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as it should be."""
+
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
+    settings: dict[str, str]
+    record: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done to a host."""
+
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
+    users: tuple[str, ...]
+    modules: tuple[str, ...]
+    settings: dict[str, str]
+    changes: tuple[Change, ...]
+
+
+def record_path(data_dir: str) -> str:
+    """Where the former values of kernel settings are kept."""
+    return f"{data_dir}/host.json"
+
+
+def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
+    """The host that a node of these address families needs."""
+    settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **raised(record_path(data_dir))}
+    sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in USERS.items())
+    sysctl = "".join(
+        f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
+    )
+    texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(MODULES) + "\n", SYSCTL: sysctl}
+    return Host(
+        directories=(files.Directory(data_dir, 0o755), files.Directory("/etc/k3a", 0o755)),
+        files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
+        settings=settings,
+        record=record_path(data_dir),
+    )
+
+
+def raised(record: str) -> dict[str, str]:
+    """The minimums that this kernel does not have by itself; naming the others would lower them at the next start."""
+    former = recorded(record)
+    return {
+        key: value
+        for key, value in MINIMUMS.items()
+        if key in former or has_to_change(key, value, read_setting(key), ())
+    }
+
+
+def make_plan(wanted: Host) -> Plan:
+    """Compare a host with what is there."""
+    directories = [(item, files.directory_change(item)) for item in wanted.directories]
+    texts = [(item, files.file_change(item)) for item in wanted.files]
+    users = missing_users()
+    modules = loadable(MODULES)
+    settings = {
+        key: value for key, value in wanted.settings.items() if has_to_change(key, value, read_setting(key), modules)
+    }
+    changes = [change for _item, change in (*directories, *texts) if change]
+    changes += [files.Change(f"user {user}", "", "present\n") for user in users]
+    changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
+    changes += [files.Change(key, f"{read_setting(key) or ''}\n", f"{value}\n") for key, value in settings.items()]
+    return Plan(
+        directories=tuple(item for item, change in directories if change),
+        files=tuple(item for item, change in texts if change),
+        users=users,
+        modules=modules,
+        settings=settings,
+        changes=tuple(changes),
+    )
+
+
+def apply(wanted: Host, plan: Plan) -> None:
+    """Carry a plan out; what a setting was before is recorded before it is changed."""
+    for directory in plan.directories:
+        files.make_directory(directory)
+    for file in plan.files:
+        files.write_file(file)
+    if plan.users:
+        _run(["systemd-sysusers", SYSUSERS])
+    for name in plan.modules:
+        _run(["modprobe", name])
+    others = {key: read_setting(key) for key in SET_BY_KUBE_PROXY if read_setting(key) is not None}
+    record(wanted.record, {**others, **{key: read_setting(key) for key in plan.settings}})
+    for key, value in plan.settings.items():
+        write_setting(key, value)
+
+
+def record(path: str, former: dict[str, str | None]) -> None:
+    """Remember former values of settings; what is remembered already is older, so it stays."""
+    known = recorded(path)
+    if former.keys() - known.keys():
+        content = json.dumps({"settings": {**former, **known}}, indent=2, sort_keys=True) + "\n"
+        files.write_file(files.File(path, content.encode(), mode=0o600))
+
+
+def recorded(path: str) -> dict[str, str | None]:
+    """The former values of settings."""
+    content = files.read_bytes(path)
+    return json.loads(content)["settings"] if content else {}
+
+
+def missing_users() -> tuple[str, ...]:
+    """The users that do not exist yet."""
+    return tuple(user for user in USERS if user not in {entry.pw_name for entry in pwd.getpwall()})
+
+
+def loadable(names: Sequence[str]) -> tuple[str, ...]:
+    """The kernel modules that are neither loaded nor built in, and that this kernel can load."""
+    available = files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b""
+    known = {
+        os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode().splitlines()
+    }
+    return tuple(name for name in names if name in known and not os.path.isdir(f"/sys/module/{name}"))
+
+
+def has_to_change(key: str, wanted: str, current: str | None, modules: Sequence[str]) -> bool:
+    """Whether a setting differs; one that is not there yet counts when its kernel module is about to be loaded."""
+    if current is None:
+        return key.startswith("net.bridge.") and "br_netfilter" in modules
+    if key in MINIMUMS:
+        return int(current) < int(wanted)
+    return current != wanted
+
+
+def setting_path(key: str) -> str:
+    """Where the kernel has a setting."""
+    return "/proc/sys/" + key.replace(".", "/")
+
+
+def read_setting(key: str) -> str | None:
+    """A setting's value, or None when this kernel does not have it."""
+    content = files.read_bytes(setting_path(key))
+    return None if content is None else content.decode().strip()
+
+
+def write_setting(key: str, value: str) -> None:
+    """Change a setting of the running kernel."""
+    try:
+        with open(setting_path(key), "w", encoding="ascii") as stream:
+            stream.write(value)
+    except OSError as error:
+        raise HostError(f"the kernel setting {key} cannot be set to {value} on this host: {error.strerror}") from error
+
+
+def _run(command: list[str]) -> None:
+    done = process.run(command)
+    if done.code != 0:
+        raise HostError(f"{' '.join(command)} failed: {done.complaint}")
+
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]))
+    try:
+        plan = make_plan(wanted)
+        if plan.changes and not module.check_mode:
+            with host_lock(params["timeout"]):
+                plan = make_plan(wanted)
+                apply(wanted, plan)
+    except (HostError, Busy, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(plan.changes),
+        changes=[change.path for change in plan.changes],
+        diff=[change.as_diff() for change in plan.changes],
+    )

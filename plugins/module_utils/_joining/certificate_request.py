@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Certificates of a node by the certificates API: who asks as whom, for what, and how it is to be waited for.
+
+A machine that joins asks with its token for the kubelet's certificate first, and brings its node password along. Having
+that certificate it is the node, and asks as the node for the others. Nothing is kept but in memory: a run that ends
+early leaves requests behind, which the cluster forgets, and the next run makes new ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+
+GROUP = "certificates.k8s.io/v1"
+KIND = "certificatesigningrequests"
+NODE = "client-kubelet"
+SIGNERS = {
+    NODE: "kubernetes.io/kube-apiserver-client-kubelet",
+    "serving-kubelet": "kubernetes.io/kubelet-serving",
+    "client-kube-proxy": "kubernetes.io/kube-apiserver-client",
+    "client-flannel": "kubernetes.io/kube-apiserver-client",
+}
+PAUSE = 0.2
+CONFLICT = 409
+# For so long a server that has just started may not know who is who, and who may do what.
+STARTING, UNKNOWN = 5.0, (401, 403)
+
+_Answer = TypeVar("_Answer")
+
+
+class RequestError(Exception):
+    """A certificate cannot be had; the message says which, and why."""
+
+
+class Asked(NamedTuple):
+    """A request that the API has taken."""
+
+    leaf: Mapping[str, Any]
+    name: str
+
+    def __str__(self) -> str:
+        return f"the request {self.name} for the certificate {self.leaf['name']} ({self.leaf['common_name']})"
+
+
+def new_name(leaf: Mapping[str, Any]) -> str:
+    """A name for a request; nobody can know it before, so nobody can put another node's password under it."""
+    return f"k3a-{leaf['name']}-{secrets.token_hex(8)}"
+
+
+def key_file(leaf: Mapping[str, Any]) -> str:
+    """Where the key of a certificate is: in its own file or, once the kubelet has both, in that of the certificate."""
+    if leaf["pair"] and not files.read_bytes(leaf["key"]):
+        return leaf["certificate"]
+    return leaf["key"]
+
+
+def request_pem(leaf: Mapping[str, Any]) -> str:
+    """The signing request as the API's signers want it, which take every name from it."""
+    key = pem.private_key_in(files.read_bytes(key_file(leaf)))
+    made = pem.request_for(key, leaf["common_name"], leaf["organization"], leaf["dns"], leaf["ips"]) if key else None
+    if made is None:
+        raise RequestError(f"the key {key_file(leaf)} is missing or damaged; remove it, and run again")
+    return made
+
+
+def body(leaf: Mapping[str, Any], name: str, request: str) -> dict[str, Any]:
+    """The object that asks for a certificate."""
+    if leaf["name"] not in SIGNERS:
+        raise RequestError(f"no signer of the API makes the certificate {leaf['name']}")
+    return {
+        "apiVersion": GROUP,
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "request": base64.b64encode(request.encode()).decode(),
+            "signerName": SIGNERS[leaf["name"]],
+            "usages": ["digital signature", *(f"{usage} auth" for usage in leaf["usages"])],
+        },
+    }
+
+
+def outcome(asked: Asked, seen: Mapping[str, Any] | None) -> str:
+    """The certificate of a request, or nothing while it is not there; raises when there will be none."""
+    if seen is None:
+        raise RequestError(f"{asked} is gone: somebody has deleted it")
+    status = seen.get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition.get("type") in ("Denied", "Failed"):
+            why = condition.get("message") or condition.get("reason") or "no reason given"
+            verb = "was denied" if condition["type"] == "Denied" else "could not be signed"
+            raise RequestError(f"{asked} {verb}: {why}")
+    try:
+        return base64.b64decode(status.get("certificate") or "", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise RequestError(f"{asked} was answered with something that is no certificate") from None
+
+
+def waits_for(asked: Asked, seen: Mapping[str, Any] | None) -> str:
+    """What a request lacks that was not answered in time."""
+    conditions = ((seen or {}).get("status") or {}).get("conditions") or []
+    if any(condition.get("type") == "Approved" for condition in conditions):
+        return f"{asked} is approved, and waits for kube-controller-manager to sign it"
+    return f"{asked} waits to be approved, which k3a-approver on the servers does"
+
+
+def with_chain(certificate: str, authority: str) -> str:
+    """A certificate with that of its authority, as M(k3a.cluster.certificate) installs it."""
+    return certificate.rstrip("\n") + "\n" + authority
+
+
+class Requester:
+    """Asks the API of one cluster, as the owner of a token and then as the node, until a deadline."""
+
+    def __init__(self, url: str, authorities: Mapping[str, str], timeout: float) -> None:
+        self._url = url
+        self._authorities = authorities
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+
+    def certificates(self, wanted: Sequence[Mapping[str, Any]], token: str, password: str) -> dict[str, str]:
+        """The certificates by name, with their chains."""
+        first = [leaf for leaf in wanted if leaf["name"] == NODE]
+        rest = [leaf for leaf in wanted if leaf["name"] != NODE]
+        signed = self._ask(self._api(token=token), first, password) if first else {}
+        if rest and first:
+            # The certificate alone, which is no secret: its key stays where it is.
+            with tempfile.NamedTemporaryFile("w", suffix=".crt") as own:
+                own.write(signed[NODE])
+                own.flush()
+                signed.update(self._ask(self._api(certificate=own.name, key=key_file(first[0])), rest))
+        elif rest:
+            signed.update(self._ask(self._api(certificate=leaves.KUBELET_CLIENT), rest))
+        return signed
+
+    def _api(self, token: str = "", certificate: str = "", key: str = "") -> node_api.NodeApi:
+        authority = self._authorities["server"]
+        return node_api.NodeApi(self._url, ca_data=authority, token=token, certificate=certificate, key=key)
+
+    def _ask(self, api: node_api.NodeApi, wanted: Sequence[Mapping[str, Any]], password: str = "") -> dict[str, str]:
+        """All requests first, then all answers: the cluster works on them at once."""
+        pending = [self._create(api, leaf, password) for leaf in wanted]
+        signed: dict[str, str] = {}
+        while True:
+            for asked in list(pending):
+                seen = self._patiently(asked, partial(api.get, _path(asked.name)))
+                certificate = outcome(asked, seen)
+                if certificate:
+                    signed[asked.leaf["name"]] = with_chain(certificate, self._authorities[asked.leaf["authority"]])
+                    pending.remove(asked)
+                elif self._over():
+                    raise RequestError(f"{waits_for(asked, seen)}, for more than {self._timeout:.0f} s by now")
+            if not pending:
+                return signed
+            time.sleep(PAUSE)
+
+    def _create(self, api: node_api.NodeApi, leaf: Mapping[str, Any], password: str) -> Asked:
+        asked = Asked(leaf, new_name(leaf))
+        request = body(leaf, asked.name, request_pem(leaf))
+        if password:
+            secret = node_password.join_secret(asked.name, password)
+            path = node_api.object_path("/api/v1", "secrets", node_password.JOIN_NAMESPACE)
+            self._patiently(asked, partial(_created, api, path, secret))
+        self._patiently(asked, partial(_created, api, _path(), request))
+        return asked
+
+    def _patiently(self, asked: Asked, attempt: Callable[[], _Answer]) -> _Answer:
+        """A server may restart in between, and another one take its place."""
+        started = time.monotonic()
+        while True:
+            try:
+                return attempt()
+            except node_api.ApiUnreachable as error:
+                if error.untrusted or self._over():
+                    raise RequestError(str(error)) from None
+            except node_api.ApiRefused as error:
+                starting = error.status in UNKNOWN and time.monotonic() - started < STARTING
+                if not (error.later or starting) or self._over():
+                    raise RequestError(f"the API at {self._url} refuses {asked}: {error.message}") from None
+            time.sleep(PAUSE)
+
+    def _over(self) -> bool:
+        return time.monotonic() + PAUSE > self._deadline
+
+
+def _path(name: str = "") -> str:
+    return node_api.object_path(f"/apis/{GROUP}", KIND, name=name)
+
+
+def _created(api: node_api.NodeApi, path: str, wanted: Mapping[str, Any]) -> None:
+    """Make an object; one that is there is ours, made by an attempt whose answer was lost."""
+    try:
+        api.request("POST", path, body=wanted)
+    except node_api.ApiRefused as error:
+        if error.status != CONFLICT:
+            raise

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What all servers of a cluster share (K3s's bootstrap data): authorities, keys, encryption configuration, token."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+CN_PREFIXES = {
+    "server": "k3a-server",
+    "client": "k3a-client",
+    "request-header": "k3a-request-header",
+    "etcd-server": "etcd-server",
+    "etcd-peer": "etcd-peer",
+}
+
+
+def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
+    """Where an authority's certificate and key are."""
+    stem = AUTHORITIES[name]
+    return layout.tls(f"{stem}.crt"), layout.tls(f"{stem}.key")
+
+
+def read_authorities(layout: Layout) -> dict[str, str]:
+    """The authorities' certificates that exist."""
+    found = {name: files.read_bytes(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
+    return {name: pem.decode() for name, pem in found.items() if pem}
+
+
+def secure_token(pem: str, password: str) -> str:
+    """The server token in K3s's secure form, which pins the server authority."""
+    return tokens.full(pem, f"server:{password}")
+
+
+def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
+    """The password in a token given by the operator, short or secure; a secure one must pin this authority."""
+    try:
+        found = tokens.parse(token)
+        pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
+    except TokenError as error:
+        raise TokenError(f"{name}: {error}") from None
+    if found.id:
+        raise TokenError(
+            f"{name} is a bootstrap token, with which agents join; a server needs the server token, a password"
+        )
+    if pinned:
+        raise TokenError(
+            f"{name} pins the certificate authority of another cluster; give this cluster's token, or its short form"
+        )
+    return found.password
+
+
+def encryption_configuration(provider: str, key: str) -> str:
+    """An EncryptionConfiguration that encrypts Secrets with one key, and still reads those that are not encrypted."""
+    document: dict[str, Any] = {
+        "kind": "EncryptionConfiguration",
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "resources": [
+            {
+                "resources": ["secrets"],
+                "providers": [{provider: {"keys": [{"name": f"{provider}key", "secret": key}]}}, {"identity": {}}],
+            }
+        ],
+    }
+    return json.dumps(document) + "\n"
+
+
+OPTIONS = {
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+    "token": {"type": "str", "default": "", "no_log": True},
+    "secrets_encryption": {"type": "bool", "default": True},
+    "secrets_encryption_provider": {
+        "type": "str",
+        "choices": ["secretbox", "aescbc", "aesgcm"],
+        "default": "secretbox",
+    },
+    "found": {"type": "bool", "default": True},
+    "shared": {"type": "dict", "default": {}, "no_log": True},
+    "export": {"type": "bool", "default": False},
+    "material": {"type": "dict", "default": {}, "no_log": True},
+}
+
+
+def directories(layout: Layout) -> list[files.Directory]:
+    """Secrets are root's alone; the datastore and the configuration have other readers, who must get through."""
+    return [
+        files.Directory(f"{layout.data_dir}/server", 0o711),
+        files.Directory(layout.tls("etcd"), 0o700),
+        files.Directory(layout.tls("").rstrip("/"), 0o700),
+        files.Directory(layout.cred("").rstrip("/"), 0o700),
+    ]
+
+
+def wanted_paths(layout: Layout, encryption: bool) -> list[str]:
+    """Every file that a server must have, keys before what depends on them."""
+    paths = [path for name in CN_PREFIXES for path in reversed(authority_paths(layout, name))]
+    paths += [layout.tls("service.key"), *([layout.cred("encryption-config.json")] if encryption else []), layout.token]
+    return paths
+
+
+def missing_paths(layout: Layout, encryption: bool) -> list[str]:
+    """What has to be made. A key without its certificate has signed nothing, so both are made anew, as one pair."""
+    pairs = [authority_paths(layout, name) for name in CN_PREFIXES]
+    useless = {key for certificate, key in pairs if not os.path.exists(certificate)}
+    return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
+
+
+def kept(layout: Layout) -> dict[str, str]:
+    """What this server has of all that, by the path below its data directory."""
+    found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
+    return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
+
+
+def orphaned(layout: Layout) -> str | None:
+    """An authority that cannot sign: its certificate is there and its key is not."""
+    for name in CN_PREFIXES:
+        certificate, key = authority_paths(layout, name)
+        if os.path.exists(certificate) and not os.path.exists(key):
+            return f"{certificate} exists but {key} does not: put the key back from a backup of this server"
+    return None
+
+
+def content_of(path: str, layout: Layout, params: dict) -> str:
+    """The content of a missing file: the controller's material, or a secret made here."""
+    if path in params["material"]:
+        return params["material"][path]
+    if path == layout.token:
+        server = read_authorities(layout)["server"]
+        password = password_of(params["token"], server) if params["token"] else secrets.token_hex(16)
+        return secure_token(server, password) + "\n"
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return encryption_configuration(params["secrets_encryption_provider"], key)
+
+
+def check_token(layout: Layout, given: str) -> None:
+    """Refuse a token that is not the one this server already keeps."""
+    kept = files.read_bytes(layout.token)
+    server = read_authorities(layout).get("server")
+    if not given or not kept or not server:
+        return
+    if password_of(given, server) != password_of(kept.decode().strip(), server):
+        raise TokenError(
+            f"k3a_token differs from the server token in {layout.token}; remove k3a_token or give the same one"
+        )
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    layout = Layout(module.params["data_dir"])
+    problem = orphaned(layout)
+    if problem:
+        module.fail_json(msg=problem)
+    if module.params["export"]:
+        authorities = read_authorities(layout)
+        module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
+    missing = missing_paths(layout, module.params["secrets_encryption"])
+    if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
+        module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
+    incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
+    changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
+    try:
+        check_token(layout, module.params["token"])
+        if module.params["material"] and not module.check_mode:
+            with host_lock(module.params["timeout"]):
+                for directory in directories(layout):
+                    files.make_directory(directory)
+                # Looked at again: another run may have made them while this one waited.
+                for path in missing_paths(layout, module.params["secrets_encryption"]):
+                    mode = 0o644 if path.endswith(".crt") else 0o600
+                    content = content_of(path, layout, module.params)
+                    files.write_file(files.File(path, content.encode(), mode))
+    except (TokenError, Busy) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(changes),
+        missing=missing,
+        authorities=read_authorities(layout),
+        diff=[change.as_diff() for change in changes],
+    )

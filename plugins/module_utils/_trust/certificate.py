@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The certificates of a node: what M(k3a.cluster.certificate) does."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = {
+    "profile": {"type": "str", "choices": ["server", "agent"], "required": True},
+    "authorities": {"type": "dict", "required": True},
+    "signed": {"type": "dict", "default": {}},
+    "node_name": {"type": "str", "default": ""},
+    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "node_external_ip": {"type": "list", "elements": "str", "default": []},
+    "advertise_address": {"type": "str", "default": ""},
+    "tls_san": {"type": "list", "elements": "str", "default": []},
+    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "cluster_domain": {"type": "str", "default": "cluster.local"},
+    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def leaves_of(params: dict) -> tuple[leaves.Leaf, ...]:
+    """The certificates that this host should have."""
+    layout = Layout(params["data_dir"])
+    node_name = params["node_name"] or address.host_name()
+    ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    ips = [*ips, *params["node_external_ip"]]
+    if params["profile"] == "agent":
+        return leaves.agent_leaves(layout, node_name, ips)
+    sans = params["tls_san"]
+    names = [node_name, *(san for san in sans if not address.is_ip(san))]
+    service_ips = [address.service_ip(cidr, 1) for cidr in params["service_cidr"]]
+    addresses = [*ips, params["advertise_address"], *(san for san in sans if address.is_ip(san)), *service_ips]
+    return leaves.server_leaves(layout, names, addresses, params["cluster_domain"])
+
+
+def trust_files(params: dict) -> list[files.File]:
+    """The authorities that a node verifies others with, in the first step; a server has them already."""
+    if params["profile"] == "server" or params["signed"]:
+        return []
+    layout = Layout(params["data_dir"])
+    return [
+        files.File(layout.agent_tls(f"{name}-ca.crt"), params["authorities"].get(name, "").encode(), mode=0o644)
+        for name in ("server", "client")
+    ]
+
+
+def trust_change(file: files.File) -> files.Change | None:
+    """How an authority's file differs; before the first server is installed its content cannot be known."""
+    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's authority\n")
+
+
+def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:
+    """A certificate as it is, with a request of its key; the key is made when there is none."""
+    content = files.read_bytes(leaf.certificate)
+    certificate = pem.certificates_in(content)
+    key = files.read_bytes(leaf.key) or (pem.private_key_in(content) if leaf.pair else None)
+    if not key and make_keys:
+        key = pem.write_new_key(leaf.key)
+    return {**leaf.as_dict(), "current": certificate, "request": pem.request_for(key) if key else None}
+
+
+def install(leaf: leaves.Leaf, signed: str) -> None:
+    """Put a signed certificate where its process reads it."""
+    if not leaf.pair:
+        files.write_file(files.File(leaf.certificate, signed.encode(), mode=0o644))
+        return
+    # The kubelet renews this one: it wants a link to a dated file of certificate and key, and replaces the link.
+    key = files.read_bytes(leaf.key) or pem.private_key_in(files.read_bytes(leaf.certificate))
+    directory = os.path.dirname(leaf.certificate)
+    files.make_directory(files.Directory(directory, 0o700))
+    dated = f"{directory}/kubelet-client-{time.strftime('%Y-%m-%d-%H-%M-%S', time.gmtime())}.pem"
+    files.write_file(files.File(dated, signed.encode() + key, mode=0o600))
+    files.make_link(files.Link(leaf.certificate, dated))
+    files.remove_file(leaf.key)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    params = module.params
+    try:
+        wanted = leaves_of(params)
+        trust = [(file, trust_change(file)) for file in trust_files(params)]
+        changes = [change for _file, change in trust if change]
+        if module.check_mode:
+            found = [observe(leaf, make_keys=False) for leaf in wanted]
+            module.exit_json(**result(params, wanted, found, changes))
+        with host_lock(params["timeout"]):
+            tls = os.path.dirname(wanted[0].certificate)
+            files.make_directory(files.Directory(tls, 0o700))
+            for file, change in trust:
+                if change:
+                    files.write_file(file)
+            for leaf in wanted:
+                if leaf.name in params["signed"]:
+                    install(leaf, params["signed"][leaf.name])
+            found = [] if params["signed"] else [observe(leaf, make_keys=True) for leaf in wanted]
+        module.exit_json(**result(params, wanted, found, changes))
+    except (address.AddressError, pem.OpensslError, Busy, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+def result(params: dict, wanted: tuple, found: list, changes: list) -> dict:
+    """What the action plugin decides with, and what has been installed."""
+    installed = [leaf.certificate for leaf in wanted if leaf.name in params["signed"]]
+    return {
+        "changed": bool(changes or installed),
+        "certificates": found,
+        "paths": [*(change.path for change in changes), *installed],
+        "diff": [change.as_diff() for change in changes],
+    }

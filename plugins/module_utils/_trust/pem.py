@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Keys, requests and PEM files on a node, by openssl: a key is made where it is used and never leaves."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\r?\n?", re.S)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
+
+
+class OpensslError(Exception):
+    """openssl refused; the message says what was asked of it and its own words."""
+
+
+def certificates_in(content: bytes | None) -> str:
+    """The certificates of a PEM text, and nothing else of it."""
+    return b"".join(_CERTIFICATE.findall(content or b"")).decode()
+
+
+def private_key_in(content: bytes | None) -> bytes:
+    """The private key of a PEM text, or nothing."""
+    found = _PRIVATE_KEY.search(content or b"")
+    return found.group(0) if found else b""
+
+
+def new_key() -> bytes:
+    """A new private key on the curve P-256, as K3s makes them."""
+    return _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def request_for(
+    key: bytes,
+    common_name: str = "k3a",
+    organization: str = "",
+    dns: Sequence[str] = (),
+    ips: Sequence[str] = (),
+) -> str | None:
+    """A certificate signing request that proves the possession of a key; None when the key is unreadable.
+
+    Without more it names a placeholder: a signer that knows the node decides whom a certificate names. The API's
+    signers take the names from the request.
+    """
+    subject = (f"/O={_escaped(organization)}" if organization else "") + f"/CN={_escaped(common_name)}"
+    names = ",".join([*(f"DNS:{name}" for name in dns), *(f"IP:{ip}" for ip in ips)])
+    extension = ["-addext", f"subjectAltName={names}"] if names else []
+    try:
+        return _openssl("req", "-new", "-key", "/dev/stdin", "-subj", subject, *extension, given=key).decode()
+    except OpensslError:
+        return None
+
+
+def issued_by(certificate: str, authority: str) -> bool:
+    """Whether an authority (PEM, of one certificate or several) signed a client's certificate that is valid now."""
+    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
+        file.write(authority)
+        file.flush()
+        trust = ("-no-CApath", "-partial_chain", "-CAfile", file.name)
+        try:
+            _openssl("verify", *trust, "-purpose", "sslclient", "/dev/stdin", given=certificate.encode())
+        except OpensslError:
+            return False
+    return True
+
+
+def write_new_key(path: str) -> bytes:
+    """Make a key, keep it where it is used, and return it."""
+    key = new_key()
+    files.write_file(files.File(path, key, mode=0o600, secret=True))
+    return key
+
+
+def _escaped(value: str) -> str:
+    return re.sub(r"([\\/+])", r"\\\1", value)
+
+
+def _openssl(*arguments: str, given: bytes = b"") -> bytes:
+    try:
+        done = process.run(["openssl", *arguments], given)
+    except FileNotFoundError:
+        raise OpensslError("openssl is not installed on this host; install it") from None
+    if done.code != 0:
+        raise OpensslError(f"openssl {arguments[0]} failed: {done.complaint}")
+    return done.output

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Keeps the lock of a cluster for as long as ansible-playbook lives, and gives it back when that has ended.
+
+A task ends long before its playbook, and a playbook that fails or is killed runs no further task. So a process is
+forked off the task, with its connection, into a session of its own. It watches ansible-playbook itself, holds none of
+the files that were open, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import select
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ansible.utils import display as displays
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock import LOST, TTL
+
+PERIOD = TTL / 4
+RETRY = TTL / 12
+# An exchange that takes longer is given up; at the end there is nobody left to wait for it.
+RENEW_LIMIT = 15.0
+RELEASE_LIMIT = 5.0
+ENDED_LIMIT = 2.0
+FAILED = 100
+
+# Runs "renew" or "release" on the server, and returns its exit status.
+Command = Callable[[str], int]
+
+
+class Process(NamedTuple):
+    """A process of this or another controller; its number alone may be another's later."""
+
+    controller: str
+    pid: int
+    started: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.controller}/{self.pid}/{self.started}"
+
+
+def playbook() -> Process:
+    """The ansible-playbook that this task belongs to: it forks a worker for each task."""
+    parent = multiprocessing.parent_process()
+    pid = parent.pid if parent is not None and parent.pid else os.getpid()
+    return Process(controller(), pid, started(pid))
+
+
+def controller() -> str:
+    """This controller since its boot; containers are controllers of their own."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return f"{uuid.getnode():x}"
+
+
+def started(pid: int) -> str:
+    """When a process began, in whatever unit; empty when it has ended."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in "ZX" else fields[18]
+    except FileNotFoundError:
+        if os.path.exists("/proc/self/stat"):
+            return ""
+    words = ["ps", "-o", "lstart=", "-p", str(pid)]
+    answer = subprocess.run(words, check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return "-".join(answer.stdout.split())
+
+
+def is_dead(identity: str) -> bool:
+    """Whether this was a process of this controller, and has ended."""
+    where, _slash, process = identity.partition("/")
+    pid, _slash, since = process.partition("/")
+    return where == controller() and pid.isdigit() and started(int(pid)) != since
+
+
+class Watch:
+    """Waits for the end of a process that is no child."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._poll: select.poll | None = None
+        if hasattr(os, "pidfd_open"):
+            self._poll = select.poll()
+            with contextlib.suppress(ProcessLookupError):
+                self._poll.register(os.pidfd_open(process.pid), select.POLLIN)
+
+    def ended(self, timeout: float = 0.0) -> bool:
+        """Whether the process has ended, at the latest after so many seconds."""
+        deadline = time.monotonic() + timeout
+        while not is_dead(self._process.identity):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if self._poll is not None:
+                self._poll.poll(left * 1000)
+            else:
+                time.sleep(min(left, 1.0))
+        return True
+
+
+def start(process: Process, command: Command) -> None:
+    """Keep the lock from now on, in a process that is nobody's child."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            isolate()
+            keep(Watch(process), command)
+    finally:
+        os._exit(0)  # nothing of what the task or ansible-playbook do at their ends is to happen here
+
+
+def isolate() -> None:
+    """Let go of everything that ansible-playbook, its worker or their callers would miss."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    # Objects that believe a descriptor to be theirs may close it some day: it must not have become another's by then.
+    gc.freeze()
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/dev/fd"):
+        if int(name) != null:
+            with contextlib.suppress(OSError):  # the one that listed the directory
+                os.fstat(int(name))
+                os.dup2(null, int(name), inheritable=int(name) <= 2)
+    quiet = displays.Display()
+    quiet.verbosity = 0
+    quiet._final_q = None
+    displays.logger = None
+
+
+def keep(watch: Watch, command: Command) -> None:
+    """Renew the lock until the process has ended, then release it; stop when the lock is another's."""
+    pause = PERIOD
+    while not watch.ended(pause):
+        status = exchange(command, "renew", RENEW_LIMIT, watch)
+        if status == LOST:
+            return
+        pause = RETRY if status else PERIOD
+    exchange(command, "release", RELEASE_LIMIT)
+
+
+def exchange(command: Command, verb: str, limit: float, watch: Watch | None = None) -> int:
+    """One run of a command on the server, in a process that can be given up: a connection may hang."""
+    child = os.fork()
+    if child == 0:
+        status = FAILED
+        try:
+            os.setpgid(0, 0)
+            status = command(verb)
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + limit
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if watch is not None and watch.ended():
+            deadline, watch = min(deadline, time.monotonic() + ENDED_LIMIT), None
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return FAILED
+        time.sleep(0.05)

@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The cluster as the inventory describes it: what must agree between hosts, what must differ, and the verdict."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import may_set_itself
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+
+CLOCK_TOLERANCE = 30.0
+HOSTS_NAMED = 4
+
+# What every host must say alike. K3s refuses a server that differs in its critical values when it joins.
+CLUSTER_WIDE = (
+    "k3a_cluster_cidr",
+    "k3a_cluster_dns",
+    "k3a_cluster_domain",
+    "k3a_flannel_backend",
+    "k3a_https_listen_port",
+    "k3a_proxy_mode",
+    "k3a_service_cidr",
+)
+SERVER_WIDE = (
+    "k3a_audit_policy",
+    "k3a_disable",
+    "k3a_pod_security_level",
+    "k3a_secrets_encryption",
+    "k3a_secrets_encryption_provider",
+    "k3a_service_node_port_range",
+)
+
+
+@dataclass(frozen=True)
+class HostFinding:
+    """A finding and the hosts it is about; without a host it is about the inventory."""
+
+    hosts: tuple[str, ...]
+    finding: Finding
+
+    def __str__(self) -> str:
+        named, others = self.hosts[:HOSTS_NAMED], len(self.hosts) - HOSTS_NAMED
+        who = ", ".join(named) + (f" and {others} more" if others > 0 else "")
+        return f"{who or 'inventory'}: {self.finding.message}; {self.finding.remedy}"
+
+
+_NO_ROOT = re.compile(
+    r"password is required|Missing \w+ password|Incorrect \w+ password|Sorry, try again|may not run sudo"
+    r"|not in the sudoers|is not allowed to (execute|run)|privilege escalation|must be setuid|sudo: .*not found",
+    re.I,
+)
+_NO_PYTHON = re.compile(r"interpreter .* was not found|python\S*: .*not found|requires a minimum of Python", re.I)
+
+
+def critical(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a host that others must have, too."""
+    return {name: values[name] for name in (*CLUSTER_WIDE, *SERVER_WIDE) if name in values}
+
+
+def api_addresses(values: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
+    """The URL at which a server publishes its API, and the address and port at which other nodes reach it."""
+    port = values.get("k3a_https_listen_port", 6443)
+    own = facts["node_ips"][0]
+    published = values.get("k3a_advertise_address") or own
+    return {"url": f"https://{in_url(published)}:{port}", "api": f"{in_url(own)}:{port}"}
+
+
+def fixed_address(url: str) -> str:
+    """The host and port of a k3a_server_url, which without a port has that of HTTPS; nothing when there is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a finding already
+        return ""
+    return f"{in_url(host)}:{port or 443}" if host else ""
+
+
+def cannot_run(message: str, stderr: str, user: str | None) -> Finding | None:
+    """Why no module can run on a host, when that is for the operator to settle; None for a fault of another kind."""
+    for line in (line.strip() for text in (stderr, message) for line in text.splitlines()):
+        if _NO_ROOT.search(line):
+            who = f"the user {user}" if user else "the user of the connection"
+            remedy = "let it run sudo without a password, or give the password with --ask-become-pass"
+            return Finding("root", FAIL, f"{who} cannot become root ({line.rstrip('.')})", remedy)
+        if _NO_PYTHON.search(line):
+            remedy = "install Python 3.9 or newer, or set ansible_python_interpreter"
+            return Finding("python", FAIL, f"there is no usable Python on the host ({line.rstrip('.')})", remedy)
+    return None
+
+
+def bundle_finding(error: Exception) -> Finding:
+    """A bundle that cannot be used."""
+    message, _separator, remedy = str(error).partition(": build ")
+    remedy = f"build {remedy}" if remedy else "build it anew, or set k3a_bundle to another"
+    return Finding("bundle", FAIL, message, remedy)
+
+
+def no_value(name: str, error: str) -> Finding:
+    """A variable whose template fails."""
+    if name == "k3a_bundle" and "build" in error:
+        return bundle_finding(ValueError(re.sub(r"^The lookup plugin \S+ failed: ", "", error)))
+    return Finding("variable", FAIL, f"{name} has no value: {' '.join(error.split()).rstrip('.')}", "correct it")
+
+
+def clock_offset(before: float, on_host: float, after: float) -> float:
+    """Seconds by which the host's clock is certainly off: its time was taken between our two."""
+    if on_host < before:
+        return on_host - before
+    return max(0.0, on_host - after)
+
+
+def clock_findings(offset: float) -> list[Finding]:
+    """A clock that is off makes certificates invalid and leases expire."""
+    if abs(offset) <= CLOCK_TOLERANCE:
+        return []
+    message = f"the clock is {abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} the controller's"
+    return [Finding("clock", FAIL, message, "synchronise both with the same time servers")]
+
+
+def library_findings(find: Callable[[str], Any] = find_spec) -> list[HostFinding]:
+    """Packages that the controller's half needs, and that no host has to have."""
+    return [
+        HostFinding(
+            ("localhost",),
+            Finding("library", FAIL, f"its Python has no package {name}", f"install it for {sys.executable}"),
+        )
+        for name in ("cryptography", "kubernetes")
+        if not find(name)
+    ]
+
+
+def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:
+    """The groups server and agent are all the collection knows of who does what."""
+    server, agent = groups.get("server", []), groups.get("agent", [])
+    found = []
+    if not server:
+        problem = "has no host" if "server" in groups else "is missing"
+        remedy = "put the host that is to run the control plane into it"
+        alike = get_close_matches("server", groups, 1, 0.8)
+        if alike and "server" not in groups:
+            remedy = f"rename the group {alike[0]}"
+        found.append(HostFinding((), Finding("group_server", FAIL, f"the group server {problem}", remedy)))
+    if server and len(server) % 2 == 0:
+        count = len(server)
+        message = f"{count} servers survive the loss of {(count - 1) // 2}, no more than {count - 1} do"
+        remedy = f"use {count - 1} or {count + 1} of them"
+        found.append(HostFinding((), Finding("group_server", WARN, message, remedy)))
+    both = tuple(host for host in server if host in agent)
+    if both:
+        remedy = "leave it in server alone, since a server runs a node too"
+        found.append(HostFinding(both, Finding("group_both", FAIL, "is in both groups, server and agent", remedy)))
+    neither = tuple(host for host in groups["all"] if host not in server and host not in agent)
+    if neither and server:
+        remedy = "put it into one of them, unless it is no part of the cluster"
+        found.append(HostFinding(neither, Finding("group_none", WARN, "is in neither group, server nor agent", remedy)))
+    return found
+
+
+def label_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+    """Labels that a machine that joins by a token would have to give itself, and may not."""
+    return [
+        HostFinding(
+            (result["host"]["name"],),
+            Finding(
+                "label",
+                FAIL,
+                f"k3a_node_label: a node may not give itself {label}",
+                "take it out, and have it set with kubectl label, or add the machine to the inventory",
+            ),
+        )
+        for result in results
+        for label in result["host"]["labels"]
+        if not may_set_itself(label.partition("=")[0])
+    ]
+
+
+def cross_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+    """What is wrong between hosts: two that are one, and values that must agree."""
+    return [*_duplicates(results), *_disagreements(results)]
+
+
+def _duplicates(results: Sequence[Mapping[str, Any]]) -> Iterable[HostFinding]:
+    seen = [(result["host"]["name"], result.get("facts", {})) for result in results]
+    kinds: list[tuple[str, Callable[[Mapping[str, Any]], Iterable[str]], str, str]] = [
+        (
+            "machine_id",
+            lambda facts: _listed(facts.get("machine_id")),
+            "have one machine id",
+            "remove /etc/machine-id on one and run systemd-machine-id-setup, or take out a machine's second name",
+        ),
+        ("node_name", lambda facts: _listed(facts.get("node_name")), "have one node name", "set k3a_node_name on one"),
+        ("address", _distinctive, "have one address", "give each host its own address, or set k3a_node_ip"),
+    ]
+    told: set[tuple[str, ...]] = set()
+    for name, values_of, problem, remedy in kinds:
+        holders: dict[str, list[str]] = defaultdict(list)
+        for host, facts in seen:
+            for value in values_of(facts):
+                holders[value].append(host)
+        for value, hosts in holders.items():
+            # One machine under two names has one of everything: the first of it says all.
+            if len(hosts) > 1 and tuple(hosts) not in told:
+                told.add(tuple(hosts))
+                yield HostFinding(tuple(hosts), Finding(name, FAIL, f"{problem} ({value})", remedy))
+
+
+def _listed(value: str | None) -> list[str]:
+    return [value] if value else []
+
+
+def _distinctive(facts: Mapping[str, Any]) -> Iterable[str]:
+    """Node addresses only: bridges of container engines carry the same address on every host."""
+    return [str(ipaddress.ip_address(ip)) for ip in facts.get("node_ips", [])]
+
+
+def _disagreements(results: Sequence[Mapping[str, Any]]) -> Iterable[HostFinding]:
+    servers = [result for result in results if result["host"]["server"]]
+    for names, among in ((CLUSTER_WIDE, results), (SERVER_WIDE, servers)):
+        for name in names:
+            by_value: dict[str, list[str]] = defaultdict(list)
+            for result in among:
+                if name in result["host"]["cluster"]:
+                    by_value[json.dumps(result["host"]["cluster"][name])].append(result["host"]["name"])
+            if len(by_value) > 1:
+                values = ", ".join(f"{value} on {' and '.join(hosts)}" for value, hosts in by_value.items())
+                remedy = "set it once for all, for instance in group_vars/all.yml"
+                yield HostFinding((), Finding("disagreement", FAIL, f"{name} differs between hosts: {values}", remedy))
+
+
+def own_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+    """The findings of each host; one that several hosts share, such as a misspelt group variable, is told once."""
+    hosts: dict[Finding, list[str]] = defaultdict(list)
+    for result in results:
+        for finding in result["findings"]:
+            hosts[Finding(**finding)].append(result["host"]["name"])
+    return [HostFinding(tuple(names), finding) for finding, names in hosts.items()]
+
+
+def by_host(findings: Iterable[HostFinding], order: Sequence[str]) -> list[HostFinding]:
+    """Findings of one host together, in the inventory's order, the inventory's own first."""
+    rank = {host: number for number, host in enumerate(order)}
+    return sorted(findings, key=lambda found: [rank.get(host, -1) for host in found.hosts])
+
+
+def verdict(findings: Collection[HostFinding]) -> tuple[str, list[str]]:
+    """The one message to fail with (empty when nothing stops the install), and the warnings."""
+    failures = [str(found) for found in findings if found.finding.level == FAIL]
+    warnings = [str(found) for found in findings if found.finding.level == WARN]
+    if not failures:
+        return "", warnings
+    count = "One thing is" if len(failures) == 1 else f"{len(failures)} things are"
+    return "\n".join([f"{count} in the way, and nothing has been changed.", *failures]), warnings
+
+
+def in_order(results: Collection[Mapping[str, Any]]) -> str:
+    """What to say when nothing is in the way."""
+    if not results:
+        return "The groups are in order."
+    return f"{len(results)} host{' is' if len(results) == 1 else 's are'} ready for Kubernetes."

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Which node, host and member of etcd an operator means by a name, and whether the cluster can do without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Member, peer_url
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import voters
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import RemovalError as EtcdRemovalError
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import in_order
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
+
+Answer = Mapping[str, Any]
+
+
+class RemovalError(Exception):
+    """What is not to be removed; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host of the inventory; its node's name where it has told it, or a variable does."""
+
+    host: str
+    server: bool
+    reached: bool
+    node: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to go: a node, and where there are any its host and its member of etcd."""
+
+    node: str
+    machine: Machine | None
+    member: Member | None
+
+    @property
+    def server(self) -> bool:
+        return self.member is not None or (self.machine is not None and self.machine.server)
+
+
+def machine(host: str, server: bool, result: Mapping[str, Any], variables: Mapping[str, Any]) -> Machine:
+    """A host with what was found on it, or else with what its variables say."""
+    facts = result.get("facts") or {}
+    given = variables.get("k3a_node_ip") or []
+    addresses = [*facts.get("node_ips", []), *([given] if isinstance(given, str) else given)]
+    addresses.append(variables.get("ansible_host") or host)
+    name = facts.get("node_name") or variables.get("k3a_node_name") or ""
+    return Machine(host, server, bool(facts), str(name), tuple(map(str, dict.fromkeys(addresses))))
+
+
+def members_of(answer: Answer) -> list[Member]:
+    """The members of etcd as a server told them."""
+    return [
+        Member(told["id"], told["name"], tuple(told["peer_urls"]), tuple(told["client_urls"]), told["learner"])
+        for told in answer.get("etcd_members", [])
+    ]
+
+
+def known_names(answer: Answer) -> set[str]:
+    """The nodes that the cluster knows in whatever way."""
+    nodes = {node["name"] for node in answer.get("nodes", [])}
+    return (nodes | {member.name for member in members_of(answer)} | set(answer.get("node_passwords", []))) - {""}
+
+
+def node_of(machine: Machine, answer: Answer) -> str:
+    """The name of a host's node; of a host that is dead it has to be guessed, from its own name or its addresses."""
+    if machine.node or machine.host in known_names(answer):
+        return machine.node or machine.host
+    own = set(machine.addresses)
+    there = [node["name"] for node in answer.get("nodes", []) if own.intersection(node.get("addresses", []))]
+    return there[0] if len(there) == 1 else machine.host
+
+
+def target(text: str, machines: Sequence[Machine], answer: Answer) -> Target:
+    """What is meant by the name of a host or a node, or the id of a member that has no name."""
+    by_host = next((machine for machine in machines if machine.host == text), None)
+    by_node = next((machine for machine in machines if node_of(machine, answer) == text), None)
+    if by_host and by_node and by_host is not by_node:
+        raise RemovalError(
+            f"{text} is the host of the node {node_of(by_host, answer)}, and also the node of the host {by_node.host}; "
+            "give the other name of the one that is to go"
+        )
+    found = by_host or by_node
+    node = node_of(found, answer) if found else text
+    urls = {peer_url(in_url(address)) for address in (found.addresses if found else ())}
+    member = next(
+        (
+            member
+            for member in members_of(answer)
+            if member.name == node or member.id == text or (not member.name and urls.intersection(member.peer_urls))
+        ),
+        None,
+    )
+    if found is None and member is None and node not in known_names(answer):
+        known = sorted({*known_names(answer), *(machine.host for machine in machines)})
+        raise RemovalError(f"there is no node {text}, or none any more; the nodes are {', '.join(known)}")
+    return Target(member.name or node if member else node, found, member)
+
+
+def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer: Answer) -> None:
+    """Raise when the servers that stay would be no cluster that works."""
+    leaving = [target for target in targets if target.server]
+    if not leaving:
+        return
+    names = " and ".join(target.node for target in leaving)
+    members = members_of(answer)
+    gone = {target.member.id for target in leaving if target.member}
+    hosts = {target.machine for target in leaving}
+    if members and not [member for member in voters(members) if member.id not in gone]:
+        raise RemovalError(f"{names}: no server would be left, and the cluster is lost; use reset.yml to end it")
+    if not members and not [machine for machine in machines if machine.server and machine not in hosts]:
+        raise RemovalError(f"{names}: no server would be left, and the cluster is lost; use reset.yml to end it")
+    well = {told["id"] for told in answer.get("etcd_members", []) if told["healthy"]}
+    try:
+        in_order([target.member for target in leaving if target.member], members, lambda member: member.id in well)
+    except EtcdRemovalError as error:
+        raise RemovalError(f"{names} cannot go now: {error}") from None
+
+
+def plan(names: Sequence[str], machines: Sequence[Machine], asked: Sequence[Answer]) -> dict[str, Any]:
+    """What is to happen for the named nodes to go, and where."""
+    wanted = [name for name in dict.fromkeys(name.strip() for name in names) if name]
+    if not wanted:
+        raise RemovalError("say which nodes are to go: -e k3a_remove_node=NAME, or several with commas")
+    healthy = [answer for answer in asked if answer.get("healthy")]
+    if not healthy:
+        raise RemovalError(f"no server is healthy{_reasons(asked)}; bring a majority of them back first")
+    answer = servers.chosen(asked)
+    targets = list({found.node: found for found in (target(name, machines, answer) for name in wanted)}.values())
+    check_quorum(targets, machines, answer)
+    leaving = {target.machine.host for target in targets if target.machine}
+    staying = [answer for answer in healthy if answer["item"] not in leaving]
+    if not staying:
+        raise RemovalError(f"no server that stays is healthy{_reasons(asked)}; bring a majority of them back first")
+    return {
+        "nodes": [target.node for target in targets],
+        "hosts": [target.machine.host for target in targets if target.machine and target.machine.reached],
+        "members": [target.member.name or target.member.id for target in targets if target.member],
+        "servers_leave": any(target.server for target in targets),
+        "server": staying[0]["item"],
+        "urls": [answer["url"] for answer in staying],
+        "authorities": staying[0]["authorities"],
+        "todo": [sentence for target in targets for sentence in todo(target)],
+    }
+
+
+def _reasons(asked: Sequence[Answer]) -> str:
+    told = [
+        f"{answer.get('item', 'a server')}: {answer.get('reason') or answer.get('msg') or 'no answer'}"
+        for answer in asked
+        if not answer.get("healthy")
+    ]
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def staying_servers(results: Sequence[Answer], names: Sequence[str], answer: Answer, port: int) -> list[str]:
+    """Address and port of the API of every server that stays."""
+    gone = set(names)
+    own = [result for result in results if result.get("facts", {}).get("node_name") not in gone]
+    members = [told for told in answer.get("etcd_members", []) if not {told["name"], told["id"]} & gone]
+    return servers.api_servers(own, {"etcd_members": members}, port)
+
+
+def todo(target: Target) -> list[str]:
+    """What is left for the operator to do about a node that is removed."""
+    machine = target.machine
+    if machine is None:
+        return [f"{target.node} is no host of the inventory: its machine must be reset before it is used again."]
+    again = f"Take {machine.host} out of the inventory, or site.yml makes it a node again."
+    if machine.reached:
+        return [again]
+    return [f"{machine.host} could not be reached: it must be reset before it is used again.", again]

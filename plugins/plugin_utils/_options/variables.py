@@ -1,0 +1,304 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The meaning of a host's variables, judged on the controller: networks, names, component flags, labels, manifests."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.health import ENDPOINTS
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
+
+COMPONENTS = {
+    "k3a_etcd_arg": "etcd",
+    "k3a_kube_apiserver_arg": "kube-apiserver",
+    "k3a_kube_controller_manager_arg": "kube-controller-manager",
+    "k3a_kube_proxy_arg": "kube-proxy",
+    "k3a_kube_scheduler_arg": "kube-scheduler",
+    "k3a_kubelet_arg": "kubelet",
+}
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{_NAME}")
+_VALUE = re.compile(rf"({_NAME})?")
+
+Values = Mapping[str, Any]
+Problem = tuple[str, str]
+
+
+def variable_findings(values: Values, flags: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Everything that is wrong with variables of the right type; those left out were not of it."""
+    return [
+        Finding(name, FAIL, message, remedy)
+        for name, rule in RULES
+        if name in values
+        for message, remedy in rule(name, values, flags)
+    ]
+
+
+def _network(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    good = []
+    if not values[name]:
+        yield f"{name} is empty", "give it one network for each address family"
+    for cidr in values[name]:
+        try:
+            address.network(cidr)
+            good.append(cidr)
+        except address.AddressError as error:
+            yield f"{name}: {error}", "write the network's own address and its prefix length"
+    if len(address.families(good)) < len(good):
+        yield f"{name} has two networks of one family ({', '.join(good)})", "leave one for each address family"
+
+
+def _networks_together(_name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    pods, services = _networks(values, "k3a_cluster_cidr"), _networks(values, "k3a_service_cidr")
+    for one, other in address.overlaps([*pods, *services]):
+        yield f"the networks {one} and {other} overlap", "choose k3a_cluster_cidr and k3a_service_cidr apart"
+    if pods and services and address.families(pods) != address.families(services):
+        message = f"k3a_cluster_cidr is {_in_words(pods)} and k3a_service_cidr is {_in_words(services)}"
+        yield message, "give both the same address families, in the same order"
+    for cidr in services:
+        if address.network(cidr).num_addresses <= address.CLUSTER_DNS_SERVICE:
+            yield f"k3a_service_cidr {cidr} is too small", "take a prefix of /24 or shorter"
+
+
+def _networks(values: Values, name: str) -> list[str]:
+    def good(cidr: str) -> bool:
+        try:
+            return bool(address.network(cidr))
+        except address.AddressError:
+            return False
+
+    return [cidr for cidr in values.get(name, []) if good(cidr)]
+
+
+def _in_words(cidrs: Iterable[str]) -> str:
+    return " and ".join(f"IPv{family}" for family in address.families(cidrs))
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _addresses(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    texts = [values[name]] if isinstance(values[name], str) else values[name]
+    yield from (
+        (f"{name}: {text!r} is not an IP address", "write it without a prefix length")
+        for text in texts
+        if text and not _ip(text)
+    )
+
+
+def _node_ip(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    ips = [ip for ip in values[name] if _ip(ip)]
+    cidrs = _networks(values, "k3a_cluster_cidr")
+    if len(address.families(ips)) < len(ips):
+        yield f"{name} has two addresses of one family ({', '.join(ips)})", "leave one for each address family"
+    missing = [family for family in address.families(cidrs) if family not in address.families(ips)]
+    if ips and missing:
+        message = f"{name} {', '.join(ips)} is {_in_words(ips)}, and the cluster's networks are {_in_words(cidrs)}"
+        yield message, "give the node an address of each family of k3a_cluster_cidr"
+
+
+def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    networks = _networks(values, "k3a_service_cidr")
+    for text in values[name]:
+        ip = _ip(text)
+        if ip and not any(ip in address.network(cidr) for cidr in networks):
+            yield f"{name} {text} lies outside k3a_service_cidr", f"take one of {', '.join(networks)}"
+        elif text in [address.service_ip(cidr, address.KUBERNETES_SERVICE) for cidr in networks]:
+            yield f"{name} {text} is the address of the service kubernetes", "take another, such as the tenth"
+
+
+def _node_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] and not valid_node_name(values[name]):
+        yield f"{name} {values[name]!r} cannot be the name of a node", "use lower-case letters, digits, '-' and '.'"
+
+
+def _domain(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not re.fullmatch(_DNS, values[name]):
+        yield f"{name} {values[name]!r} is not a DNS domain", "use lower-case letters, digits, '-' and '.'"
+
+
+def _tls_san(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for text in values[name]:
+        if not _ip(text) and not re.fullmatch(rf"(\*\.)?{_DNS}", text.lower()):
+            yield f"{name}: {text!r} is neither a host name nor an IP address", "correct or remove it"
+
+
+def _port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not 0 < values[name] < 65536:
+        yield f"{name} {values[name]} is not a port", "choose one from 1 to 65535"
+    elif name == "k3a_https_listen_port" and values[name] in _port_range(values.get("k3a_service_node_port_range", "")):
+        yield f"{name} {values[name]} lies inside k3a_service_node_port_range", "choose one outside"
+
+
+def _balancer_port(name: str, values: Values, flags: Any) -> Iterable[Problem]:
+    yield from _port(name, values, flags)
+    health_port = urlsplit(ENDPOINTS["load-balancer"]).port
+    taken = {values.get("k3a_https_listen_port"): "k3a_https_listen_port", health_port: "its health endpoint"}
+    if values[name] in taken:
+        yield f"{name} {values[name]} is the port of {taken[values[name]]}, too", "choose another one"
+
+
+def _port_range(text: str) -> range:
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    return range(int(match[1]), int(match[2]) + 1) if match else range(0)
+
+
+def _node_ports(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    ports = _port_range(values[name])
+    if not ports or ports[0] < 1 or ports[-1] > 65535:
+        yield f"{name} {values[name]!r} is not a range of ports", "write it as in 30000-32767"
+
+
+def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] < 1:
+        yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
+
+
+def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not re.fullmatch(r"(/[\w.+@:-]+)+", values[name]):
+        yield f"{name} {values[name]!r} is not an absolute path", "start it with '/', and use no blanks"
+
+
+def _mode(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not re.fullmatch(r"0?[0-7]{3}", values[name]):
+        yield f"{name} {values[name]!r} is not a file mode", 'write it as in "0600"'
+
+
+def _url(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not values[name]:
+        return
+    try:
+        url = urlsplit(values[name])
+        good = url.scheme == "https" and url.hostname and url.port != 0 and not url.path.strip("/")
+    except ValueError:  # a port that is none
+        good = False
+    if not good:
+        yield f"{name} {values[name]!r} is not the URL of an API server", "write it as in https://10.0.0.1:6443"
+
+
+def _arguments(name: str, values: Values, flags: Mapping[str, Sequence[str]]) -> Iterable[Problem]:
+    component = COMPONENTS[name]
+    for argument in values[name]:
+        flag, _operation, _value = split_argument(argument)
+        if "=" not in argument or not flag:
+            yield f"{name}: {argument!r} is not of the form flag=value", "write it as in max-pods=250"
+        elif flags.get(component) and flag not in flags[component]:
+            yield f"{name}: {component} has no flag {flag}", "correct or remove it"
+
+
+def _labels(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for text in values[name]:
+        key, equals, value = text.partition("=")
+        if not equals or not _key(key) or (name == "k3a_node_label" and not _VALUE.fullmatch(value)):
+            yield f"{name}: {text!r} is not of the form key=value", "write it as in example.com/disk=ssd"
+
+
+def _taints(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for text in values[name]:
+        key_value, _colon, effect = text.rpartition(":")
+        key, _equals, value = key_value.partition("=")
+        if not _key(key) or not _VALUE.fullmatch(value):
+            yield f"{name}: {text!r} is not of the form key=value:effect", "write it as in dedicated=db:NoSchedule"
+        elif effect not in EFFECTS:
+            yield f"{name}: {text!r} has the unknown effect {effect!r}", f"use one of {', '.join(EFFECTS)}"
+
+
+def _key(text: str) -> bool:
+    match = _KEY.fullmatch(text)
+    return match is not None and len(match["prefix"] or "") <= 254
+
+
+REGISTRY_KEYS = {"mirrors": {"endpoint"}, "configs": {"auth", "tls"}}
+
+
+def _registries(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for section, registries in values[name].items():
+        if section not in REGISTRY_KEYS:
+            yield f"{name} has no section {section!r}", f"use {' and '.join(REGISTRY_KEYS)}"
+        elif not isinstance(registries, Mapping):
+            yield f"{name}.{section} must be a mapping", "name each registry in it"
+        else:
+            for registry, settings in registries.items():
+                yield from _registry(f"{name}.{section}[{registry}]", settings, REGISTRY_KEYS[section])
+
+
+def _registry(where: str, settings: Any, known: set[str]) -> Iterable[Problem]:
+    if not isinstance(settings, Mapping):
+        yield f"{where} must be a mapping", f"use {' and '.join(sorted(known))}"
+        return
+    for key in settings.keys() - known:
+        yield f"{where} has no setting {key!r}", f"use {' and '.join(sorted(known))}"
+    if not isinstance(settings.get("endpoint", []), list):
+        yield f"{where}.endpoint must be a list", "write each endpoint as an item"
+
+
+def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    policy = values[name]
+    if policy and (policy.get("kind") != "Policy" or not isinstance(policy.get("rules"), list)):
+        yield f"{name} is not an audit policy", "give it apiVersion audit.k8s.io/v1, kind Policy and a list of rules"
+
+
+def _coredns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for file, content in values[name].items():
+        if not re.fullmatch(r"[-\w.]+\.(override|server)", str(file)):
+            yield f"{name}: CoreDNS reads no file named {file!r}", "end its name in .override or .server"
+        elif not isinstance(content, str):
+            yield f"{name}[{file}] must be a text", "write the configuration as a block"
+
+
+def _manifests(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    try:
+        load([{"name": "manifests", "path": values[name]}] if values[name] else [])
+    except ManifestError as error:
+        for text in error.findings:
+            yield f"{name}: {text.removeprefix('addon manifests: ')}", "correct the manifest"
+
+
+RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Iterable[Problem]]], ...] = (
+    ("k3a_cluster_cidr", _network),
+    ("k3a_service_cidr", _network),
+    ("k3a_service_cidr", _networks_together),
+    ("k3a_node_ip", _addresses),
+    ("k3a_node_ip", _node_ip),
+    ("k3a_node_external_ip", _addresses),
+    ("k3a_advertise_address", _addresses),
+    ("k3a_cluster_dns", _addresses),
+    ("k3a_cluster_dns", _cluster_dns),
+    ("k3a_cluster_domain", _domain),
+    ("k3a_node_name", _node_name),
+    ("k3a_tls_san", _tls_san),
+    ("k3a_https_listen_port", _port),
+    ("k3a_lb_server_port", _balancer_port),
+    ("k3a_service_node_port_range", _node_ports),
+    ("k3a_wait_timeout", _timeout),
+    ("k3a_data_dir", _directory),
+    ("k3a_write_kubeconfig", _directory),
+    ("k3a_write_kubeconfig_mode", _mode),
+    ("k3a_server_url", _url),
+    *((name, _arguments) for name in COMPONENTS),
+    ("k3a_node_label", _labels),
+    ("k3a_node_annotation", _labels),
+    ("k3a_node_taint", _taints),
+    ("k3a_registries", _registries),
+    ("k3a_audit_policy", _audit_policy),
+    ("k3a_coredns_custom", _coredns),
+    ("k3a_manifests", _manifests),
+)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.k3a.cluster.plugins.module_utils._components import controller_manager
+from ansible_collections.k3a.cluster.tests.unit.component_samples import (
+    BUNDLE,
+    command,
+    directives,
+    params_for,
+    unknown_flags,
+)
+
+RUN = "/run/credentials/k3a-controller-manager.service"
+
+
+def component_of(**given):
+    return controller_manager.controller_manager_component(params_for(controller_manager, **given))
+
+
+def test_the_arguments():
+    unit = component_of().unit
+    assert command(unit) == [
+        f"{BUNDLE}/bin/kube-controller-manager",
+        "--allocate-node-cidrs=true",
+        f"--authentication-kubeconfig={RUN}/kubeconfig",
+        f"--authorization-kubeconfig={RUN}/kubeconfig",
+        "--bind-address=127.0.0.1",
+        "--cluster-cidr=10.42.0.0/16",
+        f"--cluster-signing-kube-apiserver-client-cert-file={RUN}/client-ca.crt",
+        f"--cluster-signing-kube-apiserver-client-key-file={RUN}/client-ca.key",
+        f"--cluster-signing-kubelet-client-cert-file={RUN}/client-ca.crt",
+        f"--cluster-signing-kubelet-client-key-file={RUN}/client-ca.key",
+        f"--cluster-signing-kubelet-serving-cert-file={RUN}/server-ca.crt",
+        f"--cluster-signing-kubelet-serving-key-file={RUN}/server-ca.key",
+        f"--cluster-signing-legacy-unknown-cert-file={RUN}/server-ca.crt",
+        f"--cluster-signing-legacy-unknown-key-file={RUN}/server-ca.key",
+        "--controllers=*,bootstrapsigner,tokencleaner",
+        f"--kubeconfig={RUN}/kubeconfig",
+        "--leader-elect=false",
+        "--profiling=false",
+        f"--root-ca-file={RUN}/server-ca.crt",
+        "--secure-port=10257",
+        f"--service-account-private-key-file={RUN}/service.key",
+        "--service-cluster-ip-range=10.43.0.0/16",
+        "--terminated-pod-gc-threshold=1000",
+        "--tls-min-version=VersionTLS12",
+        "--use-service-account-credentials=true",
+    ]
+    assert unknown_flags(unit) == []
+
+
+def test_several_servers_elect_one_that_is_active():
+    assert "--leader-elect=true" in command(component_of(leader_elect=True).unit)
+
+
+def test_every_credential_that_is_read_is_loaded():
+    component = component_of()
+    loaded = {line.split(":")[0] for line in directives(component.unit)["LoadCredential"]}
+    read = {word.split("=")[1].rpartition("/")[2] for word in command(component.unit) if f"={RUN}/" in word}
+    assert loaded - read == {"client.crt", "client.key"}
+    assert read <= loaded
+
+
+def test_dual_stack_and_further_arguments():
+    words = command(
+        component_of(
+            cluster_cidr=["10.42.0.0/16", "fd00:42::/56"],
+            service_cidr=["10.43.0.0/16", "fd00:43::/112"],
+            extra_args=["controllers+=-ttl", "node-cidr-mask-size-ipv6=64"],
+        ).unit
+    )
+    assert {
+        "--cluster-cidr=10.42.0.0/16,fd00:42::/56",
+        "--service-cluster-ip-range=10.43.0.0/16,fd00:43::/112",
+        "--controllers=*,bootstrapsigner,tokencleaner,-ttl",
+        "--node-cidr-mask-size-ipv6=64",
+    } <= set(words)

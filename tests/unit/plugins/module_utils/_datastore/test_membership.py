@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import Membership
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member, url
+
+S1, S2 = member(1), member(2)
+
+
+def seen(members, has_data=False, **more):
+    """As the third server sees it."""
+    known = None if members is None else tuple(members)
+    return membership.Situation("s3", url(3), has_data, known, **more)
+
+
+class TestDecide:
+    def test_a_new_server_joins_as_a_learner_that_is_to_vote(self):
+        plan = membership.decide(seen([S1, S2]))
+        assert plan == Membership(add=True, promote=True)
+        assert plan.changed
+
+    def test_a_voting_member_with_its_data_has_nothing_to_do(self):
+        plan = membership.decide(seen([S1, S2, member(3)], has_data=True))
+        assert plan == Membership()
+        assert not plan.changed
+
+    def test_a_learner_that_a_killed_run_has_left_is_promoted(self):
+        assert membership.decide(seen([S1, member(3, learner=True)], has_data=True)) == Membership(promote=True)
+
+    def test_one_that_was_announced_and_never_started_is_started(self):
+        """Only its address tells who it is."""
+        announced = member(3, learner=True, started=False)
+        assert membership.decide(seen([S1, announced])) == Membership(promote=True)
+        # It was killed after it had begun to keep data and before it could tell its name.
+        assert membership.decide(seen([S1, announced], has_data=True)) == Membership(promote=True)
+
+    def test_a_learner_whose_data_is_gone_joins_anew(self):
+        mine = member(3, learner=True)
+        assert membership.decide(seen([S1, S2, mine])) == Membership(remove=(mine,), add=True, promote=True)
+
+    @pytest.mark.parametrize("started", [True, False])
+    def test_another_servers_learner_gives_way(self, started):
+        """There can be but one; it joins again when its own turn comes."""
+        other = member(4, learner=True, started=started)
+        plan = membership.decide(seen([S1, S2, other]))
+        assert plan == Membership(remove=(other,), add=True, promote=True)
+
+    def test_data_of_a_member_that_was_removed_is_set_aside(self):
+        assert membership.decide(seen([S1, S2], has_data=True)) == Membership(set_aside=True, add=True, promote=True)
+
+    def test_an_address_that_has_changed_is_told(self):
+        mine = replace(member(3), peer_urls=(url(33),))
+        plan = membership.decide(seen([S1, S2, mine], has_data=True))
+        assert plan == Membership(update=mine)
+        assert plan.changed
+        learner = replace(mine, learner=True)
+        assert membership.decide(seen([S1, learner], has_data=True)) == Membership(update=learner, promote=True)
+
+    def test_one_whose_former_address_another_one_has_is_not_mistaken_for_it(self):
+        assert membership.decide(seen([S1, replace(S2, peer_urls=(url(3),))])).add
+
+    def test_a_voting_member_whose_data_is_gone_is_replaced_only_when_told_to(self):
+        mine, stranger = member(3), member(4, learner=True)
+        with pytest.raises(membership.MembershipError) as raised:
+            membership.decide(seen([S1, S2, mine]))
+        assert str(raised.value) == (
+            "s3 is a voting member of etcd and its data is gone from this host; "
+            "set k3a_replace=true for it to have the member replaced by a new one"
+        )
+        plan = membership.decide(seen([S1, S2, mine, stranger], replace=True))
+        assert plan == Membership(remove=(mine, stranger), add=True, promote=True)
+
+    def test_what_has_its_data_is_not_replaced(self):
+        assert membership.decide(seen([S1, S2, member(3)], has_data=True, replace=True)) == Membership()
+
+
+class TestWithoutMajority:
+    def test_the_founder_begins_a_cluster(self):
+        plan = membership.decide(seen(None, founder="s3"))
+        assert plan == Membership(found=True)
+        assert plan.changed
+
+    @pytest.mark.parametrize("founder", ["", "s1"])
+    def test_nobody_else_does(self, founder):
+        with pytest.raises(membership.MembershipError) as raised:
+            membership.decide(seen(None, founder=founder))
+        assert str(raised.value).startswith("s3 cannot join etcd: no majority of its members answers; start the other")
+
+    @pytest.mark.parametrize("founder", ["", "s1", "s3"])
+    def test_who_has_data_starts_with_it(self, founder):
+        """After an outage of all servers the majority is back only when they have started."""
+        assert membership.decide(seen(None, has_data=True, founder=founder, replace=True)) == Membership()
+
+    def test_a_founder_that_was_killed_when_the_cluster_had_begun_begins_no_other(self):
+        assert membership.decide(seen([member(3)], has_data=True, founder="s3")) == Membership()
+
+
+class TestMajority:
+    @pytest.mark.parametrize("count, needed", [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+    def test_more_than_half(self, count, needed):
+        assert membership.majority(count) == needed
+
+    @pytest.mark.parametrize(
+        "count, ill, lost",
+        [
+            (1, (), False),  # it has none to lose
+            (1, ("s1",), False),
+            (2, (), False),  # it is lost for a moment whatever is done
+            (2, ("s2",), True),
+            (3, (), False),
+            (3, ("s1",), False),  # the leaving one is ill itself
+            (3, ("s2",), True),
+            (4, (), False),
+            (4, ("s2",), True),
+            (5, ("s2",), False),
+            (5, ("s2", "s3"), True),
+            (5, ("s1", "s2"), False),
+        ],
+    )
+    def test_while_a_member_is_down(self, count, ill, lost):
+        etcd = Cluster(*(member(number) for number in range(1, count + 1)), ill=ill)
+        assert bool(membership.lost_by(etcd.kept[0], etcd.kept, etcd.healthy)) is lost
+
+    @pytest.mark.parametrize(
+        "count, ill, lost",
+        [
+            (1, (), True),
+            (2, (), False),
+            (2, ("s1",), False),
+            (2, ("s2",), True),
+            (3, (), False),
+            (3, ("s2",), True),  # two are left, and both would have to agree
+            (3, ("s1",), False),
+            (4, ("s2",), False),
+            (4, ("s2", "s3"), True),
+            (5, ("s2",), False),
+            (5, ("s2", "s3"), True),
+            (5, ("s1", "s2"), False),
+        ],
+    )
+    def test_when_a_member_is_removed(self, count, ill, lost):
+        etcd = Cluster(*(member(number) for number in range(1, count + 1)), ill=ill)
+        assert bool(membership.lost_without(etcd.kept[0], etcd.kept, etcd.healthy)) is lost
+
+    def test_learners_and_strangers_count_for_nothing(self):
+        etcd = Cluster(S1, S2, member(3), member(4, learner=True), ill=("s4",))
+        learner = etcd.kept[3]
+        assert [voter.name for voter in membership.voters(etcd.kept)] == ["s1", "s2", "s3"]
+        for judge in (membership.lost_by, membership.lost_without):
+            assert judge(S1, etcd.kept, etcd.healthy) is None
+            assert judge(learner, etcd.kept, lambda _member: False) is None
+        assert membership.lost_by(None, etcd.kept, lambda _member: False) is None
+
+    def test_why_it_would_be_lost_is_said(self):
+        three = Cluster(S1, S2, member(3), ill=("s2", "s3"))
+        told = membership.lost_by(S1, three.kept, three.healthy)
+        assert told == "2 healthy members of etcd must remain, and s2 and s3 are not healthy"
+        two = Cluster(S1, S2, ill=("s2",))
+        told = membership.lost_without(S1, two.kept, two.healthy)
+        assert told == "1 healthy member of etcd must remain, and s2 is not healthy"
+        assert membership.lost_without(S1, [S1], two.healthy) == "s1 is the last voting member of etcd"
+
+
+class TestShown:
+    def announced(self, situation):
+        return membership.announced(situation, membership.decide(situation))
+
+    def test_one_joins(self):
+        before, after = self.announced(seen([S2, S1]))
+        assert before == "s1 https://10.0.0.1:2380\ns2 https://10.0.0.2:2380\n"
+        assert after == before + "s3 https://10.0.0.3:2380\n"
+
+    def test_one_begins(self):
+        assert self.announced(seen(None, founder="s3")) == ("", "s3 https://10.0.0.3:2380\n")
+
+    def test_one_is_promoted_or_moves(self):
+        before, after = self.announced(seen([S1, member(3, learner=True)], has_data=True))
+        assert before == "s1 https://10.0.0.1:2380\ns3 https://10.0.0.3:2380 (learner)\n"
+        assert after == "s1 https://10.0.0.1:2380\ns3 https://10.0.0.3:2380\n"
+        moved = replace(member(3), peer_urls=(url(33),))
+        before, after = self.announced(seen([moved], has_data=True))
+        assert (before, after) == ("s3 https://10.0.0.33:2380\n", "s3 https://10.0.0.3:2380\n")
+
+    def test_one_that_is_replaced_stays_one(self):
+        before, after = self.announced(seen([S1, member(3), member(4, learner=True)], replace=True))
+        assert [line.split()[0] for line in before.splitlines()] == ["s1", "s3", "s4"]
+        assert [line.split()[0] for line in after.splitlines()] == ["s1", "s3"]
+
+
+class TestFirstStart:
+    def test_it_is_told_of_all_others_by_name_and_of_itself(self):
+        announced = member(3, learner=True, started=False)
+        told = membership.initial_cluster(seen([S1, S2]), [S1, S2, announced])
+        assert told == "s1=https://10.0.0.1:2380,s2=https://10.0.0.2:2380,s3=https://10.0.0.3:2380"
+
+    def test_one_that_has_not_started_has_no_name_to_be_told(self):
+        stranger = member(4, learner=True, started=False)
+        told = membership.initial_cluster(seen([S1, stranger]), [S1, stranger])
+        assert told == "s1=https://10.0.0.1:2380,s3=https://10.0.0.3:2380"
+
+    def test_who_begins_is_alone(self):
+        assert membership.initial_cluster(seen(None, founder="s3"), []) == "s3=https://10.0.0.3:2380"
+
+    def test_a_member_may_have_several_addresses(self):
+        both = replace(S1, peer_urls=(url(1), "https://[fd00::1]:2380"))
+        told = membership.initial_cluster(seen([both]), [both])
+        assert told == "s1=https://10.0.0.1:2380,s1=https://[fd00::1]:2380,s3=https://10.0.0.3:2380"
+
+
+class TestWithdraw:
+    def test_members_that_give_way_are_removed(self):
+        mine, other = member(3), member(4, learner=True)
+        etcd = Cluster(S1, S2, mine, other)
+        membership.withdraw(etcd, Membership(remove=(mine, other), add=True))
+        assert etcd.told == ["remove 3", "remove 4"]
+
+    def test_a_second_try_does_what_is_left(self):
+        """The answer to the first removal may have been lost."""
+        mine, other = member(3), member(4, learner=True)
+        etcd = Cluster(S1, S2, other)
+        membership.withdraw(etcd, Membership(remove=(mine, other), add=True))
+        assert etcd.told == ["remove 4"]
+
+    def test_a_voting_member_stays_when_the_majority_needs_it(self):
+        mine = member(3)
+        etcd = Cluster(S1, S2, mine, ill=("s2", "s3"))
+        with pytest.raises(membership.MembershipError) as raised:
+            membership.withdraw(etcd, Membership(remove=(mine,), add=True))
+        assert str(raised.value) == (
+            "s3 cannot be replaced: 2 healthy members of etcd must remain, and s2 is not healthy"
+        )
+        assert etcd.told == []
+
+    def test_a_learner_goes_whoever_is_ill(self):
+        etcd = Cluster(S1, S2, member(4, learner=True), ill=("s1", "s2", "s4"))
+        membership.withdraw(etcd, Membership(remove=(etcd.kept[2],), add=True))
+        assert etcd.told == ["remove 4"]
+
+
+class TestPromoted:
+    def test_a_learner_that_has_caught_up_votes(self):
+        etcd = Cluster(S1, member(3, learner=True))
+        assert membership.promoted(etcd, "s3") is None
+        assert etcd.told == ["promote 3"]
+        assert membership.promoted(etcd, "s3") is None
+        assert etcd.told == ["promote 3"]
+
+    def test_until_it_has_caught_up_there_is_a_reason(self):
+        etcd = Cluster(S1, member(3, learner=True))
+        etcd.refusals = [EtcdUnavailable("no member of etcd answers (not in sync)"), EtcdError("too many learners")]
+        assert membership.promoted(etcd, "s3") == (
+            "s3 has not become a voting member of etcd: no member of etcd answers (not in sync)"
+        )
+        assert "too many learners" in membership.promoted(etcd, "s3")
+        assert membership.promoted(etcd, "s3") is None
+
+    def test_until_it_has_told_its_name_it_is_not_known(self):
+        etcd = Cluster(S1, member(3, learner=True, started=False))
+        assert membership.promoted(etcd, "s3") == "etcd does not know s3 yet"
+        etcd.majority = False
+        assert "no member of etcd answers" in membership.promoted(etcd, "s3")

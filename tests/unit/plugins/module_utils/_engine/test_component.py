@@ -1,0 +1,535 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, lock, systemd
+
+MINE = files.ownership("/proc/self")[1:]
+STOPPED = systemd.UnitState(True, "inactive", "dead", 0, True, 0, False)
+UNKNOWN = systemd.UnitState(False, "inactive", "dead", 0, False, 0, False)
+RUNNING = systemd.UnitState(True, "active", "running", 42, True, 0, False)
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """A component whose process reads a configuration, a reloaded file and a certificate."""
+    (tmp_path / "tls.crt").write_bytes(b"certificate 1")
+    return component.Component(
+        name="sample",
+        unit=systemd.unit_text("sample", (), (("ExecStart", "sleep 600"),)),
+        files=(files.File(str(tmp_path / "etc/config"), b"a: 1\n", 0o600, *MINE),),
+        reloaded=(files.File(str(tmp_path / "etc/hosts"), b"host\n", 0o644, *MINE),),
+        directories=(files.Directory(str(tmp_path / "state"), 0o700, *MINE),),
+        links=(files.Link(str(tmp_path / "link"), str(tmp_path / "etc/config")),),
+        absent=(str(tmp_path / "left-over"),),
+        inputs=(str(tmp_path / "tls.crt"), str(tmp_path / "etc/config")),
+        healthy=(health.exists(str(tmp_path / "etc/config")),),
+    )
+
+
+def planned(sample, state, running="right"):
+    digest = component.digest_of(sample)
+    return component.make_plan(sample, state, digest if running == "right" else running, digest)
+
+
+def install(sample, digest=None):
+    """Put everything on the disk as a run does, without systemd."""
+    for directory in sample.directories:
+        files.make_directory(directory)
+    for file in (*sample.files, *sample.reloaded):
+        files.write_file(file)
+    for link in sample.links:
+        files.make_link(link)
+    unit = systemd.with_digest(sample.unit, component.digest_of(sample) if digest is None else digest)
+    files.write_file(files.File(systemd.unit_path(sample.unit_name), unit.encode(), 0o600, *MINE))
+
+
+def changed_paths(plan):
+    return [change.path for change in plan.changes]
+
+
+class TestPlan:
+    """What has to be done, for every state in which a node can be found."""
+
+    @pytest.fixture(autouse=True)
+    def no_systemd(self, init):
+        return init
+
+    def test_nothing_there(self, sample, tmp_path):
+        plan = planned(sample, UNKNOWN, None)
+        assert changed_paths(plan) == [
+            *(f"{tmp_path}/{name}" for name in ("state", "etc/config", "etc/hosts", "link")),
+            f"{tmp_path}/units/k3a-sample.service",
+            "k3a-sample.service",
+        ]
+        assert plan.changes[-1].before == "absent\n"
+        assert plan.changes[-1].after == "active (restarted: it does not run)\n"
+        assert (plan.reload, plan.enable, plan.restart) == (True, True, "it does not run")
+        assert plan.unit == systemd.with_digest(sample.unit, component.digest_of(sample))
+        assert plan.changed
+
+    def test_running_right(self, sample):
+        install(sample)
+        plan = planned(sample, RUNNING)
+        assert not plan.changed
+        assert (plan.files, plan.unit, plan.reload, plan.enable, plan.restart) == ((), None, False, False, None)
+
+    @pytest.mark.parametrize("active", ["activating", "reloading"])
+    def test_on_its_way_with_the_right_inputs(self, sample, active):
+        install(sample)
+        assert not planned(sample, dataclasses.replace(RUNNING, active=active)).changed
+
+    def test_half_written_files_first_unit_not_yet(self, sample, tmp_path):
+        files.write_file(sample.files[0])
+        plan = planned(sample, UNKNOWN, None)
+        assert f"{tmp_path}/etc/config" not in changed_paths(plan)
+        assert (plan.unit is not None, plan.restart) == (True, "it does not run")
+
+    def test_written_but_killed_before_the_restart(self, sample):
+        install(sample)
+        plan = planned(sample, RUNNING, "0" * 64)
+        assert changed_paths(plan) == ["k3a-sample.service"]
+        assert plan.restart == "it runs with other inputs"
+        assert plan.unit is None
+
+    def test_what_it_did_when_it_started_holds_no_more(self, sample):
+        install(sample)
+        reasons = iter((None, "it was forgotten"))
+        outdated = dataclasses.replace(sample, outdated=(lambda: next(reasons),))
+        assert not planned(outdated, RUNNING).changed
+        plan = planned(outdated, RUNNING)
+        assert changed_paths(plan) == ["k3a-sample.service"]
+        assert plan.changes[0].after == "active (restarted: it was forgotten)\n"
+
+    def test_one_that_does_not_run_is_asked_for_nothing_else(self, sample):
+        asked = []
+        outdated = dataclasses.replace(sample, outdated=(lambda: asked.append("it"),))
+        assert planned(outdated, STOPPED, None).restart == "it does not run"
+        assert asked == []
+
+    def test_written_but_killed_before_the_first_start(self, sample):
+        install(sample)
+        plan = planned(sample, UNKNOWN, None)
+        assert changed_paths(plan) == ["k3a-sample.service", "k3a-sample.service"]
+        assert plan.restart == "it does not run"
+        assert plan.enable
+
+    def test_written_but_killed_before_the_daemon_reload(self, sample):
+        install(sample)
+        plan = planned(sample, dataclasses.replace(RUNNING, stale=True), "0" * 64)
+        assert plan.unit is None
+        assert plan.reload
+        assert plan.restart
+
+    @pytest.mark.parametrize("active", ["inactive", "failed", "deactivating"])
+    def test_stopped(self, sample, active):
+        install(sample)
+        plan = planned(sample, dataclasses.replace(STOPPED, active=active), None)
+        assert plan.restart == "it does not run"
+        assert plan.changes[-1].before == f"{active}\n"
+        assert not plan.enable
+
+    def test_waiting_to_be_started_again_by_systemd(self, sample):
+        install(sample)
+        waiting = dataclasses.replace(RUNNING, active="activating", sub="auto-restart", main_pid=0)
+        assert planned(sample, waiting, None).restart == "it does not run"
+
+    def test_a_process_of_somebody_else_under_our_name(self, sample):
+        install(sample)
+        assert planned(sample, RUNNING, None).restart == "it does not run"
+
+    def test_disabled(self, sample):
+        install(sample)
+        plan = planned(sample, dataclasses.replace(RUNNING, enabled=False))
+        assert (plan.changes[0].before, plan.changes[0].after) == ("disabled\n", "enabled\n")
+        assert (plan.enable, plan.restart) == (True, None)
+
+    def test_the_unit_on_the_disk_edited_by_hand_and_the_process_right(self, sample, tmp_path):
+        install(sample)
+        path = tmp_path / "units/k3a-sample.service"
+        path.write_text(path.read_text().replace("[Install]", "Nice=19\n[Install]"))
+        plan = planned(sample, dataclasses.replace(RUNNING, stale=True))
+        assert changed_paths(plan) == [str(path)]
+        assert "Nice=19" in plan.changes[0].before
+        assert (plan.reload, plan.restart) == (True, None)
+
+    def test_a_new_argument(self, sample):
+        install(sample)
+        former = component.digest_of(sample)
+        newer = dataclasses.replace(sample, unit=sample.unit.replace("600", "900"))
+        plan = component.make_plan(newer, RUNNING, former, component.digest_of(newer))
+        assert changed_paths(plan) == [systemd.unit_path("k3a-sample.service"), "k3a-sample.service"]
+        assert "900" in plan.changes[0].after
+        assert plan.restart == "it runs with other inputs"
+
+    def test_a_changed_configuration(self, sample):
+        install(sample)
+        former = component.digest_of(sample)
+        newer = dataclasses.replace(sample, files=(dataclasses.replace(sample.files[0], content=b"a: 2\n"),))
+        plan = component.make_plan(newer, RUNNING, former, component.digest_of(newer))
+        assert changed_paths(plan) == [sample.files[0].path, "k3a-sample.service"]
+        assert (plan.changes[0].before, plan.changes[0].after) == ("a: 1\n", "a: 2\n")
+        # The unit differs in its digest only, which is written but is no news to the reader of a diff.
+        assert plan.unit is not None
+
+    def test_a_configuration_edited_by_hand_is_put_back_without_a_restart(self, sample, tmp_path):
+        install(sample)
+        (tmp_path / "etc/config").write_bytes(b"a: 3\n")
+        plan = planned(sample, RUNNING)
+        assert changed_paths(plan) == [f"{tmp_path}/etc/config"]
+        assert plan.restart is None
+
+    def test_a_renewed_certificate(self, sample, tmp_path):
+        install(sample)
+        former = component.digest_of(sample)
+        (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+        plan = planned(sample, RUNNING, former)
+        assert changed_paths(plan) == ["k3a-sample.service"]
+        assert plan.restart == "it runs with other inputs"
+
+    def test_a_reloaded_file_restarts_nothing(self, sample, tmp_path):
+        install(sample)
+        newer = dataclasses.replace(sample, reloaded=(dataclasses.replace(sample.reloaded[0], content=b"other\n"),))
+        plan = planned(newer, RUNNING)
+        assert changed_paths(plan) == [f"{tmp_path}/etc/hosts"]
+        assert (plan.restart, plan.unit) == (None, None)
+
+    def test_a_mode_that_was_widened(self, sample, tmp_path):
+        install(sample)
+        (tmp_path / "etc/config").chmod(0o644)
+        plan = planned(sample, RUNNING)
+        assert changed_paths(plan) == [f"{tmp_path}/etc/config"]
+        assert plan.restart is None
+
+    def test_left_over(self, sample, tmp_path):
+        install(sample)
+        (tmp_path / "left-over").write_text("rest\n")
+        plan = planned(sample, RUNNING)
+        assert (changed_paths(plan), plan.absent) == ([f"{tmp_path}/left-over"], (f"{tmp_path}/left-over",))
+
+
+class TestDigest:
+    def test_it_is_the_same_for_the_same_and_depends_on_each_part(self, sample, tmp_path):
+        first = component.digest_of(sample)
+        assert component.digest_of(sample) == first
+        seen = {first, component.digest_of(dataclasses.replace(sample, unit=sample.unit + "#"))}
+        seen.add(component.digest_of(dataclasses.replace(sample, files=())))
+        seen.add(component.digest_of(dataclasses.replace(sample, inputs=())))
+        (tmp_path / "tls.crt").write_bytes(b"other")
+        seen.add(component.digest_of(sample))
+        (tmp_path / "tls.crt").unlink()
+        seen.add(component.digest_of(sample))
+        assert len(seen) == 6
+
+    def test_contents_that_change_places_make_another_digest(self, tmp_path):
+        one, two = (files.File(str(tmp_path / name), name.encode()) for name in ("a", "b"))
+        exchanged = (dataclasses.replace(one, content=two.content), dataclasses.replace(two, content=one.content))
+        assert component.digest_of(component.Component("x", "u", files=(one, two))) != component.digest_of(
+            component.Component("x", "u", files=exchanged)
+        )
+
+    def test_what_is_about_to_be_replaced_counts_as_another_input(self, sample, tmp_path):
+        assert component.digest_of(sample, [str(tmp_path / "tls.crt")]) != component.digest_of(sample)
+        assert component.digest_of(sample, ["/somewhere/else"]) == component.digest_of(sample)
+
+    def test_a_file_that_is_written_by_us_counts_as_it_is_wanted(self, sample, tmp_path):
+        before = component.digest_of(sample)
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc/config").write_bytes(b"edited by hand\n")
+        assert component.digest_of(sample) == before
+
+
+class Ended(Exception):
+    pass
+
+
+class Module:
+    """The part of AnsibleModule that the engine needs."""
+
+    def __init__(self, check_mode=False, **params):
+        self.check_mode = check_mode
+        defaults = {name: option["default"] for name, option in component.SHARED_OPTIONS.items()}
+        self.params = {**defaults, "timeout": 20, **params}
+
+    def fail_json(self, **result):
+        raise Ended(result)
+
+
+@pytest.fixture
+def host(init, tmp_path, monkeypatch):
+    """A host whose lock is the test's own."""
+    own = str(tmp_path / "k3a.lock")
+    monkeypatch.setattr(component, "host_lock", lambda timeout: lock.host_lock(timeout, own))
+    monkeypatch.setattr(health, "POLL", 0.01)
+    if os.geteuid() != 0:
+        pytest.skip("unit files belong to root")
+    return init
+
+
+def test_a_run_brings_a_component_up_and_a_second_one_does_nothing(sample, host):
+    first = component.converge(Module(), sample)
+    assert (first["changed"], first["restarted"], first["unit"]) == (True, True, "k3a-sample.service")
+    process = host.processes["k3a-sample.service"]
+    assert systemd.running_digest(process.pid) == component.digest_of(sample)
+    assert host.told == ["daemon-reload", "enable", "reset-failed", "restart"]
+    host.told.clear()
+    second = component.converge(Module(), sample)
+    assert (second["changed"], second["restarted"], second["diff"], second["changes"]) == (False, False, [], [])
+    assert host.told == []
+    assert host.processes["k3a-sample.service"] is process
+
+
+def test_check_mode_announces_what_the_run_does_and_does_none_of_it(sample, host, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    announced = component.converge(Module(check_mode=True), sample)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert host.told == []
+    assert component.converge(Module(), sample) == announced
+    assert component.converge(Module(check_mode=True), sample)["changed"] is False
+
+
+def test_check_mode_foresees_the_restart_that_a_pending_certificate_brings(sample, host, tmp_path):
+    component.converge(Module(), sample)
+    announced = component.converge(Module(check_mode=True), sample, [str(tmp_path / "tls.crt")])
+    assert announced["restarted"]
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    assert component.converge(Module(), sample, [str(tmp_path / "tls.crt")]) == announced
+    assert not component.converge(Module(), sample)["changed"]
+
+
+def test_a_certificate_restarts_the_process_and_the_new_one_says_so(sample, host, tmp_path):
+    component.converge(Module(), sample)
+    former = host.processes["k3a-sample.service"].pid
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    assert component.converge(Module(), sample)["restarted"]
+    current = host.processes["k3a-sample.service"].pid
+    assert current != former
+    assert systemd.running_digest(current) == component.digest_of(sample)
+
+
+STEPS = ["make_directory", "write_file", "make_link"]
+
+
+@pytest.mark.parametrize("step", [*STEPS, "daemon_reload", "enable", "restart"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(sample, host, monkeypatch, step, call):
+    component.converge(Module(), sample)
+    former = sample.files[0]
+    newer = dataclasses.replace(
+        sample,
+        unit=sample.unit.replace("600", "900"),
+        files=(dataclasses.replace(former, content=b"a: 2\n"),),
+        links=(files.Link(sample.links[0].path, "elsewhere"),),
+    )
+    owner = files if step in STEPS else systemd
+    real, calls = getattr(owner, step), []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, killed)
+        try:
+            component.converge(Module(), newer)
+        except KeyboardInterrupt:
+            assert component.converge(Module(check_mode=True), newer)["changed"]
+    component.converge(Module(), newer)
+    assert systemd.running_digest(host.processes["k3a-sample.service"].pid) == component.digest_of(newer)
+    assert host.processes["k3a-sample.service"].args == ["sleep", "900"]
+    assert not component.converge(Module(check_mode=True), newer)["changed"]
+
+
+def test_a_component_that_does_not_become_well_fails_with_its_condition(sample, host, monkeypatch):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"panic in {unit}")
+    sick = dataclasses.replace(sample, healthy=(lambda: "readyz answers 500: [-]etcd failed",))
+    with pytest.raises(Ended) as ended:
+        component.converge(Module(timeout=0), sick)
+    assert ended.value.args[0] == {
+        "msg": "k3a-sample is not healthy: readyz answers 500: [-]etcd failed. "
+        "Last lines of its journal:\npanic in k3a-sample.service",
+        "unit": "k3a-sample.service",
+    }
+
+
+def test_a_component_that_keeps_failing_is_not_waited_for(sample, host, monkeypatch):
+    monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
+    broken = dataclasses.replace(
+        sample, unit=sample.unit.replace("sleep 600", "false"), healthy=(lambda: "it does not answer",)
+    )
+    started = time.monotonic()
+    with pytest.raises(Ended, match=r"k3a-sample.service keeps failing \("):
+        component.converge(Module(timeout=600), broken)
+    assert time.monotonic() - started < 60
+
+
+def test_a_process_that_dies_is_started_again_by_the_next_run(sample, host):
+    component.converge(Module(), sample)
+    process = host.processes["k3a-sample.service"]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    result = component.converge(Module(), sample)
+    assert (result["restarted"], result["changes"]) == (True, ["k3a-sample.service"])
+
+
+def test_a_refusal_of_systemd_or_of_the_disk_is_one_sentence(sample, host, monkeypatch):
+    def refuse(*_arguments, **_more):
+        raise systemd.SystemdError("systemctl daemon-reload failed: Access denied")
+
+    monkeypatch.setattr(systemd, "daemon_reload", refuse)
+    with pytest.raises(Ended) as ended:
+        component.converge(Module(), sample)
+    assert ended.value.args[0] == {"msg": "k3a-sample: systemctl daemon-reload failed: Access denied"}
+
+
+def test_a_host_that_another_run_holds_is_left_alone(sample, host, tmp_path):
+    with lock.host_lock(0, str(tmp_path / "k3a.lock")):
+        with pytest.raises(Ended, match="another k3a run"):
+            component.converge(Module(timeout=0), sample)
+    assert host.told == []
+    assert not os.path.exists(sample.files[0].path)
+
+
+def test_a_run_that_does_not_wait_leaves_the_judgement_to_a_later_step(sample, host):
+    starting = dataclasses.replace(sample, name="starting", healthy=(lambda: "not yet",))
+    assert component.converge(Module(wait=False), starting)["restarted"]
+    assert host.processes["k3a-starting.service"].poll() is None
+
+
+def test_one_that_is_interrupted_is_waited_for_all_the_same(sample, host, monkeypatch):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    component.converge(Module(wait=False), sample)
+    changed = dataclasses.replace(sample, unit=sample.unit + "# new\n", healthy=(lambda: "not yet",))
+    with pytest.raises(Ended, match="not yet"):
+        component.converge(Module(wait=False, timeout=0), changed)
+
+
+def test_what_has_to_be_done_first_is_done_before_anything_is_changed(sample, host, tmp_path):
+    plans = []
+
+    def prepare(plan):
+        assert host.told == []
+        assert not os.path.exists(sample.files[0].path)
+        plans.append(plan)
+
+    component.converge(Module(), sample, prepare=prepare)
+    component.converge(Module(), sample, prepare=plans.append)
+    assert [(plan.restart, plan.interrupts) for plan in plans] == [("it does not run", False), (None, False)]
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    component.converge(Module(), sample, prepare=plans.append)
+    assert (plans[-1].restart, plans[-1].interrupts) == ("it runs with other inputs", True)
+
+
+def test_what_was_prepared_is_looked_at_again(sample, host, tmp_path):
+    component.converge(Module(), sample)
+    result = component.converge(
+        Module(), sample, prepare=lambda _plan: (tmp_path / "tls.crt").write_bytes(b"made by the preparation")
+    )
+    assert result["restarted"]
+    assert not component.converge(Module(), sample)["changed"]
+
+
+def test_a_preparation_that_stops_it_is_waited_for_as_an_interruption(sample, host, monkeypatch, tmp_path):
+    """What runs then is started and not restarted, and those that depend on it have missed it all the same."""
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    component.converge(Module(), sample)
+    (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+    sick = dataclasses.replace(sample, healthy=(lambda: "not yet",))
+    with pytest.raises(Ended, match="not yet"):
+        component.converge(Module(wait=False, timeout=0), sick, prepare=lambda _plan: host.stop(sample.unit_name))
+
+
+class Forbidden(Exception):
+    """A preparation finds that nothing must be done."""
+
+
+def test_a_preparation_that_forbids_it_leaves_everything_as_it_is(sample, host):
+    def forbid(_plan):
+        raise Forbidden
+
+    with pytest.raises(Forbidden):
+        component.converge(Module(), sample, prepare=forbid)
+    assert host.told == []
+    assert not os.path.exists(sample.files[0].path)
+    # The host is free again.
+    assert component.converge(Module(), sample)["changed"]
+
+
+def test_check_mode_prepares_nothing(sample, host):
+    calls = []
+    assert component.converge(Module(check_mode=True), sample, prepare=calls.append)["changed"]
+    assert calls == []
+
+
+def test_a_unit_that_systemd_has_not_come_to_yet_is_not_well(sample, monkeypatch):
+    """What runs is the process that is about to be replaced, and answers as if all were well."""
+    states = [systemd.UnitState(True, "active", "running", 7, True, 0, False, queued) for queued in (True, False)]
+    monkeypatch.setattr(systemd, "unit_state", lambda _unit: states[0] if len(states) > 1 else states[-1])
+    monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
+    asked = []
+    watched = dataclasses.replace(sample, healthy=(lambda: asked.append("asked"),))
+    assert "k3a-sample.service is about to be started anew" in component.wait_until_well(watched, 0)
+    assert asked == []
+    states.pop(0)
+    assert component.wait_until_well(watched, 0) is None
+    assert asked == ["asked"]
+
+
+@pytest.mark.parametrize("queued, told", [(False, "keeps failing"), (True, "is about to be started anew")])
+def test_a_slow_stop_is_no_failure_while_the_start_is_queued(sample, monkeypatch, queued, told):
+    failed = systemd.UnitState(True, "failed", "failed", 0, True, 0, False, queued)
+    monkeypatch.setattr(systemd, "unit_state", lambda _unit: failed)
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    reason = component.wait_until_well(sample, 0)
+    assert told in reason
+    assert ("keeps failing" in reason) is not queued
+
+
+def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkeypatch, tmp_path):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    monkeypatch.setitem(health.ENDPOINTS, "etcd", "http://127.0.0.1:9/readyz")
+    earlier = dataclasses.replace(sample, name="etcd")
+    component.converge(Module(wait=False), earlier)
+    with pytest.raises(Ended) as ended:
+        component.converge(Module(timeout=0, wait_for=["etcd"]), sample)
+    assert ended.value.args[0]["msg"].startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
+    assert ended.value.args[0]["msg"].endswith("journal of k3a-etcd.service")
+
+
+def test_withdrawing_shows_no_secret(sample, host):
+    secret = dataclasses.replace(sample, files=(dataclasses.replace(sample.files[0], secret=True),))
+    component.converge(Module(), secret)
+    withdrawn = component.withdraw(Module(), secret)
+    assert sample.files[0].path in withdrawn["changes"]
+    assert "a: 1" not in str(withdrawn)
+
+
+def test_withdrawing_stops_the_process_and_takes_its_files_away(sample, host, tmp_path):
+    (tmp_path / "made").write_text("by the process\n")
+    sample = dataclasses.replace(sample, generated=(str(tmp_path / "made"),))
+    component.converge(Module(), sample)
+    process = host.processes["k3a-sample.service"]
+    announced = component.withdraw(Module(check_mode=True), sample)
+    assert process.poll() is None
+    assert component.withdraw(Module(), sample) == announced
+    assert announced["changes"] == [
+        f"{tmp_path}/{name}" for name in ("units/k3a-sample.service", "etc/config", "etc/hosts", "made")
+    ]
+    assert process.poll() is not None
+    assert not any(os.path.exists(path) for path in announced["changes"])
+    assert "k3a-sample.service" not in host.enabled
+    assert component.withdraw(Module(), sample)["changed"] is False
+
+
+def test_the_units_file_is_for_root_alone(sample, host, tmp_path):
+    component.converge(Module(), sample)
+    assert files.ownership(str(tmp_path / "units/k3a-sample.service")) == (0o600, "root", "root")

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+
+MINE = files.ownership("/proc/self")[1:]
+
+
+def own(path, content=b"new\n", mode=0o600, **more):
+    return files.File(str(path), content, mode, *MINE, **more)
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def test_a_new_file_is_a_change_that_shows_its_content(tmp_path):
+    change = files.file_change(own(tmp_path / "a"))
+    assert change.as_diff() == {
+        "before_header": f"{tmp_path}/a",
+        "after_header": f"{tmp_path}/a",
+        "before": "",
+        "after": "new\n",
+    }
+
+
+def test_a_written_file_is_as_it_was_wanted_and_no_change_any_more(tmp_path):
+    file = own(tmp_path / "deep/er/a", mode=0o640)
+    files.write_file(file)
+    assert (tmp_path / "deep/er/a").read_bytes() == b"new\n"
+    assert files.ownership(file.path) == (0o640, *MINE)
+    assert files.file_change(file) is None
+    assert names(tmp_path / "deep/er") == ["a"]
+
+
+def test_missing_parents_are_open_to_readers_whatever_the_umask_is(tmp_path):
+    former = os.umask(0o077)
+    try:
+        files.write_file(own(tmp_path / "x/y/a"))
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "x/y").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename", "chmod"])
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch, step):
+    (tmp_path / "a").write_bytes(b"old\n")
+
+    def refuse(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(OSError, match="No space"):
+        files.write_file(own(tmp_path / "a"))
+    assert (tmp_path / "a").read_bytes() == b"old\n"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_content_or_the_new_one(tmp_path):
+    target = tmp_path / "a"
+    target.write_bytes(b"x" * 300_000)
+    program = (
+        "import sys\n"
+        f"sys.path[:0] = {sys.path!r}\n"
+        "from ansible_collections.k3a.cluster.plugins.module_utils import _files as files\n"
+        "print('up', flush=True)\n"
+        "while True:\n"
+        f"    files.write_file(files.File({str(target)!r}, b'y' * 300_000, 0o600, {MINE[0]!r}, {MINE[1]!r}))\n"
+        f"    files.write_file(files.File({str(target)!r}, b'x' * 300_000, 0o600, {MINE[0]!r}, {MINE[1]!r}))\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    writer.stdout.readline()
+    seen = {target.read_bytes() for _time in range(200)}
+    writer.kill()
+    writer.communicate()
+    assert {*seen, target.read_bytes()} <= {b"x" * 300_000, b"y" * 300_000}
+
+
+def test_a_failed_write_over_a_name_that_was_free_leaves_it_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "rename", lambda *_names: (unused for unused in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        files.write_file(own(tmp_path / "a"))
+    assert names(tmp_path) == []
+
+
+def test_a_wrong_mode_is_a_change_of_its_own_and_is_corrected(tmp_path):
+    (tmp_path / "a").write_bytes(b"new\n")
+    (tmp_path / "a").chmod(0o666)
+    file = own(tmp_path / "a")
+    change = files.file_change(file)
+    assert change.before.startswith("mode: 0666\n")
+    assert change.after == files.describe_mode(0o600, *MINE)
+    files.write_file(file)
+    assert files.file_change(file) is None
+
+
+def test_a_wrong_owner_is_a_change_of_its_own_and_is_corrected(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    (tmp_path / "a").write_bytes(b"new\n")
+    (tmp_path / "a").chmod(0o600)
+    os.chown(tmp_path / "a", 12345, 54321)
+    change = files.file_change(own(tmp_path / "a"))
+    assert "owner: 12345\ngroup: 54321\n" in change.before
+    files.write_file(own(tmp_path / "a"))
+    assert files.file_change(own(tmp_path / "a")) is None
+
+
+def test_an_owner_that_this_host_does_not_have_is_told(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    with pytest.raises(OSError, match=r"a belongs to k3a-nobody:root, but .*k3a-nobody.*k3a.cluster.host makes"):
+        files.write_file(files.File(str(tmp_path / "a"), b"", 0o600, "k3a-nobody", "root"))
+    assert names(tmp_path) == []
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_its_target_left_alone(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"new\n")
+    (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
+    assert files.file_change(own(tmp_path / "a")) is not None
+    files.write_file(own(tmp_path / "a", b"newer\n"))
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "elsewhere").read_bytes() == b"new\n"
+
+
+@pytest.mark.parametrize("current", [None, b"old-password", b"\xff\xfe"])
+def test_a_secret_never_reaches_a_change(tmp_path, current):
+    if current is not None:
+        (tmp_path / "a").write_bytes(current)
+    change = files.file_change(own(tmp_path / "a", b"new-password", secret=True))
+    shown = str(change.as_diff())
+    assert "password" not in shown
+    assert change.before != change.after
+
+
+def test_the_removal_of_a_secret_does_not_show_it(tmp_path):
+    (tmp_path / "a").write_bytes(b"password")
+    assert "password" not in str(files.absent_change(str(tmp_path / "a"), secret=True))
+
+
+def test_binary_content_is_described(tmp_path):
+    assert files.file_change(own(tmp_path / "a", b"\xff\x00")).after == "(binary content, not shown)\n"
+
+
+def test_directories_are_made_and_corrected(tmp_path):
+    wanted = files.Directory(str(tmp_path / "p/d"), 0o750, *MINE)
+    assert files.directory_change(wanted).after == "directory\n" + files.describe_mode(0o750, *MINE)
+    files.make_directory(wanted)
+    assert files.directory_change(wanted) is None
+    (tmp_path / "p/d").chmod(0o777)
+    assert files.directory_change(wanted).before.startswith("mode: 0777")
+    files.make_directory(wanted)
+    assert files.directory_change(wanted) is None
+    assert stat.S_IMODE((tmp_path / "p").stat().st_mode) == 0o755
+
+
+def test_links_are_made_moved_and_then_right(tmp_path):
+    link = files.Link(str(tmp_path / "l"), "one")
+    assert files.link_change(link).as_diff()["after"] == "link to one\n"
+    files.make_link(link)
+    assert files.link_change(link) is None
+    other = files.Link(str(tmp_path / "l"), "two")
+    assert files.link_change(other).before == "link to one\n"
+    files.make_link(other)
+    assert os.readlink(tmp_path / "l") == "two"
+    assert names(tmp_path) == ["l"]
+
+
+def test_a_link_that_a_killed_run_left_half_made_is_no_obstacle(tmp_path):
+    (tmp_path / f"l.{os.getpid()}.new").symlink_to("rest")
+    files.make_link(files.Link(str(tmp_path / "l"), "one"))
+    assert names(tmp_path) == ["l"]
+
+
+def test_what_is_not_there_needs_no_removal(tmp_path):
+    assert files.absent_change(str(tmp_path / "a")) is None
+    assert files.absent_change(str(tmp_path / "no/directory/a")) is None
+    files.remove_file(str(tmp_path / "a"))
+    (tmp_path / "a").write_bytes(b"old\n")
+    assert files.absent_change(str(tmp_path / "a")).before == "old\n"
+    files.remove_file(str(tmp_path / "a"))
+    assert names(tmp_path) == []
+
+
+def test_a_dangling_link_is_there_to_be_removed(tmp_path):
+    (tmp_path / "a").symlink_to("nowhere")
+    assert files.absent_change(str(tmp_path / "a")) is not None
+
+
+def test_reading_what_is_not_there_is_nothing_and_what_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    assert files.read_bytes(str(tmp_path / "no")) is None
+    assert files.read_bytes(str(tmp_path / "file/below")) is None
+    assert files.ownership(str(tmp_path / "file/below")) is None
+    with pytest.raises(IsADirectoryError):
+        files.read_bytes(str(tmp_path))
+
+
+def test_a_file_of_mine_belongs_to_whoever_runs_this(tmp_path):
+    file = files.owned_by_me(str(tmp_path / "a"), b"x")
+    files.write_file(file)
+    assert files.ownership(file.path) == (0o600, *MINE)

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
+
+
+def test_output_errors_and_code_are_kept_apart():
+    done = process.run(["sh", "-c", "cat; echo wrong >&2; exit 3"], b"\xff given")
+    assert (done.code, done.output, done.errors) == (3, b"\xff given", "wrong\n")
+    assert done.text == "\ufffd given"
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"), [("echo on stderr >&2; exit 1", "on stderr"), ("echo on stdout; exit 1", "on stdout")]
+)
+def test_a_complaint_is_what_the_program_said(script, complaint):
+    assert process.run(["sh", "-c", script]).complaint == complaint
+
+
+def test_messages_are_in_the_c_locale(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert process.run(["sh", "-c", "echo $LC_ALL"]).text == "C\n"
+
+
+def test_a_program_that_is_not_there():
+    with pytest.raises(FileNotFoundError):
+        process.run(["/nonexistent/program"])

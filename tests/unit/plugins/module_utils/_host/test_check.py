@@ -1,0 +1,391 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.health import ENDPOINTS
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+
+WANTED = check.Wanted(
+    data_dir="/var/lib/k3a",
+    server=True,
+    agent=True,
+    node_name="",
+    node_ip=(),
+    cluster_cidr=("10.42.0.0/16",),
+    service_cidr=("10.43.0.0/16",),
+    https_listen_port=6443,
+    flannel_backend="vxlan",
+    flannel_iface="",
+    proxy_mode="nftables",
+    snapshotter="overlayfs",
+    resolv_conf="",
+    allow_cgroup_v1=False,
+    swap="warn",
+    bundle_id="a1b2",
+    bundle_size=380 * check.MIB,
+)
+AGENT = replace(WANTED, server=False)
+BUILT_IN = {feature.symbol: "y" for feature in wanted_features(1, [4, 6], "nftables", "vxlan", "overlayfs")}
+# A fresh Debian 12 with all that is needed and nothing that collides.
+FRESH = check.Observed(
+    hostname="Node-1",
+    machine_id="3d1219c7c4c5404aaa1f6d2a48adfda4",
+    systemd=252,
+    cgroup=2,
+    controllers=frozenset({"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"}),
+    memory=4096 * check.MIB,
+    swap=(),
+    kernel=Kernel("6.1.0-44-amd64", BUILT_IN, frozenset(), frozenset()),
+    commands=frozenset(check.COMMANDS),
+    active_units=frozenset(),
+    static_pods=False,
+    firewall_rules=False,
+    selinux=False,
+    mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
+    space=check.Space(20_000 * check.MIB, 1_000_000),
+    bundles=frozenset(),
+    missing_files=frozenset(),
+    addresses=(Address("lo", "127.0.0.1", 8, False), Address("eth0", "10.89.0.11", 24, True)),
+    routes=(Route("eth0", "0.0.0.0/0", 100, "10.89.0.1"), Route("eth0", "10.89.0.0/24", 0)),
+    sockets=(Socket("tcp", "0.0.0.0", 22, 100),),
+    holders={},
+)
+
+
+def found(seen=FRESH, wanted=WANTED, **changes):
+    """The findings on a host that differs from a fresh one in this, by level and name."""
+    return {(f.level, f.name): f"{f.message}; {f.remedy}" for f in check.judge(replace(seen, **changes), wanted)}
+
+
+def the_only(findings):
+    assert len(findings) == 1, findings
+    return next(iter(findings.items()))
+
+
+def test_nothing_is_wrong_with_a_fresh_host():
+    assert found() == {}
+
+
+class TestNames:
+    def test_the_node_is_called_as_the_host_in_lower_case(self):
+        assert check.node_name(FRESH, WANTED) == "node-1"
+        assert check.node_name(FRESH, replace(WANTED, node_name="other")) == "other"
+
+    @pytest.mark.parametrize("hostname", ["localhost", "localhost.localdomain"])
+    def test_localhost_is_no_name(self, hostname):
+        key, text = the_only(found(hostname=hostname))
+        assert key == ("fail", "hostname")
+        assert text == f"the hostname is {hostname}; give the host a name, or set k3a_node_name"
+        assert found(wanted=replace(WANTED, node_name="node-7"), hostname=hostname) == {}
+
+    @pytest.mark.parametrize("name", ["node_1", "-node", "node.", "a..b", "n" * 254, "knoten-ä"])
+    def test_what_kubernetes_does_not_take(self, name):
+        assert not check.valid_node_name(name)
+        assert ("fail", "hostname") in found(hostname=name)
+
+    @pytest.mark.parametrize("name", ["node-1", "1", "node-1.example.org", "n" * 63])
+    def test_what_kubernetes_takes(self, name):
+        assert check.valid_node_name(name)
+
+    @pytest.mark.parametrize("machine_id", ["", "uninitialized", "3D1219C7C4C5404AAA1F6D2A48ADFDA4"])
+    def test_a_host_needs_a_machine_id(self, machine_id):
+        assert the_only(found(machine_id=machine_id))[0] == ("fail", "machine_id")
+
+    def test_a_name_may_end_in_an_id_of_the_machine(self):
+        wanted = replace(WANTED, with_node_id=True)
+        name = check.node_name(FRESH, wanted)
+        assert name == f"node-1-{check.node_id(FRESH.machine_id)}"
+        assert check.valid_node_name(name)
+        assert check.node_name(FRESH, replace(wanted, node_name="other")).startswith("other-")
+        assert found(wanted=wanted) == {}
+
+    def test_the_id_is_the_machines_and_does_not_give_the_machine_id_away(self):
+        one, other = check.node_id(FRESH.machine_id), check.node_id(FRESH.machine_id.replace("3", "4"))
+        assert check.node_id(FRESH.machine_id) == one != other
+        assert len(one) == 8 and one not in FRESH.machine_id
+
+
+class TestToken:
+    KEPT = f"K10{'ab' * 32}::server:s3cr3t-word"
+
+    @pytest.mark.parametrize("given", ["", "s3cr3t-word", KEPT, f"K10{'cd' * 32}::server:s3cr3t-word"])
+    def test_the_one_that_is_kept_in_any_form_or_none(self, given):
+        """Whether it pins this cluster's authority is for the controller to say, who knows the cluster."""
+        assert found(wanted=replace(WANTED, token=given), token=self.KEPT) == {}
+
+    def test_before_one_is_kept_any_will_do(self):
+        assert found(wanted=replace(WANTED, token="s3cr3t-word")) == {}
+
+    def test_another_one_is_refused(self):
+        key, text = the_only(found(wanted=replace(WANTED, token="another"), token=self.KEPT))
+        assert key == ("fail", "token")
+        assert text == (
+            "k3a_token is not the token that this server keeps; "
+            "give the cluster's token or none; rotate_token.yml replaces it"
+        )
+
+    @pytest.mark.parametrize("given", ["K10s3cr3t", f"K10{'cd' * 32}::server:another"])
+    def test_what_is_wrong_by_itself_is_told_once_for_all_servers(self, given):
+        assert found(wanted=replace(WANTED, token=given), token=self.KEPT) == {}
+
+
+class TestSystem:
+    def test_systemd_has_to_run_and_be_recent(self):
+        assert the_only(found(systemd=0))[1].startswith("systemd does not run this host")
+        assert the_only(found(systemd=245))[1].startswith("systemd 245 is too old")
+        assert found(systemd=247) == {}
+
+    def test_cgroup_v1_is_for_those_who_say_so(self):
+        v1 = {"cgroup": 1, "controllers": frozenset({"cpu", "cpuset", "memory", "pids"})}
+        key, text = the_only(found(**v1))
+        assert key == ("fail", "cgroup")
+        assert "set k3a_allow_cgroup_v1 to true" in text
+        assert found(wanted=replace(WANTED, allow_cgroup_v1=True), **v1) == {}
+
+    def test_a_host_without_cgroups(self):
+        assert the_only(found(cgroup=0, controllers=frozenset()))[0] == ("fail", "cgroup")
+
+    def test_a_controller_that_is_switched_off_is_named(self):
+        text = the_only(found(controllers=FRESH.controllers - {"memory"}))[1]
+        assert text.startswith("the kernel has no cgroup controller memory; enable it")
+
+    def test_every_missing_command_is_named_with_its_package(self):
+        texts = found(commands=FRESH.commands - {"nft", "openssl"})
+        assert texts == {
+            ("fail", "command_nft"): "the host has no command nft; install it (package nftables)",
+            ("fail", "command_openssl"): "the host has no command openssl; install it (package openssl)",
+        }
+
+    def test_iptables_is_needed_only_by_its_mode(self):
+        assert ("fail", "command_iptables") in found(wanted=replace(WANTED, proxy_mode="iptables"))
+
+    def test_little_memory_warns_and_more_is_wanted_of_a_server(self):
+        assert the_only(found(memory=1024 * check.MIB))[0] == ("warn", "memory")
+        assert found(wanted=AGENT, memory=1024 * check.MIB) == {}
+
+    def test_swap_warns_or_fails_as_the_operator_wants(self):
+        key, text = the_only(found(swap=("/dev/zram0",)))
+        assert key == ("warn", "swap")
+        assert text.startswith("swap is on (/dev/zram0)")
+        assert ("fail", "swap") in found(wanted=replace(WANTED, swap="fail"), swap=("/dev/zram0",))
+
+
+class TestKernel:
+    def without(self, symbol, **changes):
+        config = {name: value for name, value in BUILT_IN.items() if name != symbol}
+        return replace(FRESH.kernel, **{"config": config, **changes})
+
+    def test_a_missing_feature_says_what_needs_it(self):
+        key, text = the_only(found(kernel=self.without("VXLAN")))
+        assert key == ("fail", "kernel_vxlan")
+        assert text.startswith("kernel 6.1.0-44-amd64 has no CONFIG_VXLAN, which k3a_flannel_backend vxlan needs")
+
+    def test_a_backend_that_does_without_it_is_a_way_out(self):
+        assert found(wanted=replace(WANTED, flannel_backend="host-gw"), kernel=self.without("VXLAN")) == {}
+
+    def test_a_module_that_is_not_installed(self):
+        kernel = self.without("", config={**BUILT_IN, "VXLAN": "m"}, loadable=frozenset({"overlay"}))
+        key, text = the_only(found(kernel=kernel))
+        assert key == ("fail", "kernel_vxlan")
+        assert "linux-modules-extra" in text
+
+    def test_a_kernel_that_says_nothing_is_doubted_once(self):
+        kernel = Kernel("6.1", None, frozenset(), None)
+        key, text = the_only(found(kernel=kernel))
+        assert key == ("warn", "kernel_unknown")
+        assert "VXLAN" in text
+
+    def test_a_server_without_agent_runs_no_pods(self):
+        assert found(wanted=replace(WANTED, agent=False), kernel=self.without("VXLAN")) == {}
+
+
+class TestStorage:
+    def test_programs_run_from_there(self):
+        mount = Mount("/var", "xfs", frozenset({"rw", "noexec"}))
+        key, text = the_only(found(mount=mount))
+        assert key == ("fail", "mount_noexec")
+        assert text.startswith("/var/lib/k3a (on /var, xfs) is mounted noexec; remount it without")
+
+    def test_a_read_only_filesystem(self):
+        assert the_only(found(mount=Mount("/", "ext4", frozenset({"ro"}))))[0] == ("fail", "mount_ro")
+
+    def test_an_overlay_cannot_carry_another(self):
+        overlay = Mount("/", "overlay", frozenset({"rw"}))
+        assert the_only(found(mount=overlay))[0] == ("fail", "nested_overlay")
+        assert found(wanted=replace(WANTED, snapshotter="native"), mount=overlay) == {}
+
+    def test_there_has_to_be_room_for_the_bundle_and_more(self):
+        key, text = the_only(found(space=check.Space(300 * check.MIB, 1_000_000)))
+        assert key == ("fail", "space")
+        assert "has 300 MiB free, and the install needs 892 MiB" in text
+
+    def test_a_host_that_has_the_bundle_needs_no_room_for_it(self):
+        full = check.Space(300 * check.MIB, 10)
+        assert found(space=full, bundles=frozenset({"a1b2"})) == {}
+        assert ("fail", "space") in found(space=full, bundles=frozenset({"another"}))
+        assert ("fail", "space") in found(wanted=replace(WANTED, bundle_id=""), space=full, bundles=frozenset({""}))
+
+    def test_inodes_count_where_the_filesystem_counts_them(self):
+        assert the_only(found(space=check.Space(FRESH.space.free, 19_999)))[0] == ("fail", "inodes")
+        assert found(space=check.Space(FRESH.space.free, None)) == {}
+
+    def test_the_resolver_file_has_to_be_there(self):
+        wanted = replace(WANTED, resolv_conf="/etc/resolv.k3a")
+        assert found(wanted=wanted) == {}
+        assert ("fail", "resolv_conf") in found(wanted=wanted, missing_files=frozenset({"/etc/resolv.k3a"}))
+
+
+class TestAddresses:
+    def test_a_configured_address_has_to_be_the_hosts(self):
+        key, text = the_only(found(wanted=replace(WANTED, node_ip=("10.0.0.9",))))
+        assert key == ("fail", "node_ip")
+        assert text == "k3a_node_ip 10.0.0.9 is no address of this host; use one it has: 10.89.0.11"
+
+    def test_an_address_written_otherwise_is_the_same(self):
+        seen = replace(FRESH, addresses=(*FRESH.addresses, Address("eth0", "fd00::2", 64, True)))
+        wanted = replace(WANTED, node_ip=("10.89.0.11", "fd00:0::2"))
+        assert found(seen, wanted) == {}
+
+    def test_a_family_that_the_host_does_not_have(self):
+        wanted = replace(WANTED, cluster_cidr=("fd00:42::/56",), service_cidr=("fd00:43::/112",))
+        key, text = the_only(found(wanted=wanted))
+        assert key == ("fail", "node_ip")
+        assert text == "the host has no IPv6 address on the interface of the default route; set k3a_node_ip"
+
+    def test_a_node_inside_the_clusters_own_networks(self):
+        wanted = replace(WANTED, cluster_cidr=("10.89.0.0/16",))
+        assert "the node's address 10.89.0.11 lies inside k3a_cluster_cidr 10.89.0.0/16" in str(found(wanted=wanted))
+
+    def test_an_interface_that_is_not_there(self):
+        key, text = the_only(found(wanted=replace(WANTED, flannel_iface="eth7")))
+        assert key == ("fail", "flannel_iface")
+        assert text.endswith("choose one of eth0")
+
+
+class TestRoutes:
+    def test_a_route_into_the_clusters_networks_fails(self):
+        key, text = the_only(found(routes=(*FRESH.routes, Route("wg0", "10.42.5.0/24", 0))))
+        assert key == ("fail", "route")
+        assert text.startswith("the route 10.42.5.0/24 on wg0 overlaps k3a_cluster_cidr 10.42.0.0/16")
+
+    def test_a_wider_route_only_warns(self):
+        assert set(found(routes=(*FRESH.routes, Route("tun0", "10.0.0.0/8", 50)))) == {("warn", "route")}
+
+    @pytest.mark.parametrize("interface", ["cni0", "flannel.1", "flannel-wg", "veth1a2b3c"])
+    def test_routes_of_the_pod_network_are_ours(self, interface):
+        assert found(routes=(*FRESH.routes, Route(interface, "10.42.1.0/24", 0))) == {}
+
+    def test_so_are_those_of_host_gw_where_our_flannel_runs(self):
+        routes = (*FRESH.routes, Route("eth0", "10.42.1.0/24", 0, "10.89.0.12"))
+        assert ("fail", "route") in found(routes=routes)
+        assert found(routes=routes, active_units=frozenset({"k3a-flannel.service"})) == {}
+
+
+class TestPorts:
+    NC = Holder(4711, "nc", "")
+
+    def test_a_foreign_process_is_named(self):
+        sockets = (Socket("tcp", "0.0.0.0", 10250, 7),)
+        key, text = the_only(found(sockets=sockets, holders={7: self.NC}))
+        assert key == ("fail", "port_10250")
+        assert (
+            text
+            == "port 10250/tcp, which kubelet needs, is in use by nc (pid 4711); stop it, or have it listen elsewhere"
+        )
+
+    def test_with_its_unit(self):
+        sockets = (Socket("tcp", "::", 6443, 7),)
+        holders = {7: Holder(88, "nginx", "nginx.service")}
+        assert "is in use by nginx (pid 88, nginx.service)" in the_only(found(sockets=sockets, holders=holders))[1]
+
+    def test_our_own_components_hold_their_ports(self):
+        sockets = (Socket("tcp", "10.89.0.11", 2379, 7), Socket("tcp", "127.0.0.1", 2379, 7))
+        assert found(sockets=sockets, holders={7: Holder(12, "etcd", "k3a-etcd.service")}) == {}
+
+    def test_one_process_on_two_families_is_told_once(self):
+        sockets = (Socket("tcp", "0.0.0.0", 10256, 7), Socket("tcp", "::", 10256, 8))
+        the_only(found(sockets=sockets, holders={7: self.NC, 8: self.NC}))
+
+    def test_what_stands_only_on_another_address_does_not_collide_on_loopback(self):
+        assert found(sockets=(Socket("tcp", "192.168.1.7", 10257, 7),), holders={7: self.NC}) == {}
+        assert found(sockets=(Socket("tcp", "127.0.0.1", 10257, 7),), holders={7: self.NC}) != {}
+
+    def test_a_servers_ports_are_free_to_use_on_an_agent(self):
+        sockets = (Socket("tcp", "0.0.0.0", 2379, 7),)
+        assert found(wanted=AGENT, sockets=sockets, holders={7: self.NC}) == {}
+
+    def test_the_port_of_the_api_can_be_another(self):
+        sockets = (Socket("tcp", "0.0.0.0", 6443, 7),)
+        wanted = replace(WANTED, https_listen_port=7443)
+        assert found(wanted=wanted, sockets=sockets, holders={7: self.NC}) == {}
+
+    def test_the_nodes_own_load_balancer_needs_one_that_can_be_another(self):
+        sockets = (Socket("tcp", "127.0.0.1", 6444, 7),)
+        for wanted in (WANTED, AGENT):
+            key, text = the_only(found(wanted=wanted, sockets=sockets, holders={7: self.NC}))
+            assert key == ("fail", "port_6444")
+            assert text.startswith("port 6444/tcp, which the load balancer needs, is in use by nc")
+        moved = replace(WANTED, lb_server_port=7444)
+        assert found(wanted=moved, sockets=sockets, holders={7: self.NC}) == {}
+        assert ("fail", "port_7444") in found(
+            wanted=moved, sockets=(Socket("tcp", "::", 7444, 7),), holders={7: self.NC}
+        )
+
+    def test_its_health_is_told_on_another_one(self):
+        endpoint = urlsplit(ENDPOINTS["load-balancer"])
+        sockets = (Socket("tcp", "127.0.0.1", endpoint.port, 7),)
+        assert the_only(found(sockets=sockets, holders={7: self.NC}))[0] == ("fail", f"port_{endpoint.port}")
+
+    def test_a_tunnel_of_the_kernel_is_ours_when_flannel_has_an_interface(self):
+        sockets = (Socket("udp", "0.0.0.0", 8472, 0),)
+        assert "is in use by the kernel" in the_only(found(sockets=sockets))[1]
+        assert found(sockets=sockets, addresses=(*FRESH.addresses, Address("flannel.1", "10.42.0.0", 32, True))) == {}
+
+    def test_the_tunnel_has_the_port_of_its_backend(self):
+        sockets = (Socket("udp", "0.0.0.0", 51820, 9),)
+        assert found(sockets=sockets, holders={9: self.NC}) == {}
+        wanted = replace(WANTED, flannel_backend="wireguard-native")
+        assert ("fail", "port_51820") in found(wanted=wanted, sockets=sockets, holders={9: self.NC})
+
+
+class TestNeighbours:
+    @pytest.mark.parametrize("unit", ["k3s.service", "kubelet.service", "rke2-agent.service"])
+    def test_another_kubernetes_is_refused(self, unit):
+        key, text = the_only(found(active_units=frozenset({unit, "ssh.service"})))
+        assert key == ("fail", "other_kubernetes")
+        assert unit in text
+
+    def test_our_own_kubelet_is_none(self):
+        assert found(active_units=frozenset({"k3a-kubelet.service"})) == {}
+
+    def test_what_kubeadm_left_warns(self):
+        assert the_only(found(static_pods=True))[0] == ("warn", "other_kubernetes")
+
+    def test_firewalls_and_selinux_warn(self):
+        assert the_only(found(active_units=frozenset({"firewalld.service"})))[0] == ("warn", "firewall")
+        # ufw's unit is active on every Ubuntu, with or without rules.
+        assert found(active_units=frozenset({"ufw.service"})) == {}
+        assert the_only(found(firewall_rules=True))[1].startswith("ufw filters packets")
+        assert the_only(found(selinux=True))[0] == ("warn", "selinux")
+
+
+def test_everything_is_told_at_once():
+    names = {name for _level, name in found(systemd=0, swap=("/swapfile",), commands=frozenset(), machine_id="")}
+    assert {"systemd", "swap", "machine_id", "command_nft", "command_mount"} <= names
+
+
+def test_every_finding_is_two_clauses():
+    worst = replace(
+        FRESH, systemd=0, swap=("/s",), commands=frozenset(), machine_id="", memory=1, selinux=True, cgroup=0
+    )
+    findings = check.judge(worst, WANTED)
+    assert len(findings) > 10
+    assert all(f.message and f.remedy and not f.message.endswith(".") and not f.remedy.endswith(".") for f in findings)

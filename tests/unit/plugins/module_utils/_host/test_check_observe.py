@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
+from ansible_collections.k3a.cluster.tests.unit.record_samples import server
+
+WANTED = Wanted(
+    "/var/lib/k3a",
+    True,
+    True,
+    "",
+    (),
+    ("10.42.0.0/16",),
+    ("10.43.0.0/16",),
+    6443,
+    "vxlan",
+    "",
+    "nftables",
+    "overlayfs",
+    "",
+    False,
+    "warn",
+    "",
+    0,
+)
+
+SHOWN = """\
+Id=k3s.service
+ActiveState=inactive
+
+Id=firewalld.service
+ActiveState=active
+
+Id=kubelet.service
+ActiveState=activating
+"""
+
+
+def test_active_units_are_those_that_run_or_try_to():
+    assert look.parse_units(SHOWN) == {"firewalld.service", "kubelet.service"}
+    assert look.parse_units("") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "shown, version", [("Version=252.39-1~deb12u2\n", 252), ("Version=v255.4\n", 255), ("Version=250\n", 250), ("", 0)]
+)
+def test_systemd_version(shown, version):
+    assert look.parse_version(shown) == version
+
+
+def test_this_machine_is_observed_and_judged():
+    seen = look.observe(WANTED, lambda command: (0, "Version=252\n", ""))
+    assert seen.hostname == os.uname().nodename
+    assert seen.memory > 0
+    assert seen.mount.point.startswith("/")
+    assert seen.space.free > 0
+    assert isinstance(judge(seen, WANTED), list)
+
+
+class TestInstalled:
+    """What an earlier run has left, and what a run on the same host finds there again."""
+
+    def seen(self, layout):
+        return look.observe(replace(WANTED, data_dir=layout.data_dir), lambda command: (0, "", ""))
+
+    def test_a_fresh_host_has_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(look, "PASSWORD_FILE", f"{tmp_path}/none")
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.etcd_data, seen.authority, seen.token) == (False, "", "")
+        assert (seen.load_balancer, seen.node_password) == (False, False)
+
+    def test_a_server_has_its_authority_token_and_data(self, tmp_path):
+        layout = server(tmp_path)
+        authority = Path(layout.tls("server-ca.crt")).read_text()
+        seen = self.seen(layout)
+        assert (seen.authority, seen.etcd_data) == (ca_hash(authority), False)
+        assert seen.token == f"K10{seen.authority}::server:s3cr3t-word"
+        Path(layout.etcd, "member/wal").mkdir(parents=True)
+        Path(layout.etcd, "member/wal/0.wal").write_text("")
+        assert self.seen(layout).etcd_data
+
+    def test_a_node_has_its_load_balancer_and_its_password(self, tmp_path, monkeypatch):
+        password = tmp_path / "password"
+        password.write_text("secret\n")
+        monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
+        (tmp_path / "k3a-load-balancer.service").write_text("")
+        monkeypatch.setattr(look, "unit_path", lambda name: f"{tmp_path}/{name}")
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.load_balancer, seen.node_password) == (True, True)

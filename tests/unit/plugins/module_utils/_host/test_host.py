@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import pwd
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._host import host
+
+if os.geteuid() != 0:
+    pytest.skip("the files of a host belong to root", allow_module_level=True)
+
+
+@pytest.fixture
+def proc(tmp_path, monkeypatch):
+    """Kernel settings in a directory of the test: `proc(key, value)` makes one."""
+    monkeypatch.setattr(host, "setting_path", lambda key: str(tmp_path / "sys" / key.replace(".", "/")))
+
+    def make(key, value):
+        path = tmp_path / "sys" / key.replace(".", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(value + "\n")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def wanted(tmp_path, proc):
+    record = host.record_path(str(tmp_path / "k3a"))
+    return host.Host(
+        directories=(files.Directory(str(tmp_path / "k3a"), 0o755),),
+        files=(files.File(str(tmp_path / "etc/90-k3a.conf"), b"a = 1\n", 0o644),),
+        settings={"net.ipv4.conf.all.forwarding": "1", "kernel.panic": "10", "vm.panic_on_oom": "0"},
+        record=record,
+    )
+
+
+@pytest.fixture(autouse=True)
+def users_and_modules(monkeypatch):
+    monkeypatch.setattr(host, "USERS", {})
+    monkeypatch.setattr(host, "MODULES", ())
+
+
+def paths(plan):
+    return [change.path for change in plan.changes]
+
+
+@pytest.mark.parametrize("families, ipv6", [([4], False), ([6], True), ([4, 6], True)])
+def test_ipv6_is_forwarded_only_when_the_cluster_has_it(families, ipv6):
+    assert ("net.ipv6.conf.all.forwarding" in host.wanted_host("/d", families).settings) is ipv6
+    assert host.wanted_host("/d", families).settings["net.ipv4.conf.all.forwarding"] == "1"
+
+
+def test_everything_survives_a_reboot(monkeypatch):
+    monkeypatch.setattr(host, "MODULES", ("overlay", "vxlan"))
+    monkeypatch.setattr(host, "USERS", {"etcd": "etcd datastore (k3a)"})
+    wanted = host.wanted_host("/d", [4, 6])
+    written = {file.path: file.content.decode() for file in wanted.files}
+    assert written["/etc/modules-load.d/k3a.conf"] == "overlay\nvxlan\n"
+    assert written["/etc/sysusers.d/k3a.conf"] == 'u etcd - "etcd datastore (k3a)"\n'
+    lines = dict(line.split(" = ") for line in written["/etc/sysctl.d/60-k3a.conf"].splitlines())
+    assert {key.lstrip("-"): value for key, value in lines.items()} == wanted.settings
+    # At boot the bridge's settings are there only once its module is, which is no error.
+    assert all(key.startswith("-") == ("net.bridge." in key) for key in lines)
+
+
+def test_a_fresh_host_is_prepared_and_then_right(wanted, proc, tmp_path):
+    forwarding = proc("net.ipv4.conf.all.forwarding", "0")
+    panic = proc("kernel.panic", "0")
+    proc("vm.panic_on_oom", "0")
+    plan = host.make_plan(wanted)
+    assert paths(plan) == [
+        f"{tmp_path}/k3a",
+        f"{tmp_path}/etc/90-k3a.conf",
+        "net.ipv4.conf.all.forwarding",
+        "kernel.panic",
+    ]
+    assert not (tmp_path / "k3a").exists()
+    host.apply(wanted, plan)
+    assert (forwarding.read_text().strip(), panic.read_text().strip()) == ("1", "10")
+    assert host.make_plan(wanted).changes == ()
+    assert host.recorded(wanted.record) == {"net.ipv4.conf.all.forwarding": "0", "kernel.panic": "0"}
+
+
+def test_a_setting_that_this_kernel_does_not_have_is_left_out(wanted):
+    assert host.make_plan(wanted).settings == {}
+
+
+def test_the_former_value_is_never_overwritten(wanted, proc):
+    proc("kernel.panic", "0")
+    host.apply(wanted, host.make_plan(wanted))
+    proc("kernel.panic", "33")
+    host.apply(wanted, host.make_plan(wanted))
+    assert host.recorded(wanted.record) == {"kernel.panic": "0"}
+    proc("net.ipv4.conf.all.forwarding", "0")
+    host.apply(wanted, host.make_plan(wanted))
+    assert host.recorded(wanted.record) == {"kernel.panic": "0", "net.ipv4.conf.all.forwarding": "0"}
+
+
+def test_the_former_value_is_on_the_disk_before_the_setting_changes(wanted, proc, monkeypatch):
+    proc("kernel.panic", "0")
+
+    def refuse(key, value):
+        assert host.recorded(wanted.record) == {"kernel.panic": "0"}
+        raise host.HostError("no")
+
+    monkeypatch.setattr(host, "write_setting", refuse)
+    with pytest.raises(host.HostError):
+        host.apply(wanted, host.make_plan(wanted))
+
+
+def test_a_host_that_is_right_has_nothing_to_remember(wanted, proc):
+    proc("kernel.panic", "10")
+    host.apply(wanted, host.make_plan(wanted))
+    assert not os.path.exists(wanted.record)
+
+
+def test_the_record_is_roots_and_readable_for_programs(wanted, proc):
+    host.record(wanted.record, {"b": "1", "a": None})
+    assert json.loads(files.read_bytes(wanted.record)) == {"settings": {"a": None, "b": "1"}}
+    assert files.ownership(wanted.record) == (0o600, "root", "root")
+
+
+@pytest.mark.parametrize(
+    "key, wanted, current, modules, answer",
+    [
+        ("kernel.panic", "10", "10", (), False),
+        ("kernel.panic", "10", "0", (), True),
+        ("kernel.panic", "10", None, ("br_netfilter",), False),
+        ("net.bridge.bridge-nf-call-iptables", "1", None, ("br_netfilter",), True),
+        ("net.bridge.bridge-nf-call-iptables", "1", None, (), False),
+        ("net.bridge.bridge-nf-call-iptables", "1", "1", (), False),
+        ("fs.inotify.max_user_instances", "8192", "128", (), True),
+        ("fs.inotify.max_user_instances", "8192", "8192", (), False),
+        ("fs.inotify.max_user_instances", "8192", "65536", (), False),
+        ("fs.inotify.max_user_instances", "8192", None, (), False),
+    ],
+)
+def test_a_setting_changes_when_it_differs_and_a_minimum_when_it_is_less(key, wanted, current, modules, answer):
+    assert host.has_to_change(key, wanted, current, modules) is answer
+
+
+def test_a_setting_that_comes_with_a_module_is_announced(wanted, monkeypatch, proc):
+    key = "net.bridge.bridge-nf-call-iptables"
+    monkeypatch.setattr(host, "loadable", lambda _names: ("br_netfilter",))
+    bridged = host.Host(wanted.directories, wanted.files, {key: "1"}, wanted.record)
+    plan = host.make_plan(bridged)
+    assert plan.settings == {key: "1"}
+    assert (plan.changes[-1].before, plan.changes[-1].after) == ("\n", "1\n")
+
+
+def test_users_that_exist_are_not_missing(monkeypatch):
+    mine = pwd.getpwuid(0).pw_name
+    monkeypatch.setattr(host, "USERS", {mine: "", "k3a-nobody-has-this": ""})
+    assert host.missing_users() == ("k3a-nobody-has-this",)
+
+
+def test_modules_that_this_kernel_does_not_have_are_built_in_or_of_no_use():
+    assert host.loadable(["k3a_no_such_module"]) == ()
+
+
+def test_the_kernels_own_settings_are_read():
+    assert host.read_setting("kernel.ostype") == "Linux"
+    assert host.read_setting("kernel.k3a-no-such-setting") is None
+
+
+def test_a_refusal_of_the_kernel_is_one_sentence():
+    with pytest.raises(host.HostError, match="kernel.ostype cannot be set to x on this host: "):
+        host.write_setting("kernel.ostype", "x")
+
+
+def test_a_command_that_fails_is_told_in_its_words():
+    with pytest.raises(host.HostError, match="ls /k3a-no-such failed: .*No such file"):
+        host._run(["ls", "/k3a-no-such"])
+
+
+@pytest.mark.parametrize(
+    "current, former, raised",
+    [
+        ("128", {}, True),
+        ("8192", {}, False),
+        ("100000", {}, False),
+        ("8192", {"fs.inotify.max_user_instances": "128"}, True),
+    ],
+    ids=["too low", "just enough", "more", "raised by us"],
+)
+def test_a_minimum_is_kept_only_where_the_kernel_has_less_by_itself(proc, tmp_path, current, former, raised):
+    proc("fs.inotify.max_user_instances", current)
+    proc("fs.inotify.max_user_watches", "1000000")
+    host.record(host.record_path(str(tmp_path)), former)
+    assert (host.wanted_host(str(tmp_path), [4]).settings.get("fs.inotify.max_user_instances") == "8192") is raised
+    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4]).settings
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The hosts that were compared with this one, which is left alone."""
+    compared = []
+
+    def make_plan(wanted):
+        compared.append(wanted)
+        raise host.HostError("the module vxlan is not there")
+
+    monkeypatch.setattr(host, "make_plan", make_plan)
+    return compared
+
+
+@pytest.mark.parametrize("cidrs, ipv6", [(["10.42.0.0/16"], False), (["10.42.0.0/16", "fd00:42::/56"], True)])
+def test_the_options_reach_the_host(seen, cidrs, ipv6):
+    drift.check("host", {"data_dir": "/srv/k3a", "cluster_cidr": cidrs})
+    (wanted,) = seen
+    assert wanted.record == "/srv/k3a/host.json"
+    assert "/srv/k3a" in [directory.path for directory in wanted.directories]
+    assert ("net.ipv6.conf.all.forwarding" in wanted.settings) is ipv6
+
+
+def test_what_a_host_lacks_is_one_sentence(seen):
+    assert drift.check("host", {}) == {"failed": True, "msg": "the module vxlan is not there"}

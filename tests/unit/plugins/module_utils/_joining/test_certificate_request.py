@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, csr
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, REQUESTS, Authority, Cluster, serving
+
+PASSWORD = "0a" * 16
+RequestError = certificate_request.RequestError
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("authorities")
+    return {name: Authority(folder, name) for name in ("server", "client")}
+
+
+@pytest.fixture
+def cluster(authorities, tmp_path, monkeypatch):
+    monkeypatch.setattr(certificate_request, "PAUSE", 0.01)
+    known = Cluster(authorities["server"], authorities["client"])
+    with serving(known, tmp_path):
+        yield known
+
+
+@pytest.fixture
+def wanted(tmp_path, monkeypatch):
+    """The certificates of a node by name, with their keys where they belong."""
+    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet-client-current.pem"))
+    found = {}
+    for leaf in leaves.agent_leaves(Layout(str(tmp_path / "k3a")), "w1", ["10.0.0.2", "fd00::2"]):
+        found[leaf.name] = {**leaf.as_dict(), "request": "a placeholder", "reasons": ["it is missing"]}
+        path = tmp_path / leaf.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pem.new_key())
+    return found
+
+
+def requester(cluster, timeout=5.0):
+    authorities = {"server": cluster.server.text, "client": cluster.client.text}
+    return certificate_request.Requester(cluster.url, authorities, timeout)
+
+
+def credential(cluster):
+    return cluster.token(pinned=False)
+
+
+def posted(cluster):
+    """Who asked for what, in order."""
+    names = {"k3a-join": "secret", "certificates.k8s.io": "request"}
+    return [
+        (next(kind for part, kind in names.items() if part in path), user)
+        for method, path, user in cluster.asked
+        if method == "POST"
+    ]
+
+
+def test_a_machine_asks_with_its_token_once_and_then_as_the_node_that_it_has_become(cluster, wanted):
+    signed = requester(cluster).certificates(list(wanted.values()), credential(cluster), PASSWORD)
+    assert set(signed) == set(wanted)
+    assert posted(cluster) == [
+        ("secret", "system:bootstrap:f00bar"),
+        ("request", "system:bootstrap:f00bar"),
+        *[("request", "system:node:w1")] * 3,
+    ]
+    for name, text in signed.items():
+        authority = cluster.server if name == "serving-kubelet" else cluster.client
+        assert text.endswith("-----END CERTIFICATE-----\n" + authority.text)
+        assert text.count("BEGIN CERTIFICATE") == 2
+        key = pem._openssl("pkey", "-pubout", given=open(wanted[name]["key"], "rb").read())
+        assert pem._openssl("x509", "-noout", "-pubkey", given=text.encode()) == key
+
+
+def test_the_requests_are_what_the_signers_and_the_approver_want(cluster, wanted):
+    requester(cluster).certificates(list(wanted.values()), credential(cluster), PASSWORD)
+    made = {
+        path.rpartition("/")[2].rpartition("-")[0]: kept["spec"]
+        for path, kept in cluster.objects.items()
+        if path.startswith(REQUESTS)
+    }
+    read = {name: csr.parse(base64.b64decode(spec["request"])) for name, spec in made.items()}
+    assert {name: (spec["signerName"].partition("/")[2], spec["usages"]) for name, spec in made.items()} == {
+        "k3a-client-kubelet": ("kube-apiserver-client-kubelet", ["digital signature", "client auth"]),
+        "k3a-serving-kubelet": ("kubelet-serving", ["digital signature", "server auth"]),
+        "k3a-client-kube-proxy": ("kube-apiserver-client", ["digital signature", "client auth"]),
+        "k3a-client-flannel": ("kube-apiserver-client", ["digital signature", "client auth"]),
+    }
+    node = (("system:node:w1",), ("system:nodes",))
+    addresses = ("127.0.0.1", "10.0.0.2", "fd00::2")
+    assert read == {
+        "k3a-client-kubelet": csr.Request(*node),
+        "k3a-serving-kubelet": csr.Request(*node, dns=("w1", "localhost"), ips=addresses),
+        "k3a-client-kube-proxy": csr.Request(("system:kube-proxy",), ()),
+        "k3a-client-flannel": csr.Request(("system:k3a-flannel",), ()),
+    }
+    assert all("expirationSeconds" not in spec for spec in made.values())
+
+
+def test_the_node_password_goes_along_under_the_requests_name(cluster, wanted):
+    seen = []
+    cluster.approver = lambda request, password: seen.append(password) or ("Approved", "")
+    requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+    assert seen == [PASSWORD]
+    (brought,) = (kept for path, kept in cluster.objects.items() if path.startswith(JOIN))
+    assert brought["type"] == "k3a.io/join"
+
+
+def test_no_two_requests_have_one_name(wanted):
+    names = {certificate_request.new_name(wanted["client-kubelet"]) for _again in range(5)}
+    assert len(names) == 5
+    assert all(name.startswith("k3a-client-kubelet-") for name in names)
+
+
+def test_a_node_asks_by_its_certificate_and_needs_no_token(cluster, wanted, tmp_path):
+    (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
+    signed = requester(cluster).certificates([wanted["client-flannel"], wanted["serving-kubelet"]], "", "")
+    assert set(signed) == {"client-flannel", "serving-kubelet"}
+    assert posted(cluster) == [("request", "system:node:w1")] * 2
+
+
+def test_a_kubelet_whose_certificate_has_to_be_replaced_keeps_its_key(cluster, wanted, tmp_path):
+    leaf = wanted["client-kubelet"]
+    certificate, key = cluster.client.node("w1", days="0")
+    (tmp_path / "kubelet-client-current.pem").write_text(certificate + key)
+    (tmp_path / leaf["key"]).unlink()
+    assert certificate_request.key_file(leaf) == leaf["certificate"]
+    signed = requester(cluster).certificates([wanted["client-flannel"], leaf], credential(cluster), PASSWORD)
+    public = pem._openssl("pkey", "-pubout", given=key.encode())
+    assert pem._openssl("x509", "-noout", "-pubkey", given=signed["client-kubelet"].encode()) == public
+    assert posted(cluster)[-1] == ("request", "system:node:w1")
+
+
+def test_a_denied_request_fails_with_the_approvers_words(cluster, wanted):
+    cluster.approver = lambda request, password: ("Denied", "a node named w1 is already a member")
+    with pytest.raises(RequestError, match=r"client-kubelet \(system:node:w1\) was denied: a node named w1 is already"):
+        requester(cluster).certificates(list(wanted.values()), credential(cluster), PASSWORD)
+    assert posted(cluster) == [("secret", "system:bootstrap:f00bar"), ("request", "system:bootstrap:f00bar")]
+
+
+def test_a_request_that_cannot_be_signed_fails_with_the_signers_words(cluster, wanted):
+    cluster.approver = lambda request, password: ("Failed", "unsupported key")
+    with pytest.raises(RequestError, match="could not be signed: unsupported key"):
+        requester(cluster).certificates(list(wanted.values()), credential(cluster), PASSWORD)
+
+
+def test_a_request_that_somebody_deleted_fails(cluster, wanted):
+    def delete(request, password):
+        cluster.objects.pop(f"{REQUESTS}/{request['metadata']['name']}")
+
+    cluster.approver = delete
+    with pytest.raises(RequestError, match="is gone: somebody has deleted it"):
+        requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+def test_what_a_request_waits_for_is_told_when_the_time_is_over(cluster, wanted):
+    leaf = [wanted["client-kubelet"]]
+    cluster.approver = lambda request, password: None
+    with pytest.raises(RequestError, match=r"\(system:node:w1\) waits to be approved, which k3a-approver .* 0 s by now"):
+        requester(cluster, timeout=0.1).certificates(leaf, credential(cluster), PASSWORD)
+    cluster.approver, cluster.signs = (lambda request, password: ("Approved", "")), False
+    with pytest.raises(RequestError, match="is approved, and waits for kube-controller-manager to sign it"):
+        requester(cluster, timeout=0.1).certificates(leaf, credential(cluster), PASSWORD)
+
+
+def test_a_server_that_is_not_ready_is_asked_again(cluster, wanted):
+    cluster.hiccups += [(503, "not ready"), (500, "etcd"), (401, "token unknown"), (403, "rules unknown")]
+    assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+def test_an_object_that_is_there_is_ours_made_by_an_attempt_whose_answer_was_lost(cluster, wanted):
+    cluster.hiccups += [(409, "already exists")]
+    cluster.approver = lambda request, password: ("Approved", "")
+    assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+    assert posted(cluster) == [("secret", "system:bootstrap:f00bar"), ("request", "system:bootstrap:f00bar")]
+
+
+def test_what_the_api_refuses_is_told_in_its_words(cluster, wanted, monkeypatch):
+    monkeypatch.setattr(certificate_request, "STARTING", 0.05)
+    cluster.answer = lambda *_request: (403, {"message": "secrets is forbidden"})
+    with pytest.raises(RequestError, match=r"refuses the request k3a-client-kubelet-\w+ .*: secrets is forbidden"):
+        requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+def test_an_api_that_is_away_is_told_when_the_time_is_over(cluster, wanted):
+    gone = certificate_request.Requester("https://127.0.0.1:1", {"server": cluster.server.text}, 0.1)
+    with pytest.raises(RequestError, match="the API at https://127.0.0.1:1 cannot be reached"):
+        gone.certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+def test_an_api_of_another_cluster_is_told_at_once(cluster, wanted):
+    other = certificate_request.Requester(cluster.url, {"server": cluster.client.text}, 60)
+    with pytest.raises(RequestError, match="is not trusted"):
+        other.certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_key_is_told_with_its_path(cluster, wanted, content, tmp_path):
+    leaf = wanted["client-flannel"]
+    (tmp_path / leaf["key"]).write_bytes(content)
+    with pytest.raises(RequestError, match=f"the key {leaf['key']} is missing or damaged"):
+        certificate_request.request_pem(leaf)
+
+
+def test_a_certificate_that_the_api_does_not_sign_is_refused(wanted):
+    with pytest.raises(RequestError, match="no signer of the API makes the certificate client-admin"):
+        certificate_request.body({**wanted["client-flannel"], "name": "client-admin"}, "x", "request")
+
+
+def test_an_answer_that_is_no_certificate_is_told(wanted):
+    asked = certificate_request.Asked(wanted["client-flannel"], "k3a-client-flannel-1")
+    with pytest.raises(RequestError, match="answered with something that is no certificate"):
+        certificate_request.outcome(asked, {"status": {"certificate": "no base64"}})
+    assert certificate_request.outcome(asked, {"status": {}}) == ""
+    assert certificate_request.outcome(asked, {}) == ""

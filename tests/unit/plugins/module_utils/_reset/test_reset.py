@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import os
+import pwd
+import socket
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._host import host
+from ansible_collections.k3a.cluster.plugins.module_utils._reset import process, reset
+from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import Process, Unit
+
+BUNDLE = "602c8c8bdc1c977c3ab5ba5c40d3af3fcde3a3da7ba8a606db3ced1444edaa25"
+
+
+def node(data_dir="/var/lib/k3a", points=(), units=(), processes=()):
+    return reset.Node(str(data_dir), "/etc/k3a/k3a.yaml", 1, tuple(points), tuple(units), tuple(processes))
+
+
+def what(plan):
+    return [name for removal in plan for name in removal.what]
+
+
+def make(directory, *paths):
+    for path in paths:
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text("")
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The commands that the host would have been given."""
+    commands = []
+    monkeypatch.setattr(process, "run", lambda *command, **_how: commands.append(command) or "")
+    return commands
+
+
+@pytest.fixture
+def units(tmp_path, monkeypatch):
+    directory = tmp_path / "system"
+    directory.mkdir()
+    monkeypatch.setattr(reset, "UNIT_DIRECTORY", str(directory))
+    return directory
+
+
+def test_the_kubelet_stops_first_then_pods_die_then_the_rest_stops(tmp_path):
+    (tmp_path / "agent/tls").mkdir(parents=True)
+    running = [
+        Unit("k3a-etcd.service", "active", 226),
+        Unit("k3a-containerd.service", "active", 320),
+        Unit("k3a-kubelet.service", "activating", 527),
+        Unit("k3a-flannel.service", "failed"),
+        Unit("kubepods.slice", "active", slice="-.slice"),
+        Unit("cri-containerd-15.scope", "active", slice="kubepods-burstable.slice"),
+        Unit("cri-containerd-99.scope", "active", slice="system.slice"),
+    ]
+    table = [
+        Process(320, 1, f"{tmp_path}/data/{BUNDLE}/bin/containerd", 1),
+        Process(799, 1, f"{tmp_path}/data/{BUNDLE}/bin/containerd-shim-runc-v2", 1),
+        Process(825, 799, "/pause", 2),
+    ]
+    assert what(reset.stop_node(node(tmp_path, units=running, processes=table))) == [
+        "k3a-kubelet.service",
+        "process containerd-shim-runc-v2 (799)",
+        "process pause (825)",
+        "k3a-etcd.service",
+        "k3a-containerd.service",
+        "cri-containerd-15.scope",
+        "kubepods.slice",
+    ]
+
+
+def test_pods_of_a_kubelet_that_is_not_ours_stay(tmp_path, units):
+    assert what(reset.stop_node(node(tmp_path, units=[Unit("kubepods.slice", "active")]))) == []
+
+
+def test_what_tells_that_k3a_was_here_goes_last(tmp_path, units, told):
+    data_dir = tmp_path / "k3a"
+    make(
+        data_dir, "agent/etc/kubelet.yaml", "server/tls/server-ca.key", f"data/{BUNDLE}/bin/etcd", "host.json", "notes"
+    )
+    make(units, "k3a-etcd.service", "multi-user.target.wants/k3a-etcd.service", "ssh.service", "a.wants/ssh.service")
+    plan = [*reset.forget_state(node(data_dir))]
+    assert what(plan) == [
+        f"{data_dir}/agent",
+        f"{data_dir}/server",
+        f"{units}/k3a-etcd.service",
+        f"{units}/multi-user.target.wants/k3a-etcd.service",
+        f"{data_dir}/data",
+        f"{data_dir}/host.json",
+    ]
+    assert reset.apply(plan) == []
+    assert sorted(os.listdir(data_dir)) == ["notes"]
+    assert sorted(os.listdir(units)) == ["a.wants", "multi-user.target.wants", "ssh.service"]
+    assert ("systemctl", "daemon-reload") in told
+
+
+@pytest.mark.parametrize("present", range(5))
+def test_state_is_recognized_whatever_a_killed_run_left_of_it(tmp_path, present):
+    make(tmp_path, ["agent/tls/x", "server/cred/x", f"data/{BUNDLE}/x", f"data/.{BUNDLE}.new/x", "host.json"][present])
+    assert len(reset.own_state(str(tmp_path))) == 1
+
+
+def test_a_directory_of_somebody_else_is_not_ours(tmp_path):
+    make(tmp_path, "data/photos/1.jpg", "agent/readme", "server/www/index.html")
+    assert reset.own_state(str(tmp_path)) == []
+    assert reset.own_state(f"{tmp_path}/nothing") == []
+
+
+def test_a_mount_in_the_state_is_emptied_and_then_nothing_is_left_to_do(tmp_path, units, told):
+    make(tmp_path, "server/db/etcd/member", "server/tls/x", f"data/{BUNDLE}/x")
+    points = [f"{tmp_path}/server/db"]
+    first = [*reset.forget_state(node(tmp_path, points))]
+    for removal in first:
+        for path in removal.what:
+            reset.tree.remove(path, points)
+    assert (tmp_path / "server/db").is_dir()
+    assert not os.listdir(tmp_path / "server/db")
+    assert [*reset.forget_state(node(tmp_path, points))] == []
+
+
+def test_mounts_of_pods_go_and_those_of_the_administrator_stay():
+    points = (
+        "/var/lib/k3a",
+        "/var/lib/kubelet",
+        "/var/lib/k3a/server/db",
+        "/var/lib/kubelet/plugins",
+        "/run/k3a/containerd/io.containerd.runtime.v2.task/k8s.io/15/rootfs",
+        "/var/lib/kubelet/pods/79/volumes/kubernetes.io~projected/config",
+    )
+    assert reset.pod_mounts(node(points=points)) == [points[5], points[4]]
+    assert node(points=points).staying == set(points[:4])
+
+
+def test_users_of_another_description_are_not_ours(monkeypatch, tmp_path):
+    entries = [
+        pwd.struct_passwd(("etcd", "x", 997, 997, host.USERS["etcd"], "/", "/usr/sbin/nologin")),
+        pwd.struct_passwd(("kube", "x", 996, 996, "somebody's", "/", "/usr/sbin/nologin")),
+        pwd.struct_passwd(("root", "x", 0, 0, "root", "/root", "/bin/sh")),
+    ]
+    monkeypatch.setattr(pwd, "getpwall", lambda: entries)
+    monkeypatch.setattr(host, "SYSUSERS", str(tmp_path / "k3a.conf"))
+    assert reset.own_users() == []
+    make(tmp_path, "k3a.conf")
+    assert reset.own_users() == ["etcd"]
+
+
+def test_a_kubeconfig_elsewhere_is_ours_when_it_holds_this_server_s_authority(tmp_path):
+    make(tmp_path, "server/tls/server-ca.crt")
+    (tmp_path / "server/tls/server-ca.crt").write_bytes(b"-----BEGIN CERTIFICATE-----\nMII\n")
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    ours.write_bytes(b"certificate-authority-data: " + base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMII\n"))
+    other.write_text("certificate-authority-data: LS0t")
+    assert reset.is_kubeconfig_of(str(tmp_path), str(ours))
+    assert not reset.is_kubeconfig_of(str(tmp_path), str(other))
+    assert not reset.is_kubeconfig_of(str(tmp_path), f"{tmp_path}/nothing")
+    assert not reset.is_kubeconfig_of(f"{tmp_path}/nothing", str(other))
+
+
+def test_the_networks_of_pods_are_those_that_flannel_was_told(tmp_path):
+    make(tmp_path, "agent/etc/flannel/net-conf.json")
+    text = '{"Network": "10.42.0.0/16", "EnableIPv4": true, "IPv6Network": "::/0", "EnableIPv6": false}'
+    (tmp_path / "agent/etc/flannel/net-conf.json").write_text(text)
+    assert reset.pod_networks(node(tmp_path)) == ["10.42.0.0/16"]
+    assert reset.pod_networks(node(f"{tmp_path}/nothing")) == []
+
+
+def test_the_socket_of_a_shim_is_the_one_that_it_was_started_with(tmp_path):
+    (tmp_path / "bootstrap.json").write_text('{"version":3,"address":"unix:///run/containerd/s/44","protocol":"ttrpc"}')
+    assert reset.shim_socket(str(tmp_path)) == "/run/containerd/s/44"
+    assert reset.shim_socket(f"{tmp_path}/nothing") is None
+
+
+def test_a_socket_that_nobody_listens_on_is_dead(tmp_path):
+    with socket.socket(socket.AF_UNIX) as alive, socket.socket(socket.AF_UNIX) as dead:
+        alive.bind(str(tmp_path / "alive"))
+        alive.listen()
+        dead.bind(str(tmp_path / "dead"))
+        dead.close()
+        assert reset.dead_sockets(str(tmp_path)) == {f"{tmp_path}/dead"}
+
+
+def test_a_setting_that_the_kernel_refuses_is_told_and_keeps_nothing_else():
+    refused = reset.Removal(("kernel setting k3a.never",), lambda: reset.restore_setting("k3a.never", "1"))
+    done = []
+    after = reset.Removal(("x",), lambda: done.append("x"))
+    assert [warning.split(" cannot")[0] for warning in reset.apply([refused, after])] == [
+        "the kernel setting k3a.never"
+    ]
+    assert done == ["x"]
+
+
+def test_a_directory_that_somebody_uses_again_stays(tmp_path):
+    make(tmp_path, "used/file")
+    (tmp_path / "empty").mkdir()
+    for name in ("used", "empty", "nothing"):
+        reset.remove_directory(f"{tmp_path}/{name}")
+    assert sorted(os.listdir(tmp_path)) == ["used"]
+
+
+def test_what_keeps_coming_back_is_an_error_with_its_name(monkeypatch):
+    again = [reset.Removal(("interface cni0",), lambda: None)]
+    monkeypatch.setattr(reset, "observe", lambda *_where: None)
+    monkeypatch.setattr(reset, "make_plan", lambda _node: again)
+    with pytest.raises(reset.ResetError, match="interface cni0 came back 3 times"):
+        reset.converge("/var/lib/k3a", "/etc/k3a/k3a.yaml", 1)

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def playbook():
+    """A process that stands for ansible-playbook."""
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def of(process):
+    return keeper.Process(keeper.controller(), process.pid, keeper.started(process.pid))
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Book:
+    """A command that writes down what it was asked, across processes."""
+
+    def __init__(self, path, statuses=()):
+        self.path, self.statuses = path, statuses
+        path.touch()
+
+    @property
+    def told(self):
+        return self.path.read_text().split()
+
+    def __call__(self, verb):
+        before = len(self.told)
+        with self.path.open("a") as stream:
+            stream.write(f"{verb}\n")
+        return self.statuses[before] if before < len(self.statuses) else 0
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+
+def test_the_playbook_is_the_process_that_forked_the_worker():
+    context = keeper.multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    worker = context.Process(target=lambda: queue.put(keeper.playbook()))
+    worker.start()
+    assert queue.get() == keeper.playbook() == keeper.Process(keeper.controller(), os.getpid(), keeper.started(os.getpid()))
+    worker.join()
+
+
+def test_an_identity_is_the_same_as_long_as_the_process_lives(playbook):
+    assert of(playbook).identity == of(playbook).identity
+    assert not keeper.is_dead(of(playbook).identity)
+
+
+def test_a_process_that_nobody_has_waited_for_is_dead_too(playbook):
+    identity = of(playbook).identity
+    playbook.kill()
+    os.waitid(os.P_PID, playbook.pid, os.WEXITED | os.WNOWAIT)
+    assert keeper.is_dead(identity)
+
+
+def test_a_number_that_another_process_has_now_is_not_the_holder(playbook):
+    assert keeper.is_dead(of(playbook)._replace(started="1").identity)
+
+
+@pytest.mark.parametrize("identity", ["", "x", "other:1/1/1", "other:1/999999999/5"])
+def test_of_other_controllers_nothing_is_known(identity):
+    assert not keeper.is_dead(identity)
+
+
+def test_another_pid_namespace_is_another_controller(playbook):
+    where, pid, since = of(playbook).identity.split("/")
+    playbook.kill()
+    playbook.wait()
+    assert keeper.is_dead(f"{where}/{pid}/{since}")
+    assert not keeper.is_dead(f"{where}0/{pid}/{since}")
+
+
+def test_where_there_is_no_proc_ps_is_asked(playbook, monkeypatch):
+    def elsewhere(path):
+        return Path("/nonexistent") if str(path).startswith("/proc") else Path(path)
+
+    monkeypatch.setattr(keeper, "Path", elsewhere)
+    monkeypatch.setattr(keeper.os.path, "exists", lambda path: False)
+    begun = keeper.started(playbook.pid)
+    assert begun.count(":") == 2 and begun == keeper.started(playbook.pid)
+    playbook.kill()
+    playbook.wait()
+    assert keeper.started(playbook.pid) == ""
+
+
+@pytest.mark.parametrize("pidfd", [True, False])
+def test_the_end_of_a_process_is_seen(playbook, monkeypatch, pidfd):
+    if not pidfd:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    watch = keeper.Watch(of(playbook))
+    assert not watch.ended() and not watch.ended(0.05)
+    playbook.kill()
+    assert watch.ended(PATIENCE)
+
+
+def test_a_process_that_ended_before_anybody_watched_has_ended(playbook):
+    process = of(playbook)
+    playbook.kill()
+    playbook.wait()
+    assert keeper.Watch(process).ended(PATIENCE)
+
+
+# --- keeping -------------------------------------------------------------------------------------------------------
+
+
+class Turns:
+    """A watch under which the playbook lives for so many waits."""
+
+    def __init__(self, turns):
+        self.turns, self.waits = turns, []
+
+    def ended(self, timeout=0.0):
+        if timeout:
+            self.waits.append(timeout)
+        return len(self.waits) > self.turns
+
+
+def test_it_renews_until_the_playbook_ends_and_then_releases(tmp_path):
+    book, turns = Book(tmp_path / "book"), Turns(2)
+    keeper.keep(turns, book)
+    assert book.told == ["renew", "renew", "release"]
+    assert turns.waits == [keeper.PERIOD] * 3
+
+
+def test_a_renewal_that_failed_is_tried_again_sooner(tmp_path):
+    book, turns = Book(tmp_path / "book", [255, 0]), Turns(2)
+    keeper.keep(turns, book)
+    assert turns.waits == [keeper.PERIOD, keeper.RETRY, keeper.PERIOD]
+    assert keeper.PERIOD + keeper.RENEW_LIMIT + 2 * keeper.RETRY < keeper.TTL
+
+
+def test_a_lost_lock_is_let_go(tmp_path):
+    book = Book(tmp_path / "book", [0, keeper.LOST])
+    keeper.keep(Turns(9), book)
+    assert book.told == ["renew", "renew"]
+
+
+def test_a_command_that_raises_has_failed(tmp_path):
+    def command(_verb):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # no traceback between the results of the tests
+        raise OSError("no connection")
+
+    assert keeper.exchange(command, "renew", PATIENCE) == keeper.FAILED
+
+
+def test_a_command_that_hangs_is_given_up_with_its_children(tmp_path):
+    def command(_verb):
+        child = subprocess.Popen(["sleep", "60"])
+        (tmp_path / "pid").write_text(str(child.pid))
+        return child.wait()
+
+    class Ended:
+        def ended(self, timeout=0.0):
+            return (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text())
+
+    assert keeper.exchange(command, "renew", 0.5, Ended()) == keeper.FAILED
+    until(lambda: not keeper.started(int((tmp_path / "pid").read_text())))
+
+
+def test_the_keeper_outlives_its_task_and_ends_with_the_playbook(tmp_path, playbook):
+    book = Book(tmp_path / "book")
+
+    def command(verb):
+        book(f"{verb}:{os.getsid(0)}:{os.getppid()}")
+        return 0
+
+    keeper.start(of(playbook), command)
+    assert book.told == []
+    playbook.kill()
+    until(lambda: book.told)
+    verb, session, parent = book.told[0].split(":")
+    assert verb == "release" and int(session) != os.getsid(0)
+    until(lambda: not keeper.started(int(parent)))
+
+
+STARTER = """
+import contextlib, os, subprocess, sys, time
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+playbook, report = int(sys.argv[1]), sys.argv[2]
+extra = os.open(report, os.O_RDONLY)
+def links():
+    found = set()
+    for number in os.listdir(f"/proc/{os.getppid()}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(f"/proc/{os.getppid()}/fd/{number}"))
+    return found
+def command(verb):
+    # What it has open at each look is what it keeps; it also looks at the playbook's process now and then.
+    kept = links()
+    for pause in (0.03, 0.05, 0.08):
+        time.sleep(pause)
+        kept &= links()
+    with open(report, "w") as stream:
+        stream.write(" ".join(sorted(kept)))
+    return 0
+keeper.start(keeper.Process(keeper.controller(), playbook, keeper.started(playbook)), command)
+print("begun")
+"""
+
+
+def test_whoever_reads_the_output_of_the_playbook_sees_its_end(tmp_path, playbook):
+    report = tmp_path / "report"
+    report.touch()
+    words = [sys.executable, "-c", STARTER, str(playbook.pid), str(report)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        # The keeper lives on, as the playbook does; its caller's pipes do not wait for it.
+        assert process.communicate(timeout=PATIENCE) == ("begun\n", "")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(playbook.pid, signal.SIGKILL)
+    until(report.read_text)
+    assert set(report.read_text().split()) <= {"/dev/null", "anon_inode:[pidfd]"}

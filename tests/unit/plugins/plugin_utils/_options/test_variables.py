@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
+
+DEFAULTS = {name: value for name, value in spec.defaults().items() if name not in ("k3a_bundle", "k3a_kubeconfig")}
+FLAGS = {"kubelet": ["max-pods", "v"], "kube-apiserver": ["audit-log-path"], "etcd": ["snapshot-count"]}
+
+
+def problems(flags=None, **values):
+    """What is wrong with these values among defaults, as name and message."""
+    known = FLAGS if flags is None else flags
+    return [(f.name, f.message) for f in variables.variable_findings({**DEFAULTS, **values}, known)]
+
+
+def messages(**values):
+    return [message for _name, message in problems(**values)]
+
+
+def test_the_defaults_are_fine():
+    assert problems() == []
+
+
+def test_every_rule_is_about_a_variable_that_exists():
+    assert {name for name, _rule in variables.RULES} <= spec.specification().keys()
+
+
+def test_a_variable_of_the_wrong_type_is_not_judged_again():
+    values = {name: value for name, value in DEFAULTS.items() if name != "k3a_cluster_cidr"}
+    assert variables.variable_findings(values, {}) == []
+
+
+class TestNetworks:
+    def test_two_stacks_are_fine(self):
+        assert (
+            problems(
+                k3a_cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], k3a_service_cidr=["10.43.0.0/16", "fd00:43::/112"]
+            )
+            == []
+        )
+
+    @pytest.mark.parametrize(
+        "cidrs, message",
+        [
+            ([], "k3a_cluster_cidr is empty"),
+            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.42.0.0/16"),
+            (["10.42.0.1/16"], "k3a_cluster_cidr: '10.42.0.1/16' is not a network: 10.42.0.1/16 has host bits set"),
+            (["10.42.0.0/33"], "k3a_cluster_cidr: '10.42.0.0/33' is not a network: "),
+            (["10.42.0.0/16", "10.44.0.0/16"], "k3a_cluster_cidr has two networks of one family"),
+        ],
+    )
+    def test_malformed(self, cidrs, message):
+        assert messages(k3a_cluster_cidr=cidrs)[0].startswith(message)
+
+    def test_overlapping(self):
+        assert messages(k3a_service_cidr=["10.42.128.0/17"]) == ["the networks 10.42.0.0/16 and 10.42.128.0/17 overlap"]
+
+    def test_of_other_families(self):
+        assert messages(k3a_service_cidr=["fd00:43::/112"]) == ["k3a_cluster_cidr is IPv4 and k3a_service_cidr is IPv6"]
+
+    def test_too_small(self):
+        assert messages(k3a_service_cidr=["10.43.0.0/29"]) == ["k3a_service_cidr 10.43.0.0/29 is too small"]
+
+    def test_a_malformed_one_does_not_hide_the_others(self):
+        found = problems(k3a_cluster_cidr=["nonsense"], k3a_service_cidr=["10.43.0.0/16"], k3a_cluster_dns=["10.0.0.1"])
+        assert [name for name, _message in found] == ["k3a_cluster_cidr", "k3a_cluster_dns"]
+
+
+class TestAddresses:
+    def test_the_node_needs_the_clusters_families(self):
+        assert messages(k3a_node_ip=["fd00::7"]) == [
+            "k3a_node_ip fd00::7 is IPv6, and the cluster's networks are IPv4",
+        ]
+        assert messages(k3a_node_ip=["10.0.0.7", "fd00::7"]) == []
+
+    def test_one_address_a_family(self):
+        assert messages(k3a_node_ip=["10.0.0.7", "10.0.0.8"]) == [
+            "k3a_node_ip has two addresses of one family (10.0.0.7, 10.0.0.8)",
+        ]
+
+    @pytest.mark.parametrize("name", ["k3a_node_ip", "k3a_node_external_ip", "k3a_cluster_dns"])
+    def test_what_is_no_address(self, name):
+        assert f"{name}: '10.0.0.0/8' is not an IP address" in messages(**{name: ["10.0.0.0/8"]})
+
+    def test_the_published_address_is_one(self):
+        assert messages(k3a_advertise_address="api.example.org") == [
+            "k3a_advertise_address: 'api.example.org' is not an IP address"
+        ]
+        assert messages(k3a_advertise_address="10.0.0.1") == []
+
+    def test_the_dns_lies_in_the_service_network(self):
+        assert messages(k3a_cluster_dns=["10.44.0.10"]) == ["k3a_cluster_dns 10.44.0.10 lies outside k3a_service_cidr"]
+        assert messages(k3a_cluster_dns=["10.43.0.1"]) == [
+            "k3a_cluster_dns 10.43.0.1 is the address of the service kubernetes"
+        ]
+        assert messages(k3a_cluster_dns=["10.43.0.53"]) == []
+
+
+@pytest.mark.parametrize(
+    "name, good, bad",
+    [
+        ("k3a_node_name", ["", "node-1", "a.b"], ["Node", "a_b"]),
+        ("k3a_cluster_domain", ["cluster.local", "k8s"], ["", "Cluster.Local", ".local"]),
+        ("k3a_tls_san", [["api.example.org", "10.0.0.1", "*.example.org"], []], [["https://api"], ["a b"]]),
+        ("k3a_https_listen_port", [6443, 443], [0, 65536, 30000]),
+        ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
+        ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
+        ("k3a_wait_timeout", [1, 600], [0, -1]),
+        ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
+        ("k3a_write_kubeconfig", ["/etc/k3a/k3a.yaml"], ["k3a.yaml"]),
+        ("k3a_write_kubeconfig_mode", ["0600", "640"], ["0o600", "rw-", "0999", "0"]),
+        (
+            "k3a_server_url",
+            ["", "https://10.0.0.1:6443", "https://[fd00::1]:6443/"],
+            ["10.0.0.1", "http://a", "https://a:b"],
+        ),
+        ("k3a_node_label", [["example.com/disk=ssd", "a="]], [["a"], ["=b"], ["a=b c"], ["/a=b"], ["a=" + "x" * 64]]),
+        ("k3a_node_annotation", [["example.com/note=any text: at all"]], [["note"], ["a b=c"]]),
+        ("k3a_node_taint", [["dedicated=db:NoSchedule", "a:NoExecute"]], [["a=b"], ["a=b:Never"], [":NoSchedule"]]),
+        (
+            "k3a_audit_policy",
+            [{}, {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": []}],
+            [{"rules": []}, {"kind": "Policy"}],
+        ),
+        (
+            "k3a_coredns_custom",
+            [{"example.server": "example.org { whoami }", "log.override": "log"}],
+            [{"example": "x"}, {"a.server": ["x"]}],
+        ),
+        (
+            "k3a_registries",
+            [{}, {"mirrors": {"docker.io": {"endpoint": ["https://m"]}}, "configs": {"m": {"tls": {"ca_file": "/c"}}}}],
+            [
+                {"mirror": {}},
+                {"mirrors": ["docker.io"]},
+                {"mirrors": {"docker.io": {"endpoints": []}}},
+                {"mirrors": {"docker.io": {"endpoint": "https://m"}}},
+                {"configs": {"m": "secret"}},
+            ],
+        ),
+    ],
+)
+def test_values(name, good, bad):
+    for value in good:
+        assert messages(**{name: value}) == [], value
+    for value in bad:
+        found = problems(**{name: value})
+        assert [n for n, _message in found] == [name], value
+        assert name in found[0][1]
+
+
+class TestArguments:
+    @pytest.mark.parametrize("argument", ["max-pods=250", "max-pods+=250", "max-pods-=250", "--v=2", "v="])
+    def test_k3ss_forms(self, argument):
+        assert messages(k3a_kubelet_arg=[argument]) == []
+
+    def test_a_flag_that_the_component_does_not_know(self):
+        assert messages(k3a_kubelet_arg=["max-podz=250"]) == ["k3a_kubelet_arg: kubelet has no flag max-podz"]
+        assert messages(k3a_kube_apiserver_arg=["max-pods=250"]) == [
+            "k3a_kube_apiserver_arg: kube-apiserver has no flag max-pods"
+        ]
+
+    @pytest.mark.parametrize("argument", ["max-pods", "", "=250"])
+    def test_no_form(self, argument):
+        assert messages(k3a_kubelet_arg=[argument]) == [
+            f"k3a_kubelet_arg: {argument!r} is not of the form flag=value",
+        ]
+
+    def test_without_a_manifest_only_the_form_can_be_judged(self):
+        assert problems({}, k3a_kubelet_arg=["max-podz=250"]) == []
+        assert problems({}, k3a_kubelet_arg=["max-podz"]) != []
+
+    def test_every_component_is_one_of_the_bundles(self):
+        assert set(variables.COMPONENTS) == {n for n in spec.specification() if n.endswith("_arg")}
+
+
+class TestManifests:
+    def test_good_ones(self, tmp_path):
+        (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+        assert messages(k3a_manifests=[str(tmp_path)]) == []
+
+    def test_file_document_and_field_are_named(self, tmp_path):
+        path = tmp_path / "a.yaml"
+        path.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: b}\n")
+        (message,) = messages(k3a_manifests=[str(path)])
+        assert message.startswith(f"k3a_manifests: {path}, document 2")
+        assert "apiVersion is missing" in message
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        assert messages(k3a_manifests=[f"{tmp_path}/none.yaml"]) == [
+            f"k3a_manifests: {tmp_path}/none.yaml: No such file or directory"
+        ]

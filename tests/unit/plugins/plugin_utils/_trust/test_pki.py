@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import subprocess
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
+SECOND = datetime.timedelta(seconds=1)
+LEAF = {
+    "name": "serving-kubelet",
+    "authority": "server",
+    "common_name": "w1",
+    "organization": "",
+    "usages": ["server"],
+    "dns": ["w1", "localhost"],
+    "ips": ["127.0.0.1", "10.0.0.2", "fd00::2"],
+    "pair": False,
+}
+KUBELET = {
+    **LEAF,
+    "name": "client-kubelet",
+    "authority": "client",
+    "common_name": "system:node:w1",
+    "organization": "system:nodes",
+    "usages": ["client"],
+    "dns": [],
+    "ips": [],
+    "pair": True,
+}
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return pki.new_authority("k3a-server")
+
+
+@pytest.fixture(scope="module")
+def other():
+    return pki.new_authority("k3a-server")
+
+
+@pytest.fixture(scope="module")
+def key():
+    return pki.key_pem(pki.new_key())
+
+
+@pytest.fixture(scope="module")
+def request_pem(key):
+    return pki.request_of(key)
+
+
+@pytest.fixture(scope="module")
+def signed(authority, request_pem):
+    return pki.sign(LEAF, request_pem, *authority)
+
+
+def loaded(text):
+    return x509.load_pem_x509_certificate(text.encode())
+
+
+def reasons(leaf, certificate, request, authority, moment=None):
+    return pki.renewal_reasons(leaf, certificate, request, authority[0], moment)
+
+
+class TestAuthority:
+    def test_it_is_named_as_k3s_names_it(self, authority):
+        certificate = loaded(authority[0])
+        (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        prefix, _separator, moment = name.value.partition("@")
+        assert prefix == "k3a-server-ca"
+        started = certificate.not_valid_before_utc + datetime.timedelta(hours=1)
+        assert int(moment) == int(started.timestamp())
+        assert certificate.issuer == certificate.subject
+
+    def test_it_is_valid_for_ten_years_from_one_hour_back(self, authority):
+        certificate = loaded(authority[0])
+        assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == 3650 * DAY + datetime.timedelta(
+            hours=1
+        )
+        assert abs(certificate.not_valid_before_utc + datetime.timedelta(hours=1) - pki.now()) < datetime.timedelta(
+            minutes=5
+        )
+
+    def test_it_may_sign_certificates(self, authority):
+        certificate = loaded(authority[0])
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+        assert (constraints.value.ca, constraints.critical) == (True, True)
+        assert (usage.value.key_cert_sign, usage.critical) == (True, True)
+
+    def test_its_key_is_on_p_256_and_its_own(self, authority, other):
+        assert loaded(authority[0]).public_key().curve.name == "secp256r1"
+        assert authority[1].startswith("-----BEGIN EC PRIVATE KEY-----")
+        assert authority[1] != other[1]
+
+
+class TestSigning:
+    def test_the_chain_holds_for_the_names_that_the_leaf_has(self, authority, signed):
+        leaf, root = x509.load_pem_x509_certificates(signed.encode())
+        assert root == loaded(authority[0])
+        store = verification.Store([root])
+        verifier = verification.PolicyBuilder().store(store)
+        for name in (x509.DNSName("w1"), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("fd00::2"))):
+            assert verifier.build_server_verifier(name).verify(leaf, [])
+        with pytest.raises(verification.VerificationError):
+            verifier.build_server_verifier(x509.DNSName("w2")).verify(leaf, [])
+
+    def test_openssl_agrees(self, authority, signed, tmp_path):
+        (tmp_path / "ca").write_text(authority[0])
+        (tmp_path / "leaf").write_text(signed)
+        command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "ca", "leaf"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.stdout == "leaf: OK\n"
+
+    def test_a_leaf_is_valid_for_a_year_from_one_hour_back(self, signed):
+        leaf = loaded(signed)
+        assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == 365 * DAY + datetime.timedelta(hours=1)
+        assert pki.now() - leaf.not_valid_before_utc >= datetime.timedelta(hours=1) - SECOND
+
+    def test_a_leaf_may_not_sign(self, signed):
+        leaf = loaded(signed)
+        assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        assert not leaf.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+
+    def test_two_leaves_have_two_serial_numbers(self, authority, request_pem, signed):
+        assert loaded(pki.sign(LEAF, request_pem, *authority)).serial_number != loaded(signed).serial_number
+
+    @pytest.mark.parametrize(
+        "usages, oids",
+        [
+            (["client"], {ExtendedKeyUsageOID.CLIENT_AUTH}),
+            (["server"], {ExtendedKeyUsageOID.SERVER_AUTH}),
+            (["server", "client"], {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}),
+        ],
+    )
+    def test_usages(self, authority, request_pem, usages, oids):
+        leaf = loaded(pki.sign({**LEAF, "usages": usages}, request_pem, *authority))
+        assert set(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == oids
+
+    def test_the_subject_is_the_descriptions_and_never_the_requests(self, authority, key):
+        private = pki.serialization.load_pem_private_key(key.encode(), None)
+        greedy = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:masters")]))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("kubernetes")]), critical=False)
+            .sign(private, pki.hashes.SHA256())
+        )
+        text = greedy.public_bytes(pki.serialization.Encoding.PEM).decode()
+        leaf = loaded(pki.sign(KUBELET, text, *authority))
+        assert leaf.subject.rfc4514_string() == "CN=system:node:w1,O=system:nodes"
+        assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        with pytest.raises(x509.ExtensionNotFound):
+            leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+    def test_a_key_made_by_openssl_on_a_node_is_signed_like_any_other(self, authority):
+        made = pem.new_key()
+        certificate = loaded(pki.sign(LEAF, pem.request_for(made), *authority))
+        private = pki.serialization.load_pem_private_key(made, None)
+        assert certificate.public_key() == private.public_key()
+        assert reasons(LEAF, pki.certificate_pem(certificate), pem.request_for(made), authority) == []
+
+    def test_a_key_of_another_authority_is_refused(self, authority, other, request_pem):
+        with pytest.raises(pki.PkiError, match="key of the server authority does not belong"):
+            pki.sign(LEAF, request_pem, authority[0], other[1])
+
+    @pytest.mark.parametrize(
+        "damaged", ["", "text", "-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"]
+    )
+    def test_a_damaged_request_is_refused(self, authority, damaged):
+        with pytest.raises(pki.PkiError, match="request for serving-kubelet is unreadable"):
+            pki.sign(LEAF, damaged, *authority)
+
+    def test_a_request_that_is_not_signed_by_its_own_key_is_refused(self, authority, request_pem):
+        genuine = x509.load_pem_x509_csr(request_pem.encode())
+        der = bytearray(genuine.public_bytes(pki.serialization.Encoding.DER))
+        at = bytes(der).index(b"k3a")
+        der[at : at + 3] = b"k3b"
+        forged = x509.load_der_x509_csr(bytes(der)).public_bytes(pki.serialization.Encoding.PEM).decode()
+        with pytest.raises(pki.PkiError, match="not signed by its own key"):
+            pki.sign(LEAF, forged, *authority)
+
+    def test_the_controllers_own_certificate_has_its_key(self, authority):
+        certificate, private = pki.issue(KUBELET, *authority)
+        public = pki.serialization.load_pem_private_key(private.encode(), None).public_key()
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        assert loaded(certificate).public_key() == public
+
+
+class TestRenewal:
+    def test_what_is_right_is_kept(self, authority, request_pem, signed):
+        assert reasons(LEAF, signed, request_pem, authority) == []
+
+    def test_missing(self, authority, request_pem):
+        assert reasons(LEAF, "", request_pem, authority) == ["it is missing"]
+
+    def test_unreadable(self, authority, request_pem):
+        assert reasons(LEAF, "-----BEGIN CERTIFICATE-----\nMA==\n", request_pem, authority) == ["it is unreadable"]
+
+    def test_of_another_authority_even_of_the_same_name(self, other, request_pem, signed):
+        assert reasons(LEAF, signed, request_pem, other) == ["it is not signed by the server authority"]
+
+    def test_of_an_authority_that_is_not_there(self, request_pem, signed):
+        assert reasons(LEAF, signed, request_pem, ("", "")) == ["it is not signed by the server authority"]
+
+    def test_without_its_key(self, authority, signed):
+        assert reasons(LEAF, signed, None, authority) == ["its key is missing or another one"]
+
+    def test_with_another_key(self, authority, signed):
+        another = pki.request_of(pki.key_pem(pki.new_key()))
+        assert reasons(LEAF, signed, another, authority) == ["its key is missing or another one"]
+
+    def test_the_edge_of_the_window_of_120_days(self, authority, request_pem, signed):
+        end = loaded(signed).not_valid_after_utc
+        assert reasons(LEAF, signed, request_pem, authority, end - 120 * DAY) == []
+        told = [f"it expires on {end:%Y-%m-%d}"]
+        assert reasons(LEAF, signed, request_pem, authority, end - 120 * DAY + SECOND) == told
+        assert reasons(LEAF, signed, request_pem, authority, end - SECOND) == told
+
+    def test_expired(self, authority, request_pem, signed):
+        end = loaded(signed).not_valid_after_utc
+        assert reasons(LEAF, signed, request_pem, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
+
+    @pytest.mark.parametrize(
+        "change, told",
+        [
+            ({"common_name": "w2"}, "its subject is CN=w1, not CN=w2"),
+            ({"organization": "system:nodes"}, "its subject is CN=w1, not CN=w1,O=system:nodes"),
+            ({"dns": ["w1", "new.example"]}, "it lacks the names new.example"),
+            ({"ips": ["10.0.0.9", "fd00::9"], "dns": ["z"]}, "it lacks the names 10.0.0.9, fd00::9, z"),
+            ({"usages": ["client"]}, "its key usages are others"),
+            ({"usages": ["server", "client"]}, "its key usages are others"),
+        ],
+    )
+    def test_for_somebody_else(self, authority, request_pem, signed, change, told):
+        assert reasons({**LEAF, **change}, signed, request_pem, authority) == [told]
+
+    @pytest.mark.parametrize(
+        "fewer", [{"dns": ["w1"]}, {"ips": []}, {"dns": [], "ips": ["10.0.0.2"]}, {"dns": [], "ips": []}]
+    )
+    def test_more_names_than_are_wanted_are_no_reason_as_in_k3s(self, authority, request_pem, signed, fewer):
+        assert reasons({**LEAF, **fewer}, signed, request_pem, authority) == []
+
+    def test_an_address_is_the_same_however_it_is_written(self, authority, request_pem, signed):
+        assert reasons({**LEAF, "ips": ["fd00:0:0::2"]}, signed, request_pem, authority) == []
+
+    def test_all_reasons_are_told_at_once(self, authority, request_pem, signed):
+        changed = {**LEAF, "common_name": "w2", "usages": ["client"], "dns": ["w2"]}
+        assert len(reasons(changed, signed, request_pem, authority)) == 3
+
+
+class TestTheKubeletsOwn:
+    """It renews its certificate itself, so only what it cannot mend is a reason."""
+
+    @pytest.fixture
+    def own(self, authority, request_pem):
+        return pki.sign(KUBELET, request_pem, *authority)
+
+    def test_it_is_not_renewed_before_its_end(self, authority, request_pem, own):
+        end = loaded(own).not_valid_after_utc
+        assert reasons(KUBELET, own, request_pem, authority, end - SECOND) == []
+
+    def test_it_is_renewed_when_missing_expired_or_of_another_authority(self, authority, other, request_pem, own):
+        end = loaded(own).not_valid_after_utc
+        assert reasons(KUBELET, "", request_pem, authority) == ["it is missing"]
+        assert reasons(KUBELET, own, request_pem, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
+        assert reasons(KUBELET, own, request_pem, other) == ["it is not signed by the client authority"]
+
+    def test_it_is_renewed_when_its_key_is_gone(self, authority, own):
+        assert reasons(KUBELET, own, None, authority) == ["its key is missing or another one"]
+
+
+@pytest.mark.parametrize("profile", ["server", "agent"])
+def test_every_certificate_of_a_node_is_signed_and_then_right(profile, authority, request_pem):
+    layout = Layout("/d")
+    table = {
+        "server": leaves.server_leaves(layout, ["a"], ["10.0.0.1"], "cluster.local"),
+        "agent": leaves.agent_leaves(layout, "a", ["10.0.0.1", "fd00::1"]),
+    }
+    for leaf in table[profile]:
+        certificate = pki.sign(leaf.as_dict(), request_pem, *authority)
+        assert reasons(leaf.as_dict(), certificate, request_pem, authority) == []
+
+
+def test_a_certificate_is_announced_by_what_it_will_be():
+    assert pki.describe(LEAF) == (
+        "subject: CN=w1\nauthority: server\nusages: server\nnames: w1, localhost, 127.0.0.1, 10.0.0.2, fd00::2\n"
+    )
+    assert pki.describe(KUBELET) == "subject: CN=system:node:w1,O=system:nodes\nauthority: client\nusages: client\n"
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "text", "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n"]
+)
+def test_a_damaged_private_key_is_one_sentence(damaged):
+    with pytest.raises(pki.PkiError, match="a private key is unreadable"):
+        pki.request_of(damaged)
+
+
+def test_an_authority_of_ours_is_known_by_its_name(authority, signed):
+    assert pki.is_authority(authority[0], "k3a-server")
+    assert not pki.is_authority(authority[0], "k3a-client")
+    assert not pki.is_authority("text", "k3a-server")
+    assert not pki.is_authority(pki.certificate_pem(loaded(signed)), "k3a-server")
