@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # systemd 252 is the newest that still boots on a cgroup v1 host.
@@ -106,7 +106,7 @@ INDEXTARGETS_FORMAT = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 
 
 # Runs a command and returns what it wrote, or raises NodeError.
-Run = Callable[[Sequence[str]], str]
+Run = Callable[[list[str]], str]
 
 
 @contextmanager
