@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
@@ -43,10 +43,8 @@ def brought(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[
     return {path: here[path] for path in missing if path in here}
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Observe, then make and bring what is missing."""
-
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when nothing is missing, twice otherwise."""

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.record import digest
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import record as codec
 
 INTERNAL = ("export", "record", "digest")
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Observe; when the record is not current, read, encrypt and write it, unlogged."""
 
-    _requires_connection = True
-
+    answers = frozenset({"files", "password", "wanting"})
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when the record is current, three times otherwise."""
         super().run(tmp, task_vars)

@@ -9,10 +9,11 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Entry, Manifest
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 
 MODULE = "k3a.cluster.bundle"
 REPORTED = ("changed", "damaged", "removed", "foreign_commands", "architecture")
@@ -20,11 +21,10 @@ STREAM = "bundle.tar"
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
-    _requires_connection = True
-
+    answers = frozenset({"complete", "current", "held"})
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         path = self._task.args.get("bundle")
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
 
     def _converge(self, bundle: Bundle, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         manifest = bundle.manifest
-        arguments = {**self._task.args, "id": manifest.id}
+        arguments = steps.completed("bundle", self._task.args)
         report = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if report.get("failed"):
             return report
@@ -88,7 +88,7 @@ def summary(
     manifest: Manifest, observed: dict[str, Any], report: dict[str, Any], missing: list[Entry], data_dir: str
 ) -> dict[str, Any]:
     """The task's result: the same for what was done and, in check mode, for what would be."""
-    place = placed(manifest, data_dir)
+    place = steps.placed(manifest, data_dir)
     result = {key: report[key] for key in REPORTED}
     result.update(
         **place,
@@ -98,13 +98,6 @@ def summary(
         diff=[*component_diff(manifest, observed, missing, place["path"]), *observed["diff"]],
     )
     return result
-
-
-def placed(manifest: Manifest, data_dir: str) -> dict[str, Any]:
-    """A bundle as it is on a node."""
-    path = f"{data_dir}/data/{manifest.id}"
-    images = [{"name": image["name"], "path": f"{path}/{image['path']}"} for image in manifest.images]
-    return {"path": path, "id": manifest.id, "versions": manifest.versions, "images": images}
 
 
 def component_diff(

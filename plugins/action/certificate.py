@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
@@ -37,10 +37,8 @@ def announced(request: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Observe on the node, decide here."""
-
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and turn what it found into requests."""

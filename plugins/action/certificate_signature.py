@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
@@ -25,11 +25,10 @@ def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> dic
     }
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Read the authorities from the server, sign, forget them."""
 
-    _requires_connection = True
-
+    answers = frozenset({"authorities"})
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Sign every request; in check mode say only what would be signed."""
         super().run(tmp, task_vars)

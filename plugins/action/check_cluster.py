@@ -12,19 +12,29 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings, servers, verdict
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostReport,
+    ReportError,
+    ServerReport,
+    host_reports,
+    server_report,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 OPTIONS: dict[str, Any] = {
-    "results": {"type": "list", "elements": "dict", "default": []},
-    "asked": {"type": "list", "elements": "dict", "default": []},
-    "join": {"type": "bool", "default": False},
+    "host_reports": {"type": "list", "elements": "dict", "default": []},
+    "server_reports": {"type": "list", "elements": "dict", "default": []},
+    "joined": {"type": "dict", "default": {}},
 }
+# What is known of a server that this run does not look at: by its variables, and no more.
+OF_OTHERS = (*findings.CLUSTER_WIDE, *findings.SERVER_WIDE, "data_dir")
 
 
 class ActionModule(ActionBase):
@@ -35,106 +45,166 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
+        try:
+            # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
+            hosts = host_reports(options["host_reports"])
+            answer = servers.chosen([server_report(report) for report in options["server_reports"]])
+        except ReportError as error:
+            raise AnsibleActionFail(f"a report cannot be used: {error}") from None
         task_vars = task_vars or {}
         groups = task_vars["groups"]
-        # A host whose check broke, or that was unreachable, has no findings: Ansible has told why.
-        results = [looked for looked in options["results"] if "host" in looked]
-        findings = [
-            *cluster.own_findings(results),
-            *cluster.cross_findings([*results, *self._others(results, task_vars)]),
-            *damaged_bundles(results),
-        ]
-        # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
-        if options["join"]:
-            findings += cluster.label_findings(results)
+        founder = None
+        if options["joined"]:
+            # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
+            found = [*common_findings(hosts, []), *findings.label_findings(hosts)]
+        elif hosts:
+            founder, found = self._judge(hosts, answer, task_vars)
         else:
-            findings += [*cluster.library_findings(), *cluster.group_findings(groups)]
-        if results and not options["join"]:
-            plan, more = self._judge_servers(results, options["asked"], task_vars)
-            result |= plan
-            findings += more
-        message, warnings = cluster.verdict(cluster.by_host(findings, groups["all"]))
-        result |= {"changed": False, "warnings": warnings, "failed": bool(message)}
-        result["msg"] = message or cluster.in_order(results)
-        return result
+            found = [*findings.library_findings(), *findings.group_findings(groups)]
+        excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]))
+        result |= {"changed": False, **conclusion}
+        ready = [host for host in hosts if host.name not in excluded]
+        if not ready or conclusion["failed"]:
+            return result
+        if options["joined"]:
+            return {**result, "hosts": joining_records(ready, options["joined"])}
+        return {**result, **self._plan(ready, answer, founder, excluded, task_vars)}
 
-    def _judge_servers(
-        self, results: list[dict[str, Any]], asked: list[dict[str, Any]], task_vars: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[cluster.HostFinding]]:
-        """What this run is going to do with the servers, and what is in its way."""
-        group = task_vars["groups"].get("server", [])
-        answer = servers.chosen(asked)
-        founder, findings = servers.founder(group, results, answer)
-        looked_at = [result["host"]["name"] for result in results]
-        in_play = task_vars["ansible_play_hosts_all"]
-        authority = answer.get("authorities", {}).get("server", "")
-        findings += [
-            *servers.availability_findings(group, in_play, looked_at),
-            *servers.authority_findings(results),
-            *servers.member_findings(group, results, answer),
-            *servers.cut_off_findings(results, answer),
-            *servers.address_findings(results, answer),
-            *servers.identity_findings(results, answer),
-            *servers.token_findings(self._given("k3a_token", group, task_vars), authority, new=bool(founder)),
-            *url_findings(
-                self._given("k3a_server_url", looked_at, task_vars), authority, self._names(group, task_vars)
-            ),
+    def _judge(
+        self, hosts: list[HostReport], answer: ServerReport, task_vars: Mapping[str, Any]
+    ) -> tuple[HostReport | None, list[HostFinding]]:
+        """The server that begins a new cluster, if any has to, and what is in the way of this run."""
+        groups, hostvars = task_vars["groups"], task_vars["hostvars"]
+        group, in_play = groups.get("server", []), task_vars["ansible_play_hosts_all"]
+        founder, found = servers.founder(group, hosts, answer)
+        authority = answer.authorities.get("server", "")
+        return founder, [
+            *found,
+            *common_findings(hosts, self._others(hosts, group, hostvars)),
+            *findings.library_findings(),
+            *findings.group_findings(groups),
+            *servers.availability_findings(group, in_play, [host.name for host in hosts]),
+            *servers.authority_findings(hosts),
+            *servers.member_findings(group, hosts, answer),
+            *servers.cut_off_findings(hosts, answer),
+            *servers.address_findings(hosts, answer),
+            *servers.identity_findings(hosts, answer),
+            *servers.token_findings(self._given("k3a_token", group, hostvars), authority, new=founder is not None),
+            *url_findings(server_urls(hosts), authority, self._names(group, hostvars)),
         ]
-        port = results[0]["host"]["cluster"].get("k3a_https_listen_port", 6443)
-        api_servers = servers.api_servers(results, answer, port)
-        first = next((result for result in results if result.get("facts", {}).get("node_name") == founder), None)
-        plan = {
-            "founder": founder,
-            "server": answer.get("item") or (first["host"]["name"] if first else ""),
-            "authorities": answer.get("authorities", {}),
-            "bootstrap_record": answer.get("bootstrap_record", "absent"),
-            "etcd_endpoints": servers.etcd_endpoints(results, answer),
-            "etcd_leader": servers.etcd_leader(answer),
-            "servers": api_servers,
-            "urls": servers.api_urls(
-                results, answer, api_servers, bool(set(in_play).intersection(group) - set(looked_at))
-            ),
-            "node_passwords": answer.get("node_passwords", []),
-            "replaced": servers.replaced(results, answer),
+
+    def _plan(
+        self,
+        hosts: list[HostReport],
+        answer: ServerReport,
+        founder: HostReport | None,
+        excluded: Mapping[str, list[str]],
+        task_vars: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What this run is going to do with the cluster."""
+        group, in_play = task_vars["groups"]["server"], task_vars["ansible_play_hosts_all"]
+        others = self._others(hosts, group, task_vars["hostvars"])
+        acting = next((host for host in [*hosts, *others] if host.name == answer.host), founder)
+        settings = (acting or hosts[0]).settings
+        api = tuple(servers.api_servers(hosts, answer, settings["https_listen_port"]))
+        replaced = tuple(servers.replaced(hosts, answer))
+        nodes = verdict.described_nodes(hosts)
+        away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
+        plan = verdict.Verdict(
+            founder=founder.seen.node_name if founder else "",
+            server=acting.name if acting else "",
+            server_data_dir=settings["data_dir"],
+            https_listen_port=settings["https_listen_port"],
+            authorities=answer.authorities,
+            bootstrap_record=answer.bootstrap_record,
+            etcd_endpoints=tuple(servers.etcd_endpoints(hosts, answer)),
+            etcd_leader=servers.etcd_leader(answer),
+            servers=api,
+            urls=tuple(servers.api_urls(hosts, answer, api, away)),
+            replaced=replaced,
+            without_password=tuple(verdict.without_password(hosts, answer.node_passwords, replaced)),
+            not_ready=tuple(node.name for node in answer.nodes if not node.ready),
+            excluded=excluded,
+            max_unavailable=verdict.window(hosts[0].settings["max_unavailable"], len(nodes)),
+            tls_san=tuple(self._names(group, task_vars["hostvars"])),
+            versions=hosts[0].versions,
+            coredns_image=verdict.image_of(hosts[0].images, "coredns"),
+        )
+        return {
+            **plan.as_result(),
+            "nodes": nodes,
+            "config": verdict.cluster_config(hosts[0].settings, plan),
+            "hosts": verdict.host_records(hosts, plan),
         }
-        return plan, findings
 
-    def _given(self, name: str, hosts: Iterable[str], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """A variable of other hosts, by host, where it is set and can be used."""
-        values = {}
-        for host in hosts:
-            try:
-                values[host] = spec.checked(task_vars["hostvars"][host].get(name, ""), spec.specification()[name])
-            except spec.Mistyped:
-                continue  # a finding of its own as soon as that host is looked at
-        return {host: value for host, value in values.items() if value}
-
-    def _names(self, group: Iterable[str], task_vars: Mapping[str, Any]) -> list[str]:
-        """What the certificates of all servers name besides what is known of them."""
-        return [name for names in self._given("k3a_tls_san", group, task_vars).values() for name in names]
-
-    def _others(self, results: list[dict[str, Any]], task_vars: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _others(
+        self, hosts: list[HostReport], group: Iterable[str], hostvars: Mapping[str, Any]
+    ) -> list[HostReport]:
         """The servers that this run does not look at, with the values that they must share with those it does."""
-        looked_at = {result["host"]["name"] for result in results}
-        if not looked_at:
-            return []
+        looked_at = {host.name for host in hosts}
         return [
-            {"host": {"name": host, "server": True, "cluster": self._critical(task_vars["hostvars"][host])}}
-            for host in task_vars["groups"].get("server", [])
+            HostReport(host, server=True, settings=self._settings(hostvars[host]))
+            for host in group
             if host not in looked_at
         ]
 
-    def _critical(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def _settings(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         values = {}
-        for name in (*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE):
+        for name in OF_OTHERS:
+            variable = spec.PREFIX + name
             try:
-                values[name] = spec.checked(variables.get(name, spec.defaults()[name]), spec.specification()[name])
+                given = variables.get(variable, spec.defaults()[variable])
+                values[name] = spec.checked(given, spec.specification()[variable])
             except spec.Mistyped:
                 continue  # a finding of its own as soon as that host is looked at
         return values
 
+    def _given(self, name: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+        """A variable of servers, by host, where it is set and can be used."""
+        values = {}
+        for host in hosts:
+            try:
+                values[host] = spec.checked(hostvars[host].get(name, ""), spec.specification()[name])
+            except spec.Mistyped:
+                continue  # a finding of its own as soon as that host is looked at
+        return {host: value for host, value in values.items() if value}
 
-def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]) -> list[cluster.HostFinding]:
+
+    def _names(self, group: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
+        """What the certificates of all servers name besides what is known of them."""
+        given = self._given("k3a_tls_san", group, hostvars)
+        return list(dict.fromkeys(name for names in given.values() for name in names))
+
+
+def common_findings(hosts: list[HostReport], others: list[HostReport]) -> list[HostFinding]:
+    """What can be in the way of any hosts."""
+    return [*findings.own_findings(hosts), *findings.cross_findings([*hosts, *others]), *damaged_bundles(hosts)]
+
+
+def concluded(
+    hosts: list[HostReport], found: list[HostFinding]
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """The agents that the run goes on without, and the result: it ends where anything else is in the way."""
+    strict = any(host.settings.get("strict") for host in hosts)
+    agents = [host.name for host in hosts if not host.server]
+    excluded = {} if strict else findings.excluded(found, agents, [host.name for host in hosts])
+    message = "" if excluded else findings.failure(found)
+    told = message or findings.in_order(hosts, excluded)
+    return excluded, {"warnings": findings.warnings(found), "failed": bool(message), "msg": told}
+
+
+def joining_records(hosts: list[HostReport], joined: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The records of machines that join by a token."""
+    ways = verdict.Ways(joined["servers"], joined["url"], joining=True)
+    return {host.name: verdict.node_record(host, ways) for host in hosts if host.facts}
+
+
+def server_urls(hosts: Iterable[HostReport]) -> dict[str, str]:
+    """The registration address of each host that has one."""
+    return {host.name: host.settings["server_url"] for host in hosts if host.settings.get("server_url")}
+
+
+def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]) -> list[HostFinding]:
     """Registration addresses at which another cluster answers, or by names that this one's certificates do not have.
 
     One that the controller cannot reach is not judged; names are those that the certificates are going to have.
@@ -150,7 +220,7 @@ def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]
             finding = Finding("server_url", FAIL, message, "add it to k3a_tls_san")
         else:
             continue
-        found.append(cluster.HostFinding(tuple(host for host, value in urls.items() if value == url), finding))
+        found.append(HostFinding(tuple(host for host, value in urls.items() if value == url), finding))
     return found
 
 
@@ -168,12 +238,12 @@ def trusted(where: SplitResult, authority: str, named: bool) -> bool:
     return True
 
 
-def damaged_bundles(results: list[dict[str, Any]]) -> list[cluster.HostFinding]:
+def damaged_bundles(hosts: list[HostReport]) -> list[HostFinding]:
     """Bundles that are about to be shipped, read to the last byte: once, since later runs know what they read."""
     found = []
-    for path in sorted({looked["host"]["bundle"] for looked in results} - {""}):
+    for path in sorted({host.bundle for host in hosts} - {""}):
         try:
             open_bundle(path).verify()
         except BundleError as error:
-            found.append(cluster.HostFinding((), cluster.bundle_finding(error)))
+            found.append(HostFinding((), findings.bundle_finding(error)))
     return found

@@ -10,12 +10,13 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import identity
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import identity, reports
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 
 # The module's options that are variables of the host by another name.
@@ -38,10 +39,8 @@ FROM_VARIABLES = (
 )
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Finds what is wrong with a host; what to make of it is for check_cluster to say."""
-
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -58,25 +57,27 @@ class ActionModule(ActionBase):
         after = time.time()
         if seen.get("failed"):
             return {**result, **seen}
-        facts = seen.get("facts", {})
+        facts, claims = usable_facts(seen.get("facts", {}))
+        findings += claims
         if facts:
-            findings += cluster.clock_findings(cluster.clock_offset(before, facts["clock"], after))
-        if manifest and facts.get("architecture", manifest.architecture) != manifest.architecture:
+            findings += cluster.clock_findings(cluster.clock_offset(before, seen["facts"]["clock"], after))
+        if manifest and facts and facts.architecture != manifest.architecture:
             bundle = f"the bundle {values['k3a_bundle']} is for {manifest.architecture}"
-            message = f"{bundle}, and the host is {facts['architecture']}"
+            message = f"{bundle}, and the host is {facts.architecture}"
             findings.append(Finding("bundle_architecture", FAIL, message, "set k3a_bundle to one for the host"))
+        settings = public_settings(values)
+        published = {"https_listen_port", "advertise_address"} <= settings.keys()
         host = {
             "name": task_vars["inventory_hostname"],
             "server": server,
             "node": options["agent"],
             "versions": manifest.versions if manifest else {},
             "images": [image["name"] for image in manifest.images] if manifest else [],
-            "bundle": values["k3a_bundle"] if manifest and not facts.get("bundle_present") else "",
-            "cluster": cluster.critical(values),
-            **(cluster.api_addresses(values, facts) if server and facts.get("node_ips") else {}),
+            "bundle": values["k3a_bundle"] if manifest and not (facts and facts.bundle_present) else "",
+            "settings": settings,
+            **(cluster.api_addresses(settings, facts) if server and published and facts and facts.node_ips else {}),
             "fixed": cluster.fixed_address(values.get("k3a_server_url", "")),
             "replace": bool(values.get("k3a_replace")),
-            "labels": values.get("k3a_node_label", []),
             "annotations": identity.node_annotations(
                 identity.node_args(server, values, spec.specification(), spec.defaults())
             ),
@@ -145,3 +146,22 @@ class ActionModule(ActionBase):
         user = task_vars.get("ansible_user")
         finding = cluster.cannot_run(str(seen.get("msg", "")), str(seen.get("module_stderr", "")), user)
         return ({}, [finding]) if finding else (seen, [])
+
+
+def usable_facts(facts: dict[str, Any]) -> tuple[HostFacts | None, list[Finding]]:
+    """What a host says of itself, or why it cannot be used."""
+    if not facts.get("node_name"):
+        return None, []
+    try:
+        return reports.host_facts(facts), []
+    except reports.ReportError as error:
+        message = f"what it says of itself cannot be used: {error}"
+        return None, [Finding("report", FAIL, message, "see what answers in its place")]
+
+
+def public_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """The typed values of the variables that are no secrets, by their names without the prefix."""
+    known = spec.specification()
+    return {
+        name.removeprefix(spec.PREFIX): value for name, value in values.items() if not known[name].get("no_log")
+    }

@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal, servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostReport,
+    ReportError,
+    host_reports,
+    server_report,
+)
 
 OPTIONS: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
-    "results": {"type": "list", "elements": "dict", "default": []},
-    "asked": {"type": "list", "elements": "dict", "default": []},
+    "host_reports": {"type": "list", "elements": "dict", "default": []},
+    "server_reports": {"type": "list", "elements": "dict", "default": []},
 }
-DEFAULT_PORT = 6443
 
 
 class ActionModule(ActionBase):
@@ -28,22 +33,21 @@ class ActionModule(ActionBase):
         """Find what is meant, and judge."""
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
-        found = {looked["host"]["name"]: looked for looked in options["results"] if looked.get("facts")}
         try:
-            plan = removal.plan(options["names"], machines(task_vars or {}, found), options["asked"])
-        except removal.RemovalError as error:
+            hosts = {report.name: report for report in host_reports(options["host_reports"])}
+            servers = [server_report(answer) for answer in options["server_reports"]]
+            plan = removal.plan(options["names"], machines(task_vars or {}, hosts), servers)
+        except (removal.RemovalError, ReportError) as error:
             return {**result, "failed": True, "msg": f"Nothing has been changed: {error}"}
-        answer = servers.chosen([asked for asked in options["asked"] if asked.get("item") == plan["server"]])
-        acting = found.get(plan["server"], {}).get("host", {})
-        port = acting.get("cluster", {}).get("k3a_https_listen_port", DEFAULT_PORT)
-        gone = [*plan["nodes"], *plan["members"]]
-        staying = removal.staying_servers(list(found.values()), gone, answer, port)
-        return {**result, "changed": False, **plan, "servers": staying}
+        acting = next(report for report in servers if report.host == plan.server)
+        port = hosts[plan.server].settings["https_listen_port"]
+        staying = removal.staying_servers(list(hosts.values()), [*plan.nodes, *plan.members], acting, port)
+        return {**result, "changed": False, **plan.as_result(), "servers": staying}
 
 
-def machines(task_vars: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> list[removal.Machine]:
+def machines(task_vars: Mapping[str, Any], reports: Mapping[str, HostReport]) -> list[removal.Machine]:
     """The hosts of the inventory that are, or were, part of the cluster."""
     groups, hostvars = task_vars["groups"], task_vars["hostvars"]
     server = groups.get("server", [])
     hosts = dict.fromkeys([*server, *groups.get("agent", [])])
-    return [removal.machine(host, host in server, found.get(host, {}), hostvars[host]) for host in hosts]
+    return [removal.machine(host, host in server, reports.get(host), hostvars[host]) for host in hosts]

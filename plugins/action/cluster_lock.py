@@ -15,9 +15,9 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
 def holder(pid: int, playbooks: Sequence[str]) -> str:
@@ -30,11 +30,10 @@ def holder(pid: int, playbooks: Sequence[str]) -> str:
     return ", ".join([f"{user}@{socket.gethostname()}", f"process {pid}", *names])
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Take the lock, over a holder that is known to be dead too, and leave a keeper behind."""
 
-    _requires_connection = True
-
+    answers = frozenset({"interpreter"})
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the cluster, give it back, or in check mode tell who holds it."""
         super().run(tmp, task_vars)

@@ -5,101 +5,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.action import bundle as bundle_action
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_in
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps as controller
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 Arguments = dict[str, Any]
 
+# The task files of a host in the order in which playbooks/site.yml has them run.
+SERVER_FILES = ("server/control_plane", "server/controllers")
+NODE_FILES = ("agent/runtime", "agent/certificates", "agent/load_balancer", "agent/node", "agent/network")
 
-def with_id(arguments: Arguments) -> Arguments:
-    """What the bundle's action plugin adds."""
-    return {**arguments, "id": open_bundle(arguments["bundle"]).manifest.id}
-
-
-def with_parted_registries(arguments: Arguments) -> Arguments:
-    """What containerd's action plugin adds."""
-    public, secrets = registries.parted(arguments.get("registries") or {})
-    return {**arguments, "registries": public, "registry_secrets": secrets}
+NEW, CHANGING, SETTLED = "new", "changing", "settled"
 
 
-# What the action plugins of modules do before, and what later tasks see of them when they have nothing to do.
-COMPLETED: dict[str, Callable[[Arguments], Arguments]] = {"bundle": with_id, "containerd": with_parted_registries}
-NOTHING_DONE: dict[str, Callable[[Arguments], Arguments]] = {
-    "bootstrap": lambda _arguments: {"missing": []},
-    "bundle": lambda arguments: bundle_action.placed(open_bundle(arguments["bundle"]).manifest, arguments["data_dir"]),
-    "certificate": lambda _arguments: {"requests": [], "paths": []},
-}
-
-
-class ActionModule(ActionBase):
-    """Ask once what a host's tasks would do."""
-
-    _requires_connection = True
+class ActionModule(HostAction):
+    """Give each host its record, and find out whether it differs: one module run, and none where that is known."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module once, unless a task has something to do that only it can tell."""
+        """The host's record, with its state and the reason for it."""
         super().run(tmp, task_vars)
-        files = self._task.args.get("tasks") or []
+        variables = task_vars or {}
+        verdict, host = variables["_k3a_verdict"], variables["inventory_hostname"]
+        if host in verdict["excluded"]:
+            reasons = " ".join(verdict["excluded"][host])
+            return {"changed": False, "failed": True, "msg": f"{host} is left out of this run: {reasons}"}
+        record = verdict["hosts"][host]
+        reason = known_reason(record) or self._difference(record, variables)
+        state = NEW if is_new(record) else CHANGING if reason else SETTLED
+        in_window = state == CHANGING and not record["is_server"]
+        throttle = verdict["max_unavailable"] if state == CHANGING and record["is_server"] else 0
+        about = {"state": state, "reason": reason, "in_window": in_window, "throttle": throttle}
+        return {"changed": False, **record, **about}
+
+    def _difference(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> str:
+        """What the first step of the host that has something to do has to do, or nothing."""
         try:
-            steps, reason = self._steps(files, task_vars or {})
+            steps = self._steps(record, task_vars)
         except (RoleTaskError, BundleError) as error:
             raise AnsibleActionFail(str(error)) from None
-        if reason:
-            return {"changed": False, "reason": reason}
         secret = {step["name"]: secrets_of(step) for step in steps}
         arguments = {
-            "tasks": files,
             "steps": [{**step, "options": less(step["options"], secret[step["name"]])} for step in steps],
             "secrets": {name: options for name, options in secret.items() if options},
         }
-        found = self._execute_module("k3a.cluster.drift", module_args=arguments, task_vars=task_vars)
-        certificates = found.pop("certificates", [])
-        if found.get("failed") or found["reason"]:
-            return found
-        asked = [step for step in steps if step["name"] == "certificate"]
-        return {**found, "reason": next(filter(None, map(due, asked, certificates)), "")}
+        answer = self._execute_module("k3a.cluster.drift", module_args=arguments, task_vars=task_vars)
+        if answer.get("failed"):
+            raise AnsibleActionFail(answer["msg"])
+        observed = [step for step in steps if step["name"] == "certificate"]
+        return answer["reason"] or next(filter(None, map(due, observed, answer["certificates"])), "")
 
-    def _steps(self, files: list[str], task_vars: dict[str, Any]) -> tuple[list[Arguments], str]:
-        """The modules with their arguments; or the reason why they need not be asked."""
-        steps: list[Arguments] = []
-        defaults = spec.templates()
-        registered: Arguments = {}
-        for file in files:
+    def _steps(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> list[Arguments]:
+        """The modules of the host's tasks with their arguments, as when none of the tasks has anything to do.
+
+        A task that acts on another host only follows one that had something to do here.
+        """
+        found: list[Arguments] = []
+        variables = {**spec.templates(), **task_vars, "_k3a": record, "_k3a_authorities": authorities(task_vars)}
+        for file in task_files(record):
             role, _slash, name = file.partition("/")
-            known = self._load(f"{role}/vars/main.yml")
             for task in tasks_in(self._load(f"{role}/tasks/{name}.yml")):
-                variables = {**defaults, **task_vars, **known, **task.variables, **registered}
-                templar = self._templar.copy_with_new_env(available_variables=variables)
+                if task.delegated:
+                    continue
+                templar = self._templar.copy_with_new_env(available_variables={**variables, **task.variables})
                 if not all(templar.evaluate_conditional(condition) for condition in task.conditions):
                     continue
-                if task.delegated or task.module not in STEPS:
-                    return [], f"{task.name} has something to do"
+                if task.module not in STEPS:
+                    raise RoleTaskError(f"the task {task.name!r} has a module that no look knows, {task.module}")
                 arguments = templar.template(dict(task.arguments))
-                steps.append({"name": task.module, "options": completed(task, arguments)})
+                found.append({"name": task.module, "options": reaching(task, arguments)})
                 if task.register:
-                    registered[task.register] = NOTHING_DONE[task.module](arguments)
-        return steps, ""
+                    variables[task.register] = controller.settled(task.module, arguments)
+        return found
 
     def _load(self, path: str) -> Any:
         return self._loader.load_from_file(str(spec.ROLES / path), trusted_as_template=True)
 
 
-def completed(task: RoleTask, arguments: Arguments) -> Arguments:
-    """The arguments that reach the module: those that it has, of the group's defaults, and what its plugin adds."""
-    known = {name: value for name, value in arguments.items() if name in STEPS[task.module].OPTIONS}
-    return COMPLETED.get(task.module, lambda same: same)(known)
+def task_files(record: Mapping[str, Any]) -> list[str]:
+    """The task files that a host is converged by."""
+    return [
+        "agent/prepare",
+        *(SERVER_FILES if record["is_server"] else ()),
+        *(NODE_FILES if record["is_node"] else ()),
+    ]
+
+
+def authorities(task_vars: Mapping[str, Any]) -> Any:
+    """The certificates of the cluster's CAs."""
+    return task_vars["_k3a_verdict"]["authorities"]
+
+
+def is_new(record: Mapping[str, Any]) -> bool:
+    """Whether the host has no part in the cluster yet."""
+    return record["is_replaced"] or not record["is_known"]
+
+
+def known_reason(record: Mapping[str, Any]) -> str:
+    """Why a host differs, where no look at it is needed to tell."""
+    if is_new(record):
+        return "the host has no node yet"
+    if record["lacks_password"]:
+        return "the cluster does not have the hash of the node's password"
+    return ""
+
+
+def reaching(task: RoleTask, arguments: Arguments) -> Arguments:
+    """The arguments that reach the module: those that it has, of the group's defaults, and what its action adds."""
+    own = {name: value for name, value in arguments.items() if name in STEPS[task.module].OPTIONS}
+    return controller.completed(task.module, own)
 
 
 def secrets_of(step: Mapping[str, Any]) -> Arguments:

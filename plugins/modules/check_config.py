@@ -149,7 +149,7 @@ findings:
       description: What to do about it, as a clause.
       type: str
 host:
-  description: The host's name in the inventory, and what its variables say of the whole cluster.
+  description: The host's name in the inventory, and what its variables say, typed and without secrets, as C(settings).
   returned: always
   type: dict
   sample:
@@ -163,9 +163,8 @@ host:
     api: 10.89.0.11:6443
     fixed: api.example.org:6443
     replace: false
-    labels: [example.com/disk=ssd]
     annotations: ['k3a.io/node-args=["server"]']
-    cluster: {k3a_cluster_domain: cluster.local}
+    settings: {cluster_domain: cluster.local, node_label: [example.com/disk=ssd]}
 facts:
   description: What the host is, to compare hosts with each other. Absent when no module could run on it.
   returned: success

@@ -23,14 +23,14 @@ options:
     type: list
     elements: str
     default: []
-  results:
+  host_reports:
     description: The results of M(k3a.cluster.check_config), one for each host that can be reached.
     type: list
     elements: dict
     default: []
-  asked:
+  server_reports:
     description:
-      - The results of M(k3a.cluster.server_info), one for each server that was asked, with its host's name as C(item).
+      - The results of M(k3a.cluster.server_info), one for each server that was asked.
     type: list
     elements: dict
     default: []
@@ -40,8 +40,8 @@ EXAMPLES = r"""
 - name: Judge what is to go
   k3a.cluster.check_removal:
     names: [server-1]
-    results: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
-    asked: "{{ _k3a_asked.results }}"
+    host_reports: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
+    server_reports: "{{ _k3a_asked.results }}"
   run_once: true
 """
 

@@ -11,20 +11,16 @@ short_description: Whether a host differs from what tasks would make of it
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Reads task files of this collection's roles, and asks on the host, in one module run, what each of their tasks would
-    say in check mode. It stops at the first that has something to do.
-  - A host of which nothing is said is as it should be, and well, and these tasks need not run on it.
+  - Internal to the playbook k3a.cluster.site, and may change in any release.
+  - Gives a host its record, which M(k3a.cluster.check_cluster) made, and says whether the host is new, differs from what
+    the roles' tasks would make of it, or is settled.
+  - Reads the task files of the collection's roles, and asks on the host, in one module run, what each of their tasks would
+    say in check mode. It stops at the first that has something to do. Tasks that act on another host are no host's own.
+  - Fails for a host that is left out of the run.
   - Changes nothing.
 extends_documentation_fragment:
   - k3a.cluster.attributes
 options:
-  tasks:
-    description:
-      - The files, C(role/file) each without its extension, in the order in which their tasks run.
-      - Their conditions, block variables and defaults of the action group count as they do when the tasks run.
-    type: list
-    elements: str
-    required: true
   steps:
     description: For the action plugin, which fills it in. The tasks' modules and arguments.
     type: list
@@ -46,23 +42,32 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See whether the node differs
+- name: Find out which hosts differ
   k3a.cluster.drift:
-    tasks: [agent/prepare, agent/runtime, agent/node]
-  register: drift
-
-- name: Converge the node
-  ansible.builtin.include_role:
-    name: k3a.cluster.agent
-  when: drift.reason != ''
+  register: _k3a
 """
 
 RETURN = r"""
+state:
+  description: Whether the host is V(new), which has no node yet, V(changing), or V(settled).
+  returned: success
+  type: str
+  sample: settled
 reason:
   description: The first thing that differs or is not well, or an empty text.
   returned: success
   type: str
   sample: "kubelet: /var/lib/k3a/agent/etc/kubelet.yaml would change"
+in_window:
+  description: Whether the host is an agent whose node is changed within C(k3a_max_unavailable).
+  returned: success
+  type: bool
+  sample: false
+throttle:
+  description: How many hosts may run a step at once that disturbs a node; 0 for any number.
+  returned: success
+  type: int
+  sample: 0
 certificates:
   description: For the action plugin, which decides about them. The certificates that each of the tasks found.
   returned: never by the task
@@ -75,7 +80,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 
 OPTIONS = {
-    "tasks": {"type": "list", "elements": "str", "required": True},
     "steps": {
         "type": "list",
         "elements": "dict",

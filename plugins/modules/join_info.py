@@ -113,7 +113,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import join a
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
 
 OPTIONS = {
-    "server_url": {"type": "str", "required": True},
+    "server_url": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
     "expected": {"type": "dict", "default": {}},
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},

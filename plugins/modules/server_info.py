@@ -16,6 +16,11 @@ description:
   - A server whose API or datastore does not answer says so in RV(healthy) and RV(reason); the module does not fail.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:
+  host:
+    description:
+      - The server, as the inventory names it, whose variables decide the other options. Empty is the host of the task.
+    type: str
+    default: ""
   data_dir:
     description: Where k3a keeps its files on the server.
     type: path
@@ -53,6 +58,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+host:
+  description: The server, as the inventory names it.
+  returned: always
+  type: str
+  sample: server-1
 url:
   description: The URL of the API on this server.
   returned: success
@@ -119,6 +129,9 @@ nodes:
       description: Its addresses inside the cluster.
       type: list
       elements: str
+    ready:
+      description: Whether it is Ready.
+      type: bool
 node_passwords:
   description: The nodes whose password's hash the cluster keeps.
   returned: success
@@ -147,6 +160,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import To
 
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 OPTIONS = {
+    "host": {"type": "str", "default": ""},
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},
     "timeout": {"type": "int", "default": 300},
     "node_ip": {"type": "list", "elements": "str", "default": []},
@@ -208,7 +222,12 @@ def described(node: dict[str, Any]) -> dict[str, Any]:
         "name": node["metadata"]["name"],
         "machine_id": status.get("nodeInfo", {}).get("machineID", ""),
         "addresses": [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"],
+        "ready": {"type": "Ready", "status": "True"}.items() <= _condition(status, "Ready").items(),
     }
+
+
+def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next((condition for condition in status.get("conditions", []) if condition["type"] == kind), {})
 
 
 def main() -> None:

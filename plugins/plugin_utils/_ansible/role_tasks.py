@@ -14,7 +14,7 @@ from typing import Any
 COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
 # What says how a task runs, not what it does.
-MANNERS = frozenset({"name", "run_once", "throttle", "no_log"})
+MANNERS = frozenset({"name", "any_errors_fatal", "no_log", "run_once", "throttle"})
 KEYWORDS = MANNERS | {"block", "delegate_to", "module_defaults", "register", "vars", "when"}
 
 

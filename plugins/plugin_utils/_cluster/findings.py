@@ -22,27 +22,30 @@ from urllib.parse import urlsplit
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import may_set_itself
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
 
 CLOCK_TOLERANCE = 30.0
 HOSTS_NAMED = 4
 
 # What every host must say alike. K3s refuses a server that differs in its critical values when it joins.
 CLUSTER_WIDE = (
-    "k3a_cluster_cidr",
-    "k3a_cluster_dns",
-    "k3a_cluster_domain",
-    "k3a_flannel_backend",
-    "k3a_https_listen_port",
-    "k3a_proxy_mode",
-    "k3a_service_cidr",
+    "cluster_cidr",
+    "cluster_dns",
+    "cluster_domain",
+    "flannel_backend",
+    "https_listen_port",
+    "max_unavailable",
+    "proxy_mode",
+    "service_cidr",
+    "strict",
 )
 SERVER_WIDE = (
-    "k3a_audit_policy",
-    "k3a_disable",
-    "k3a_pod_security_level",
-    "k3a_secrets_encryption",
-    "k3a_secrets_encryption_provider",
-    "k3a_service_node_port_range",
+    "audit_policy",
+    "disable",
+    "pod_security_level",
+    "secrets_encryption",
+    "secrets_encryption_provider",
+    "service_node_port_range",
 )
 
 
@@ -67,16 +70,11 @@ _NO_ROOT = re.compile(
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python\S*: .*not found|requires a minimum of Python", re.I)
 
 
-def critical(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a host that others must have, too."""
-    return {name: values[name] for name in (*CLUSTER_WIDE, *SERVER_WIDE) if name in values}
-
-
-def api_addresses(values: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
+def api_addresses(settings: Mapping[str, Any], facts: HostFacts) -> dict[str, str]:
     """The URL at which a server publishes its API, and the address and port at which other nodes reach it."""
-    port = values.get("k3a_https_listen_port", 6443)
-    own = facts["node_ips"][0]
-    published = values.get("k3a_advertise_address") or own
+    port = settings["https_listen_port"]
+    own = facts.node_ips[0]
+    published = settings["advertise_address"] or own
     return {"url": f"https://{in_url(published)}:{port}", "api": f"{in_url(own)}:{port}"}
 
 
@@ -171,11 +169,11 @@ def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:
     return found
 
 
-def label_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+def label_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     """Labels that a machine that joins by a token would have to give itself, and may not."""
     return [
         HostFinding(
-            (result["host"]["name"],),
+            (report.name,),
             Finding(
                 "label",
                 FAIL,
@@ -183,35 +181,34 @@ def label_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
                 "take it out, and have it set with kubectl label, or add the machine to the inventory",
             ),
         )
-        for result in results
-        for label in result["host"]["labels"]
+        for report in reports
+        for label in report.settings.get("node_label", ())
         if not may_set_itself(label.partition("=")[0])
     ]
 
 
-def cross_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+def cross_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     """What is wrong between hosts: two that are one, and values that must agree."""
-    return [*_duplicates(results), *_disagreements(results)]
+    return [*_duplicates(reports), *_disagreements(reports)]
 
 
-def _duplicates(results: Sequence[Mapping[str, Any]]) -> Iterable[HostFinding]:
-    seen = [(result["host"]["name"], result.get("facts", {})) for result in results]
-    kinds: list[tuple[str, Callable[[Mapping[str, Any]], Iterable[str]], str, str]] = [
+def _duplicates(reports: Sequence[HostReport]) -> Iterable[HostFinding]:
+    kinds: list[tuple[str, Callable[[HostFacts], Iterable[str]], str, str]] = [
         (
             "machine_id",
-            lambda facts: _listed(facts.get("machine_id")),
+            lambda facts: _listed(facts.machine_id),
             "have one machine id",
             "remove /etc/machine-id on one and run systemd-machine-id-setup, or take out a machine's second name",
         ),
-        ("node_name", lambda facts: _listed(facts.get("node_name")), "have one node name", "set k3a_node_name on one"),
+        ("node_name", lambda facts: _listed(facts.node_name), "have one node name", "set k3a_node_name on one"),
         ("address", _distinctive, "have one address", "give each host its own address, or set k3a_node_ip"),
     ]
     told: set[tuple[str, ...]] = set()
     for name, values_of, problem, remedy in kinds:
         holders: dict[str, list[str]] = defaultdict(list)
-        for host, facts in seen:
-            for value in values_of(facts):
-                holders[value].append(host)
+        for report in reports:
+            for value in values_of(report.seen):
+                holders[value].append(report.name)
         for value, hosts in holders.items():
             # One machine under two names has one of everything: the first of it says all.
             if len(hosts) > 1 and tuple(hosts) not in told:
@@ -219,35 +216,42 @@ def _duplicates(results: Sequence[Mapping[str, Any]]) -> Iterable[HostFinding]:
                 yield HostFinding(tuple(hosts), Finding(name, FAIL, f"{problem} ({value})", remedy))
 
 
-def _listed(value: str | None) -> list[str]:
+def _listed(value: str) -> list[str]:
     return [value] if value else []
 
 
-def _distinctive(facts: Mapping[str, Any]) -> Iterable[str]:
+def _distinctive(facts: HostFacts) -> Iterable[str]:
     """Node addresses only: bridges of container engines carry the same address on every host."""
-    return [str(ipaddress.ip_address(ip)) for ip in facts.get("node_ips", [])]
+    return [str(ipaddress.ip_address(ip)) for ip in facts.node_ips]
 
 
-def _disagreements(results: Sequence[Mapping[str, Any]]) -> Iterable[HostFinding]:
-    servers = [result for result in results if result["host"]["server"]]
-    for names, among in ((CLUSTER_WIDE, results), (SERVER_WIDE, servers)):
+def _disagreements(reports: Sequence[HostReport]) -> Iterable[HostFinding]:
+    servers = [report for report in reports if report.server]
+    for names, among in ((CLUSTER_WIDE, reports), (SERVER_WIDE, servers)):
         for name in names:
             by_value: dict[str, list[str]] = defaultdict(list)
-            for result in among:
-                if name in result["host"]["cluster"]:
-                    by_value[json.dumps(result["host"]["cluster"][name])].append(result["host"]["name"])
+            for report in among:
+                if name in report.settings:
+                    by_value[json.dumps(report.settings[name])].append(report.name)
             if len(by_value) > 1:
-                values = ", ".join(f"{value} on {' and '.join(hosts)}" for value, hosts in by_value.items())
+                values = ", ".join(f"{value} on {_named(hosts)}" for value, hosts in by_value.items())
+                message = f"k3a_{name} differs between hosts: {values}"
                 remedy = "set it once for all, for instance in group_vars/all.yml"
-                yield HostFinding((), Finding("disagreement", FAIL, f"{name} differs between hosts: {values}", remedy))
+                yield HostFinding((), Finding("disagreement", FAIL, message, remedy))
 
 
-def own_findings(results: Sequence[Mapping[str, Any]]) -> list[HostFinding]:
+def _named(hosts: Sequence[str]) -> str:
+    """Hosts in a sentence, not all of them where they are many."""
+    others = len(hosts) - HOSTS_NAMED
+    return " and ".join([*hosts[:HOSTS_NAMED], *([f"{others} more"] if others > 0 else [])])
+
+
+def own_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     """The findings of each host; one that several hosts share, such as a misspelt group variable, is told once."""
     hosts: dict[Finding, list[str]] = defaultdict(list)
-    for result in results:
-        for finding in result["findings"]:
-            hosts[Finding(**finding)].append(result["host"]["name"])
+    for report in reports:
+        for finding in report.findings:
+            hosts[finding].append(report.name)
     return [HostFinding(tuple(names), finding) for finding, names in hosts.items()]
 
 
@@ -257,18 +261,41 @@ def by_host(findings: Iterable[HostFinding], order: Sequence[str]) -> list[HostF
     return sorted(findings, key=lambda found: [rank.get(host, -1) for host in found.hosts])
 
 
-def verdict(findings: Collection[HostFinding]) -> tuple[str, list[str]]:
-    """The one message to fail with (empty when nothing stops the install), and the warnings."""
+def excluded(findings: Iterable[HostFinding], agents: Collection[str], hosts: Collection[str]) -> dict[str, list[str]]:
+    """The agents that are left out of a run, each with what is in its way.
+
+    What is in the way of a server, of the inventory or of all hosts is in the way of the whole run: then nobody is.
+    """
+    reasons: dict[str, list[str]] = {}
+    for found in findings:
+        if found.finding.level != FAIL:
+            continue
+        if not found.hosts or not set(found.hosts) <= set(agents):
+            return {}
+        for host in found.hosts:
+            reasons.setdefault(host, []).append(f"{found.finding.message}; {found.finding.remedy}")
+    return reasons if set(hosts) - set(reasons) else {}
+
+
+def failure(findings: Collection[HostFinding]) -> str:
+    """The one message to end with, that names everything in the way; empty when nothing is."""
     failures = [str(found) for found in findings if found.finding.level == FAIL]
-    warnings = [str(found) for found in findings if found.finding.level == WARN]
     if not failures:
-        return "", warnings
+        return ""
     count = "One thing is" if len(failures) == 1 else f"{len(failures)} things are"
-    return "\n".join([f"{count} in the way, and nothing has been changed.", *failures]), warnings
+    return "\n".join([f"{count} in the way, and nothing has been changed.", *failures])
 
 
-def in_order(results: Collection[Mapping[str, Any]]) -> str:
-    """What to say when nothing is in the way."""
-    if not results:
+def warnings(findings: Collection[HostFinding]) -> list[str]:
+    """What does not stop anything."""
+    return [str(found) for found in findings if found.finding.level == WARN]
+
+
+def in_order(reports: Collection[HostReport], excluded: Mapping[str, Sequence[str]]) -> str:
+    """What to say when nothing is in the way of the run."""
+    if not reports:
         return "The groups are in order."
-    return f"{len(results)} host{' is' if len(results) == 1 else 's are'} ready for Kubernetes."
+    ready = len(reports) - len(excluded)
+    sentence = f"{ready} host{' is' if ready == 1 else 's are'} ready for Kubernetes."
+    left_out = [f"{host} is left out of this run: {' '.join(reasons)}" for host, reasons in excluded.items()]
+    return "\n".join([sentence, *left_out])

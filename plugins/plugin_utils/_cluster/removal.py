@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Member, peer_url
@@ -17,8 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal imp
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import in_order
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
-
-Answer = Mapping[str, Any]
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport, ServerReport
 
 
 class RemovalError(Exception):
@@ -49,40 +48,58 @@ class Target:
         return self.member is not None or (self.machine is not None and self.machine.server)
 
 
-def machine(host: str, server: bool, result: Mapping[str, Any], variables: Mapping[str, Any]) -> Machine:
+@dataclass(frozen=True)
+class Removal:
+    """What is to happen for nodes to go; C(server) is the host that does it."""
+
+    nodes: tuple[str, ...]
+    hosts: tuple[str, ...]
+    members: tuple[str, ...]
+    servers_leave: bool
+    server: str
+    urls: tuple[str, ...]
+    authorities: Mapping[str, str]
+    todo: tuple[str, ...]
+
+    def as_result(self) -> dict[str, Any]:
+        """The form that tasks see."""
+        return asdict(self)
+
+
+def machine(host: str, server: bool, report: HostReport | None, variables: Mapping[str, Any]) -> Machine:
     """A host with what was found on it, or else with what its variables say."""
-    facts = result.get("facts") or {}
+    facts = report.seen if report else HostFacts()
     given = variables.get("k3a_node_ip") or []
-    addresses = [*facts.get("node_ips", []), *([given] if isinstance(given, str) else given)]
+    addresses = [*facts.node_ips, *([given] if isinstance(given, str) else given)]
     addresses.append(variables.get("ansible_host") or host)
-    name = facts.get("node_name") or variables.get("k3a_node_name") or ""
-    return Machine(host, server, bool(facts), str(name), tuple(map(str, dict.fromkeys(addresses))))
+    name = facts.node_name or variables.get("k3a_node_name") or ""
+    reached = report is not None and report.facts is not None
+    return Machine(host, server, reached, str(name), tuple(map(str, dict.fromkeys(addresses))))
 
 
-def members_of(answer: Answer) -> list[Member]:
+def members_of(answer: ServerReport) -> list[Member]:
     """The members of etcd as a server told them."""
     return [
-        Member(told["id"], told["name"], tuple(told["peer_urls"]), tuple(told["client_urls"]), told["learner"])
-        for told in answer.get("etcd_members", [])
+        Member(told.id, told.name, told.peer_urls, told.client_urls, told.learner) for told in answer.etcd_members
     ]
 
 
-def known_names(answer: Answer) -> set[str]:
+def known_names(answer: ServerReport) -> set[str]:
     """The nodes that the cluster knows in whatever way."""
-    nodes = {node["name"] for node in answer.get("nodes", [])}
-    return (nodes | {member.name for member in members_of(answer)} | set(answer.get("node_passwords", []))) - {""}
+    nodes = {node.name for node in answer.nodes}
+    return (nodes | {member.name for member in answer.etcd_members} | set(answer.node_passwords)) - {""}
 
 
-def node_of(machine: Machine, answer: Answer) -> str:
+def node_of(machine: Machine, answer: ServerReport) -> str:
     """The name of a host's node; of a host that is dead it has to be guessed, from its own name or its addresses."""
     if machine.node or machine.host in known_names(answer):
         return machine.node or machine.host
     own = set(machine.addresses)
-    there = [node["name"] for node in answer.get("nodes", []) if own.intersection(node.get("addresses", []))]
+    there = [node.name for node in answer.nodes if own.intersection(node.addresses)]
     return there[0] if len(there) == 1 else machine.host
 
 
-def target(text: str, machines: Sequence[Machine], answer: Answer) -> Target:
+def target(text: str, machines: Sequence[Machine], answer: ServerReport) -> Target:
     """What is meant by the name of a host or a node, or the id of a member that has no name."""
     by_host = next((machine for machine in machines if machine.host == text), None)
     by_node = next((machine for machine in machines if node_of(machine, answer) == text), None)
@@ -108,7 +125,7 @@ def target(text: str, machines: Sequence[Machine], answer: Answer) -> Target:
     return Target(member.name or node if member else node, found, member)
 
 
-def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer: Answer) -> None:
+def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer: ServerReport) -> None:
     """Raise when the servers that stay would be no cluster that works."""
     leaving = [target for target in targets if target.server]
     if not leaving:
@@ -121,55 +138,51 @@ def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer:
         raise RemovalError(f"{names}: no server would be left, and the cluster is lost; use reset.yml to end it")
     if not members and not [machine for machine in machines if machine.server and machine not in hosts]:
         raise RemovalError(f"{names}: no server would be left, and the cluster is lost; use reset.yml to end it")
-    well = {told["id"] for told in answer.get("etcd_members", []) if told["healthy"]}
+    well = {told.id for told in answer.etcd_members if told.healthy}
     try:
         in_order([target.member for target in leaving if target.member], members, lambda member: member.id in well)
     except EtcdRemovalError as error:
         raise RemovalError(f"{names} cannot go now: {error}") from None
 
 
-def plan(names: Sequence[str], machines: Sequence[Machine], asked: Sequence[Answer]) -> dict[str, Any]:
+def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[ServerReport]) -> Removal:
     """What is to happen for the named nodes to go, and where."""
     wanted = [name for name in dict.fromkeys(name.strip() for name in names) if name]
     if not wanted:
         raise RemovalError("say which nodes are to go: -e k3a_remove_node=NAME, or several with commas")
-    healthy = [answer for answer in asked if answer.get("healthy")]
+    healthy = [report for report in reports if report.healthy]
     if not healthy:
-        raise RemovalError(f"no server is healthy{_reasons(asked)}; bring a majority of them back first")
-    answer = servers.chosen(asked)
+        raise RemovalError(f"no server is healthy{_reasons(reports)}; bring a majority of them back first")
+    answer = servers.chosen(reports)
     targets = list({found.node: found for found in (target(name, machines, answer) for name in wanted)}.values())
     check_quorum(targets, machines, answer)
     leaving = {target.machine.host for target in targets if target.machine}
-    staying = [answer for answer in healthy if answer["item"] not in leaving]
+    staying = [report for report in healthy if report.host not in leaving]
     if not staying:
-        raise RemovalError(f"no server that stays is healthy{_reasons(asked)}; bring a majority of them back first")
-    return {
-        "nodes": [target.node for target in targets],
-        "hosts": [target.machine.host for target in targets if target.machine and target.machine.reached],
-        "members": [target.member.name or target.member.id for target in targets if target.member],
-        "servers_leave": any(target.server for target in targets),
-        "server": staying[0]["item"],
-        "urls": [answer["url"] for answer in staying],
-        "authorities": staying[0]["authorities"],
-        "todo": [sentence for target in targets for sentence in todo(target)],
-    }
+        raise RemovalError(f"no server that stays is healthy{_reasons(reports)}; bring a majority of them back first")
+    return Removal(
+        nodes=tuple(target.node for target in targets),
+        hosts=tuple(target.machine.host for target in targets if target.machine and target.machine.reached),
+        members=tuple(target.member.name or target.member.id for target in targets if target.member),
+        servers_leave=any(target.server for target in targets),
+        server=staying[0].host,
+        urls=tuple(report.url for report in staying),
+        authorities=staying[0].authorities,
+        todo=tuple(sentence for target in targets for sentence in todo(target)),
+    )
 
 
-def _reasons(asked: Sequence[Answer]) -> str:
-    told = [
-        f"{answer.get('item', 'a server')}: {answer.get('reason') or answer.get('msg') or 'no answer'}"
-        for answer in asked
-        if not answer.get("healthy")
-    ]
+def _reasons(reports: Sequence[ServerReport]) -> str:
+    told = [f"{report.host}: {report.reason or 'no answer'}" for report in reports if not report.healthy]
     return f" ({'; '.join(told)})" if told else ""
 
 
-def staying_servers(results: Sequence[Answer], names: Sequence[str], answer: Answer, port: int) -> list[str]:
+def staying_servers(reports: Sequence[HostReport], names: Sequence[str], answer: ServerReport, port: int) -> list[str]:
     """Address and port of the API of every server that stays."""
     gone = set(names)
-    own = [result for result in results if result.get("facts", {}).get("node_name") not in gone]
-    members = [told for told in answer.get("etcd_members", []) if not {told["name"], told["id"]} & gone]
-    return servers.api_servers(own, {"etcd_members": members}, port)
+    own = [report for report in reports if report.seen.node_name not in gone]
+    members = tuple(member for member in answer.etcd_members if not {member.name, member.id} & gone)
+    return servers.api_servers(own, ServerReport(etcd_members=members), port)
 
 
 def todo(target: Target) -> list[str]:

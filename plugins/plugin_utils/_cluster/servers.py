@@ -12,7 +12,6 @@ of them has data.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import client_url, peer_url
@@ -21,16 +20,21 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.address impor
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostReport,
+    MemberReport,
+    NodeReport,
+    ServerReport,
+)
 
-Result = Mapping[str, Any]
 REMOVE = "remove it with remove_node.yml"
 
 
-def chosen(asked: Sequence[Result]) -> Result:
+def chosen(reports: Sequence[ServerReport]) -> ServerReport:
     """The server to ask about the cluster: the first healthy one, else the first that is installed."""
-    answers = [answer for answer in asked if answer.get("authorities")]
-    healthy = [answer for answer in answers if answer["healthy"]]
-    return next(iter([*healthy, *answers]), {})
+    installed = [report for report in reports if report.authorities]
+    healthy = [report for report in installed if report.healthy]
+    return next(iter([*healthy, *installed]), ServerReport())
 
 
 def availability_findings(
@@ -55,29 +59,29 @@ def availability_findings(
     return found
 
 
-def founder(servers: Sequence[str], results: Sequence[Result], answer: Result) -> tuple[str, list[HostFinding]]:
-    """The node name of the server that begins the cluster, or nothing when there is one already."""
-    looked_at = _servers(results)
-    if answer.get("etcd_members") or any(result["facts"].get("etcd_data") for result in looked_at):
-        return "", []
+def founder(
+    servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport
+) -> tuple[HostReport | None, list[HostFinding]]:
+    """The server that begins the cluster, or none when there is one already."""
+    looked_at = _servers(reports)
+    if answer.etcd_members or any(report.seen.etcd_data for report in looked_at):
+        return None, []
     # One that was looked at in vain has a finding of its own.
-    unseen = [host for host in servers if host not in {result["host"]["name"] for result in results}]
+    unseen = [host for host in servers if host not in {report.name for report in reports}]
     if unseen:
         message = f"no server has data, and {' and '.join(unseen)} could have: a new cluster is made of all servers"
         remedy = "run site.yml when all of them can be reached, without --limit"
-        return "", [HostFinding((), Finding("founder", FAIL, message, remedy))]
-    installed = [result for result in looked_at if result["facts"].get("authority")]
-    first = next(iter([*installed, *looked_at]), None)
-    return (first["facts"]["node_name"] if first else ""), []
+        return None, [HostFinding((), Finding("founder", FAIL, message, remedy))]
+    installed = [report for report in looked_at if report.seen.authority]
+    return next(iter([*installed, *looked_at]), None), []
 
 
-def authority_findings(results: Sequence[Result]) -> list[HostFinding]:
+def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     """Servers that were clusters of their own cannot become one."""
     by_hash: dict[str, list[str]] = {}
-    for result in _servers(results):
-        authority = result["facts"].get("authority")
-        if authority:
-            by_hash.setdefault(authority, []).append(result["host"]["name"])
+    for report in _servers(reports):
+        if report.seen.authority:
+            by_hash.setdefault(report.seen.authority, []).append(report.name)
     if len(by_hash) < 2:
         return []
     parts = " and ".join(", ".join(hosts) for hosts in by_hash.values())
@@ -86,17 +90,17 @@ def authority_findings(results: Sequence[Result]) -> list[HostFinding]:
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
 
 
-def member_findings(servers: Sequence[str], results: Sequence[Result], answer: Result) -> list[HostFinding]:
+def member_findings(servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """Members of etcd that no server of the inventory accounts for; site.yml adds members and removes none."""
-    looked_at = _servers(results)
-    if {result["host"]["name"] for result in looked_at} != set(servers):
+    looked_at = _servers(reports)
+    if {report.name for report in looked_at} != set(servers):
         return []
-    names = {result["facts"]["node_name"] for result in looked_at}
-    urls = {peer_url(in_url(ip)) for result in looked_at for ip in result["facts"]["node_ips"]}
+    names = {report.seen.node_name for report in looked_at}
+    urls = {peer_url(in_url(ip)) for report in looked_at for ip in report.seen.node_ips}
     strangers = [
         member
-        for member in answer.get("etcd_members", [])
-        if member["name"] not in names and not urls.intersection(member["peer_urls"])
+        for member in answer.etcd_members
+        if member.name not in names and not urls.intersection(member.peer_urls)
     ]
     return [
         HostFinding(
@@ -104,76 +108,75 @@ def member_findings(servers: Sequence[str], results: Sequence[Result], answer: R
             Finding(
                 "member",
                 FAIL,
-                f"etcd has the member {member['name'] or ', '.join(member['peer_urls'])}, "
+                f"etcd has the member {member.name or ', '.join(member.peer_urls)}, "
                 "which no host of the group server is",
-                f"{REMOVE} -e k3a_remove_node={member['name'] or member['id']}, or put it back into the inventory",
+                f"{REMOVE} -e k3a_remove_node={member.name or member.id}, or put it back into the inventory",
             ),
         )
         for member in strangers
     ]
 
 
-def cut_off_findings(results: Sequence[Result], answer: Result) -> list[HostFinding]:
+def cut_off_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """Servers whose etcd runs, and is not well for the server that answers: a warning, since a run may mend it."""
-    members = {member["name"]: member for member in answer.get("etcd_members", [])}
+    members = {member.name: member for member in answer.etcd_members}
     found = []
-    for result in _servers(results) if answer.get("healthy") else []:
-        member = members.get(result["facts"]["node_name"])
-        if member and result["facts"]["etcd_running"] and not member["learner"] and not member["healthy"]:
-            message = f"its etcd runs, but {answer['item']} does not find it well at {', '.join(member['client_urls'])}"
+    for report in _servers(reports) if answer.healthy else []:
+        member = members.get(report.seen.node_name)
+        if member and report.seen.etcd_running and not member.learner and not member.healthy:
+            message = f"its etcd runs, but {answer.host} does not find it well at {', '.join(member.client_urls)}"
             remedy = "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
-            found.append(HostFinding((result["host"]["name"],), Finding("cut_off", WARN, message, remedy)))
+            found.append(HostFinding((report.name,), Finding("cut_off", WARN, message, remedy)))
     return found
 
 
-def address_findings(results: Sequence[Result], answer: Result) -> list[HostFinding]:
+def address_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """A server whose address has changed tells the others, which only a majority of them can take note of."""
-    members = {member["name"]: member for member in answer.get("etcd_members", [])}
-    voters = [member for member in members.values() if not member["learner"]]
-    if sum(1 for member in voters if member["healthy"]) >= majority(len(voters)):
+    members = {member.name: member for member in answer.etcd_members}
+    voters = [member for member in members.values() if not member.learner]
+    if sum(1 for member in voters if member.healthy) >= majority(len(voters)):
         return []
     found = []
-    for result in _servers(results):
-        member = members.get(result["facts"]["node_name"])
-        wanted = peer_url(in_url(result["facts"]["node_ips"][0]))
-        if member and wanted not in member["peer_urls"]:
-            message = f"its address is another than etcd knows ({member['peer_urls'][0]}), and etcd has no majority"
+    for report in _servers(reports):
+        member = members.get(report.seen.node_name)
+        wanted = peer_url(in_url(report.seen.node_ips[0]))
+        if member and wanted not in member.peer_urls:
+            message = f"its address is another than etcd knows ({member.peer_urls[0]}), and etcd has no majority"
             remedy = "give it its former address, or bring the other servers back first"
-            found.append(HostFinding((result["host"]["name"],), Finding("address", FAIL, message, remedy)))
+            found.append(HostFinding((report.name,), Finding("address", FAIL, message, remedy)))
     return found
 
 
-def identity_findings(results: Sequence[Result], answer: Result) -> list[HostFinding]:
+def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """Hosts whose name another machine has in the cluster; a machine that was made anew is such a one, too."""
     found = []
-    for result in results:
-        other = _other_machine(result, answer)
-        if other and not result["host"]["replace"]:
+    nodes = nodes_by_name(answer)
+    for report in reports:
+        other = _other_machine(report, nodes)
+        if other and not report.replace:
             message = (
-                f"the cluster has a node {other['name']} with another machine id "
-                f"({other['machine_id']}, here it is {result['facts']['machine_id']})"
+                f"the cluster has a node {other.name} with another machine id "
+                f"({other.machine_id}, here it is {report.seen.machine_id})"
             )
             remedy = "give the host another name, or set k3a_replace=true for it when it is that node, made anew"
-            found.append(HostFinding((result["host"]["name"],), Finding("identity", FAIL, message, remedy)))
+            found.append(HostFinding((report.name,), Finding("identity", FAIL, message, remedy)))
     return found
 
 
-def replaced(results: Sequence[Result], answer: Result) -> list[str]:
+def replaced(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
     """The nodes that go first, since their machines were made anew and are to take their names again."""
-    return [
-        result["facts"]["node_name"]
-        for result in results
-        if result["host"]["replace"] and _other_machine(result, answer)
-    ]
+    nodes = nodes_by_name(answer)
+    return [report.seen.node_name for report in reports if report.replace and _other_machine(report, nodes)]
 
 
-def _other_machine(result: Result, answer: Result) -> Mapping[str, Any] | None:
-    facts = result.get("facts", {})
-    nodes = {node["name"]: node for node in answer.get("nodes", [])}
-    node = nodes.get(facts.get("node_name", ""))
-    if node and node["machine_id"] and node["machine_id"] != facts.get("machine_id"):
-        return node
-    return None
+def nodes_by_name(answer: ServerReport) -> dict[str, NodeReport]:
+    """The nodes of the cluster."""
+    return {node.name: node for node in answer.nodes}
+
+
+def _other_machine(report: HostReport, nodes: Mapping[str, NodeReport]) -> NodeReport | None:
+    node = nodes.get(report.seen.node_name)
+    return node if node and node.machine_id and node.machine_id != report.seen.machine_id else None
 
 
 def token_findings(given: Mapping[str, str], authority: str, new: bool = False) -> list[HostFinding]:
@@ -206,42 +209,43 @@ def token_findings(given: Mapping[str, str], authority: str, new: bool = False) 
     return found
 
 
-def etcd_endpoints(results: Sequence[Result], answer: Result) -> list[str]:
+def etcd_endpoints(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
     """Client URLs of all servers' members, by the addresses that they are going to have."""
-    own = [client_url(in_url(result["facts"]["node_ips"][0])) for result in _servers(results)]
-    others = [url for member in _unseen_members(results, answer) for url in member["client_urls"]]
+    own = [client_url(in_url(report.seen.node_ips[0])) for report in _servers(reports)]
+    others = [url for member in _unseen_members(reports, answer) for url in member.client_urls]
     return sorted({*own, *others})
 
 
-def etcd_leader(answer: Result) -> str:
+def etcd_leader(answer: ServerReport) -> str:
     """The name of the member of etcd that leads the others, or nothing."""
-    return next((member["name"] for member in answer.get("etcd_members", []) if member["leader"]), "")
+    return next((member.name for member in answer.etcd_members if member.leader), "")
 
 
-def api_servers(results: Sequence[Result], answer: Result, port: int) -> list[str]:
+def api_servers(reports: Sequence[HostReport], answer: ServerReport, port: int) -> list[str]:
     """Host and port of every API server, by the addresses that they are going to have."""
-    own = [result["host"]["api"] for result in _servers(results)]
-    urls = [url for member in _unseen_members(results, answer) for url in member["client_urls"]]
+    own = [report.api for report in _servers(reports)]
+    urls = [url for member in _unseen_members(reports, answer) for url in member.client_urls]
     others = [f"{in_url(urlsplit(url).hostname or '')}:{port}" for url in urls]
     return sorted({*own, *others})
 
 
-def api_urls(results: Sequence[Result], answer: Result, servers: Sequence[str], away: bool) -> list[str]:
+def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Sequence[str], away: bool) -> list[str]:
     """Where the API is reached from the controller, where it was found first.
 
     While servers are away or made anew, those that were looked at are all that can be counted on.
     """
-    published = [result["host"]["url"] for result in _servers(results) if not _other_machine(result, answer)]
+    nodes = nodes_by_name(answer)
+    published = [report.url for report in _servers(reports) if not _other_machine(report, nodes)]
     everywhere = [f"https://{server}" for server in servers]
-    certain = [*([answer["url"]] if answer.get("healthy") else []), *published]
-    rest = [] if certain and (away or replaced(results, answer)) else everywhere
+    certain = [*([answer.url] if answer.healthy else []), *published]
+    rest = [] if certain and (away or replaced(reports, answer)) else everywhere
     return list(dict.fromkeys([*certain, *rest]))
 
 
-def _servers(results: Iterable[Result]) -> list[Result]:
-    return [result for result in results if result["host"]["server"] and result.get("facts", {}).get("node_ips")]
+def _servers(reports: Iterable[HostReport]) -> list[HostReport]:
+    return [report for report in reports if report.server and report.seen.node_ips]
 
 
-def _unseen_members(results: Sequence[Result], answer: Result) -> list[Mapping[str, Any]]:
-    seen = {result["facts"]["node_name"] for result in _servers(results)}
-    return [member for member in answer.get("etcd_members", []) if member["name"] not in seen]
+def _unseen_members(reports: Sequence[HostReport], answer: ServerReport) -> list[MemberReport]:
+    seen = {report.seen.node_name for report in _servers(reports)}
+    return [member for member in answer.etcd_members if member.name not in seen]

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.join_info): what a machine's variables say of its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+
+OF_THE_MACHINE = ("data_dir", "server_url")
+# What the cluster decides; where the operator has said it, too, it must be the same.
+OF_THE_CLUSTER = (
+    "cluster_cidr",
+    "cluster_dns",
+    "cluster_domain",
+    "flannel_backend",
+    "https_listen_port",
+    "proxy_mode",
+    "service_cidr",
+)
+
+
+class ActionModule(HostAction):
+    """Ask the cluster that a machine is going to join, or has joined."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module once."""
+        super().run(tmp, task_vars)
+        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **(task_vars or {})})
+        own = self._typed(OF_THE_MACHINE, {**spec.templates(), **(task_vars or {})}, templar)
+        expected = self._typed(OF_THE_CLUSTER, task_vars or {}, templar)
+        arguments = {**own, "expected": expected, **self._task.args}
+        return self._execute_module(module_args=arguments, task_vars=task_vars)
+
+    def _typed(self, names: tuple[str, ...], variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+        values = {}
+        for name in names:
+            variable = spec.PREFIX + name
+            if variable not in variables:
+                continue
+            try:
+                values[name] = spec.checked(templar.template(variables[variable]), spec.specification()[variable])
+            except spec.Mistyped as problem:
+                raise AnsibleActionFail(f"{variable} {problem}; correct it") from None
+        return values

@@ -1,0 +1,19 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of every module that has none of its own: it runs the module. meta/runtime.yml names those."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+
+
+class ActionModule(HostAction):
+    """Run the module once."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The module's answer, as far as its keys are known."""
+        super().run(tmp, task_vars)
+        return self._execute_module(module_args=self._task.args, task_vars=task_vars)

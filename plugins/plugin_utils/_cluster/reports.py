@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What hosts and servers report, as records: the one place that knows what check_config and server_info call it.
+
+A report is a claim. Its form is checked here, where it enters; what it says is judged by those who use it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Finding
+
+Record = TypeVar("Record")
+
+
+class ReportError(Exception):
+    """A report that cannot be used; the text says what of it."""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What was seen on a host."""
+
+    node_name: str = ""
+    node_ips: tuple[str, ...] = ()
+    machine_id: str = ""
+    architecture: str = ""
+    # The hash of the server CA that the host has: it is, or was, a server.
+    authority: str = ""
+    etcd_data: bool = False
+    etcd_running: bool = False
+    load_balancer: bool = False
+    node_password: bool = False
+    bundle_present: bool = False
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """A host that was looked at; C(facts) are missing where no module could run on it."""
+
+    name: str
+    server: bool = False
+    node: bool = True
+    replace: bool = False
+    # Where a server's API is: its published URL, and the address and port that other nodes use.
+    url: str = ""
+    api: str = ""
+    # Host and port of k3a_server_url.
+    fixed: str = ""
+    # The bundle on the controller that the host does not have yet.
+    bundle: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+    # The typed values of all variables that are no secrets, by their names without k3a_.
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    facts: HostFacts | None = None
+
+    @property
+    def seen(self) -> HostFacts:
+        """The facts, empty where there are none."""
+        return self.facts or HostFacts()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the host has, or had, a part in a cluster."""
+        return self.seen.node_password or self.seen.authority != ""
+
+
+@dataclass(frozen=True)
+class MemberReport:
+    """A member of etcd."""
+
+    id: str
+    name: str = ""
+    peer_urls: tuple[str, ...] = ()
+    client_urls: tuple[str, ...] = ()
+    learner: bool = False
+    leader: bool = False
+    healthy: bool = False
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """A node of the cluster."""
+
+    name: str
+    machine_id: str = ""
+    addresses: tuple[str, ...] = ()
+    ready: bool = False
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """What a server says of the cluster; C(host) is empty where none could be asked."""
+
+    host: str = ""
+    url: str = ""
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    healthy: bool = False
+    reason: str = ""
+    etcd_members: tuple[MemberReport, ...] = ()
+    nodes: tuple[NodeReport, ...] = ()
+    node_passwords: tuple[str, ...] = ()
+    bootstrap_record: str = "absent"
+
+
+def host_report(result: Mapping[str, Any]) -> HostReport:
+    """The record of a result of check_config."""
+    about = {**result["host"], "findings": tuple(Finding(**finding) for finding in result.get("findings", ()))}
+    facts = result.get("facts") or {}
+    return record(HostReport, {**about, "facts": host_facts(facts) if facts.get("node_name") else None})
+
+
+def host_reports(results: list[dict[str, Any]]) -> list[HostReport]:
+    """The records of the hosts that were looked at; Ansible has told why of the others."""
+    return [host_report(result) for result in results if "host" in result]
+
+
+def host_facts(facts: Mapping[str, Any]) -> HostFacts:
+    """What a host says of itself, whose addresses are addresses."""
+    seen = record(HostFacts, facts)
+    for address in seen.node_ips:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise ReportError(f"its node_ips name {address!r}, which is no address") from None
+    return seen
+
+
+def server_report(result: Mapping[str, Any]) -> ServerReport:
+    """The record of a result of server_info; of a server that did not answer, why."""
+    about = {
+        **result,
+        "reason": result.get("reason") or result.get("msg") or "",
+        "etcd_members": tuple(record(MemberReport, member) for member in result.get("etcd_members", ())),
+        "nodes": tuple(record(NodeReport, node) for node in result.get("nodes", ())),
+    }
+    return record(ServerReport, about)
+
+
+def record(kind: type[Record], values: Mapping[str, Any]) -> Record:
+    """A record from the keys of a mapping that it knows, each of the type that it has there."""
+    known = {each.name: str(each.type) for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: _checked(name, values[name], known[name]) for name in known if name in values})
+
+
+def _checked(name: str, value: Any, kind: str) -> Any:
+    check = CHECKS.get(kind)
+    if check is None:  # a record of ours already
+        return value
+    checked = check(value)
+    if checked is None:
+        raise ReportError(f"its {name} is {value!r:.100}, which is no {kind}")
+    return checked
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    of_texts = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    return tuple(value) if of_texts else None
+
+
+def _instance(kind: type) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, kind) else None
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "str": _instance(str),
+    "bool": _instance(bool),
+    "tuple[str, ...]": _texts,
+    "Mapping[str, str]": _instance(Mapping),
+    "Mapping[str, Any]": _instance(Mapping),
+}

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What follows from all reports for this run: for the cluster, and for each host the record that its tasks read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
+
+SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run does with a cluster. RETURN of M(k3a.cluster.check_cluster) says what each of it means."""
+
+    founder: str = ""
+    server: str = ""
+    server_data_dir: str = ""
+    https_listen_port: int = 6443
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    bootstrap_record: str = "absent"
+    etcd_endpoints: tuple[str, ...] = ()
+    etcd_leader: str = ""
+    servers: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    without_password: tuple[str, ...] = ()
+    not_ready: tuple[str, ...] = ()
+    excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    max_unavailable: int = 1
+    tls_san: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    coredns_image: str = ""
+
+    def as_result(self) -> dict[str, Any]:
+        """The form that tasks see."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How the hosts of a run reach the API: what of a verdict, or of the cluster that a machine joins, they need."""
+
+    servers: Sequence[str]
+    url: str
+    joining: bool = False
+
+
+def host_records(reports: Sequence[HostReport], verdict: Verdict) -> dict[str, dict[str, Any]]:
+    """The record of each host: its typed variables, and what follows for it from the verdict."""
+    ways = Ways(verdict.servers, verdict.urls[0] if verdict.urls else "")
+    turns = [report.api for report in reports if report.server and report.api]
+    return {
+        report.name: {
+            **node_record(report, ways),
+            "may_found": report.name == verdict.server,
+            "etcd_founder": verdict.founder,
+            "etcd_endpoints": verdict.etcd_endpoints,
+            "etcd_leads": report.seen.node_name == verdict.etcd_leader,
+            "leader_elect": len(verdict.servers) > 1,
+            "api_before": turns[: turns.index(report.api)] if report.api else [],
+            "is_replaced": report.seen.node_name in verdict.replaced,
+            "lacks_password": report.name in verdict.without_password,
+        }
+        for report in reports
+        if report.facts
+    }
+
+
+def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
+    """What a host needs to know to become a node and to stay one."""
+    settings = report.settings
+    balanced = not settings["disable_apiserver_lb"] and (not report.server or len(ways.servers) > 1)
+    return {
+        **settings,
+        "node_name": report.seen.node_name,
+        "is_server": report.server,
+        "is_node": report.node,
+        "is_known": report.is_known,
+        "load_balanced": balanced,
+        "has_load_balancer": report.seen.load_balancer,
+        "api_url": api_url(report, ways, balanced),
+        "api_servers": list(ways.servers),
+        "api_own": report.api,
+        "network_waits_for": [*(["load-balancer"] if balanced else []), "kubelet", "kube-proxy"],
+        "api_fallback": [report.fixed] if report.fixed else [],
+        "registration_labels": settings["node_label"] if ways.joining else [],
+        # A machine that joins by a token showed its password when it asked for its certificate.
+        "lacks_password": False,
+        "throttle": 0,
+        "annotations": [*report.annotations, *settings["node_annotation"]],
+    }
+
+
+def api_url(report: HostReport, ways: Ways, balanced: bool) -> str:
+    """Where a node's components reach the API."""
+    if balanced:
+        return f"https://127.0.0.1:{report.settings['lb_server_port']}"
+    if report.server:
+        return f"https://127.0.0.1:{report.settings['https_listen_port']}"
+    return report.settings["server_url"] or ways.url
+
+
+def described_nodes(reports: Sequence[HostReport]) -> list[dict[str, Any]]:
+    """The nodes of a run: what their hosts' variables ask for, and roles, which a kubelet may not give itself."""
+    return [
+        {
+            "host": report.name,
+            "name": report.seen.node_name,
+            "labels": [*(SERVER_LABELS if report.server else ()), *report.settings["node_label"]],
+            # A machine that joins by a token showed its password when it asked for its certificate.
+        "lacks_password": False,
+        "throttle": 0,
+        "annotations": [*report.annotations, *report.settings["node_annotation"]],
+            "internal_ips": list(report.seen.node_ips),
+            "taints": report.settings["node_taint"],
+        }
+        for report in reports
+        if report.node and report.facts
+    ]
+
+
+def without_password(reports: Sequence[HostReport], known: Sequence[str], replaced: Sequence[str]) -> list[str]:
+    """Hosts that run a node whose password is not on the machine, or whose hash is not in the cluster."""
+    names = set(known) - set(replaced)
+    return [
+        report.name
+        for report in reports
+        if report.facts and report.node and not (report.seen.node_password and report.seen.node_name in names)
+    ]
+
+
+def cluster_config(settings: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """What all nodes of the cluster have to say alike, for machines that are in no inventory."""
+    alike = ("cluster_cidr", "cluster_domain", "flannel_backend", "https_listen_port", "proxy_mode", "server_url")
+    return {
+        **{name: settings[name] for name in (*alike, "service_cidr")},
+        "cluster_dns": cluster_dns(settings["cluster_dns"], settings["service_cidr"]),
+        "servers": list(verdict.servers),
+        "tls_san": list(verdict.tls_san),
+    }
+
+
+def image_of(images: Sequence[str], name: str) -> str:
+    """The image of a bundle by the last part of its name."""
+    return next((image for image in images if f"/{name}:" in image), "")
+
+
+def window(wanted: str, nodes: int) -> int:
+    """How many of so many nodes may be away at once: a number, or a percentage of them, and never less than one."""
+    number = math.floor(nodes * int(wanted[:-1]) / 100) if wanted.endswith("%") else int(wanted)
+    return max(1, number)
