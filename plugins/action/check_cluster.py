@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
         values = {}
         for host in hosts:
             try:
-                values[host] = spec.checked(task_vars["hostvars"][host].get(name, ""), spec.specification()[name])
+                values[host] = spec.checked(name, task_vars["hostvars"][host].get(name, ""))
             except spec.Mistyped:
                 continue  # a finding of its own as soon as that host is looked at
         return {host: value for host, value in values.items() if value}
@@ -128,7 +128,7 @@ class ActionModule(ActionBase):
         values = {}
         for name in (*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE):
             try:
-                values[name] = spec.checked(variables.get(name, spec.defaults()[name]), spec.specification()[name])
+                values[name] = spec.checked(name, variables.get(name, spec.defaults()[name]))
             except spec.Mistyped:
                 continue  # a finding of its own as soon as that host is looked at
         return values
