@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units programs molecule lock
+.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units programs molecule variables lock
 
 # Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -87,6 +87,10 @@ molecule: setup .venv
 	@trap 'for each in $(SCENARIOS); do $(MAKE) --silent clean NAME=molecule-$$each; done' EXIT; \
 	  trap 'exit 130' INT TERM; \
 	  for each in $(SCENARIOS); do MOLECULE_COMMAND_BORDERS=false molecule test -s $$each || exit; done
+
+# After an edit of a role's or the playbooks' argument_specs.yml: what follows from them.
+variables: .venv
+	python tools/variables.py
 
 # After an edit of requirements.in. --no-emit-*: which registry this machine uses is no business of the lock file.
 lock: .venv

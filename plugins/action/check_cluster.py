@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),
             *servers.identity_findings(hosts, answer),
-            *servers.token_findings(self._given("k3a_token", group, hostvars), authority, new=founder is not None),
+            *servers.token_findings(self._given("token", group, hostvars), authority, new=founder is not None),
             *url_findings(server_urls(hosts), authority, self._names(group, hostvars)),
         ]
 
@@ -143,36 +143,19 @@ class ActionModule(ActionBase):
         """The servers that this run does not look at, with the values that they must share with those it does."""
         looked_at = {host.name for host in hosts}
         return [
-            HostReport(host, server=True, settings=self._settings(hostvars[host]))
+            HostReport(host, server=True, settings=spec.usable(OF_OTHERS, hostvars[host]))
             for host in group
             if host not in looked_at
         ]
 
-    def _settings(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        values = {}
-        for name in OF_OTHERS:
-            variable = spec.PREFIX + name
-            try:
-                given = variables.get(variable, spec.defaults()[variable])
-                values[name] = spec.checked(given, spec.specification()[variable])
-            except spec.Mistyped:
-                continue  # a finding of its own as soon as that host is looked at
-        return values
-
     def _given(self, name: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         """A variable of servers, by host, where it is set and can be used."""
-        values = {}
-        for host in hosts:
-            try:
-                values[host] = spec.checked(hostvars[host].get(name, ""), spec.specification()[name])
-            except spec.Mistyped:
-                continue  # a finding of its own as soon as that host is looked at
+        values = {host: spec.usable([name], hostvars[host]).get(name) for host in hosts}
         return {host: value for host, value in values.items() if value}
-
 
     def _names(self, group: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
         """What the certificates of all servers name besides what is known of them."""
-        given = self._given("k3a_tls_san", group, hostvars)
+        given = self._given("tls_san", group, hostvars)
         return list(dict.fromkeys(name for names in given.values() for name in names))
 
 

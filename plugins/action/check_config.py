@@ -87,24 +87,14 @@ class ActionModule(HostAction):
 
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""
-        defaults = spec.templates()
-        given = {name: value for name, value in task_vars.items() if name.startswith(spec.PREFIX)}
-        templar = self._templar.copy_with_new_env(available_variables={**defaults, **task_vars})
-        values, findings = {}, []
-        for name, meant in spec.unknown(given).items():
-            remedy = f"did you mean {meant}?" if meant else "remove it, or see the roles' documentation for its name"
-            findings.append(Finding("variable_unknown", FAIL, f"there is no variable {name}", remedy))
-        for name, option in spec.specification().items():
-            value = given.get(name, defaults[name])
-            try:
-                value = templar.template(value)
-                values[name] = spec.checked(value, option)
-            except spec.Mistyped as problem:
-                message = f"{name} {problem}"
-                remedy = f"correct {spec.shown(value, option)}"
-                findings.append(Finding("variable_type", FAIL, message, remedy))
-            except AnsibleError as error:
-                findings.append(cluster.no_value(name, str(error)))
+        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **task_vars})
+        values, problems = spec.evaluate(spec.specification(), task_vars, templar.template)
+        findings = [Finding("variable_unknown", FAIL, p.message, p.remedy) for p in spec.strangers(task_vars)]
+        for problem in problems:
+            if isinstance(problem, spec.NoValue):
+                findings.append(cluster.no_value(problem.variable, problem.message))
+            else:
+                findings.append(Finding("variable_type", FAIL, problem.message, problem.remedy))
         return values, findings
 
     def _bundle(self, values: dict[str, Any]) -> tuple[Manifest | None, list[Finding]]:

@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
     host_reports,
     server_report,
 )
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 OPTIONS: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
@@ -40,9 +41,11 @@ class ActionModule(ActionBase):
         except (removal.RemovalError, ReportError) as error:
             return {**result, "failed": True, "msg": f"Nothing has been changed: {error}"}
         acting = next(report for report in servers if report.host == plan.server)
-        port = hosts[plan.server].settings["https_listen_port"]
+        settings = spec.usable(("data_dir", "https_listen_port"), (task_vars or {})["hostvars"][plan.server])
+        port = settings["https_listen_port"]
         staying = removal.staying_servers(list(hosts.values()), [*plan.nodes, *plan.members], acting, port)
-        return {**result, "changed": False, **plan.as_result(), "servers": staying}
+        about = {"servers": staying, "server_data_dir": settings["data_dir"], "https_listen_port": port}
+        return {**result, "changed": False, **plan.as_result(), **about}
 
 
 def machines(task_vars: Mapping[str, Any], reports: Mapping[str, HostReport]) -> list[removal.Machine]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -31,20 +30,15 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)
-        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **(task_vars or {})})
-        own = self._typed(OF_THE_MACHINE, {**spec.templates(), **(task_vars or {})}, templar)
-        expected = self._typed(OF_THE_CLUSTER, task_vars or {}, templar)
+        variables = task_vars or {}
+        known = spec.specification()
+        names = [name for name in OF_THE_CLUSTER if spec.PREFIX + name in variables]
+        options = {spec.PREFIX + name: known[spec.PREFIX + name] for name in (*OF_THE_MACHINE, *names)}
+        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **variables})
+        values, problems = spec.evaluate(options, variables, templar.template)
+        if problems:
+            raise AnsibleActionFail("; ".join(f"{problem.sentence}; {problem.remedy}" for problem in problems))
+        own = {name: values[spec.PREFIX + name] for name in OF_THE_MACHINE}
+        expected = {name: values[spec.PREFIX + name] for name in names}
         arguments = {**own, "expected": expected, **self._task.args}
         return self._execute_module(module_args=arguments, task_vars=task_vars)
-
-    def _typed(self, names: tuple[str, ...], variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
-        values = {}
-        for name in names:
-            variable = spec.PREFIX + name
-            if variable not in variables:
-                continue
-            try:
-                values[name] = spec.checked(templar.template(variables[variable]), spec.specification()[variable])
-            except spec.Mistyped as problem:
-                raise AnsibleActionFail(f"{variable} {problem}; correct it") from None
-        return values

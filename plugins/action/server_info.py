@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
@@ -22,20 +21,7 @@ class ActionModule(HostAction):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         host = self._task.args.get("host") or variables["inventory_hostname"]
-        options = options_of(variables["hostvars"][host])
+        options = spec.usable(OF_THE_SERVER, variables["hostvars"][host])
         given = {name: value for name, value in self._task.args.items() if name != "host"}
         answer = self._execute_module(module_args={**options, **given}, task_vars=task_vars)
         return {**answer, "host": host}
-
-
-def options_of(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a server's variables decide; one that cannot be used is a finding of that host."""
-    options = {}
-    for name in OF_THE_SERVER:
-        variable = spec.PREFIX + name
-        try:
-            given = variables.get(variable, spec.defaults()[variable])
-            options[name] = spec.checked(given, spec.specification()[variable])
-        except spec.Mistyped:
-            continue
-    return options

@@ -46,6 +46,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+server_data_dir:
+  description: The data directory of RV(server).
+  returned: success
+  type: str
+  sample: /var/lib/k3a
+https_listen_port:
+  description: The port of the API.
+  returned: success
+  type: int
+  sample: 6443
 nodes:
   description: The nodes that are to go.
   returned: success

@@ -50,8 +50,8 @@ def play(name: str) -> dict:
 
 @pytest.mark.parametrize("name, nobody_named", [("agent", "localhost"), ("reset", "server:agent")])
 def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(name, nobody_named):
-    hosts = trust_as_template(play(name)["hosts"])
-    meant = [Templar(DataLoader(), variables).template(hosts) for variables in ({}, {"join_hosts": "localhost"})]
+    hosts, own = trust_as_template(play(name)["hosts"]), play(name)["vars"]
+    meant = [Templar(DataLoader(), {**own, **given}).template(hosts) for given in ({}, {"join_hosts": "localhost"})]
     assert meant == [nobody_named, "localhost"]
 
 

@@ -3,42 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The variables that the collection's roles know: their specifications, their defaults, and values judged by them."""
+"""The collection's variables: what the specifications of its roles and playbooks say of them, and their values.
+
+Type, default and meaning of a variable stand in one place: roles/common for what roles share, the role for its own,
+playbooks/meta for what only playbooks know. A value becomes what its specification says here, once.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
+from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import Mistyped, typed
 
 PREFIX = "k3a_"
-ROLES = Path(__file__).parents[3] / "roles"
+COLLECTION = Path(__file__).parents[3]
+ROLES = COLLECTION / "roles"
+PLAYBOOKS = COLLECTION / "playbooks"
 
-# Variables that a playbook knows and no role.
-OF_PLAYBOOKS = frozenset(
-    {
-        "k3a_bootstrap_token",
-        "k3a_bundle_archive",
-        "k3a_drain_delete_emptydir_data",
-        "k3a_drain_force",
-        "k3a_drain_grace_period",
-        "k3a_drain_timeout",
-        "k3a_new_token",
-        "k3a_remove_node",
-        "k3a_token_description",
-        "k3a_token_file",
-        "k3a_token_groups",
-        "k3a_token_ttl",
-        "k3a_token_usages",
-    }
-)
 # What operators who come from K3s will write, where the name here is another.
 K3S_NAMES = {
     "k3a_config": "the variables named after the keys of K3s's config.yaml",
@@ -50,56 +40,123 @@ K3S_NAMES = {
     "k3a_server": "k3a_server_url",
     "k3a_url": "k3a_server_url",
 }
-IN_WORDS = {
-    "bool": "true or false",
-    "dict": "a mapping",
-    "int": "a whole number",
-    "list": "a list",
-    "path": "a path",
-    "str": "a text",
-}
 
 Option = Mapping[str, Any]
+Options = dict[str, dict[str, Any]]
 
 
-class Mistyped(ValueError):
-    """A value that its specification does not allow; the text says what it must be."""
+@dataclass(frozen=True)
+class Problem:
+    """Why a variable cannot be used, as a clause, and what to do about it."""
+
+    variable: str
+    message: str
+    remedy: str = "correct it"
+
+    @property
+    def sentence(self) -> str:
+        """The message, with the variable that it is about."""
+        return self.message
+
+
+class NoValue(Problem):
+    """The problem of a template that fails; the message is what Ansible says of it."""
+
+    @property
+    def sentence(self) -> str:
+        """The message, with the variable that it is about."""
+        reason = re.sub(r"^The lookup plugin \S+ failed: ", "", " ".join(self.message.split())).rstrip(".")
+        return f"{self.variable} has no value: {reason}"
 
 
 @cache
-def specification() -> dict[str, dict[str, Any]]:
-    """Every variable of every role, with its option specification."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        for entry_point in _yaml(path)["argument_specs"].values():
-            found.update(entry_point["options"])
-    return found
-
-
-@cache
-def defaults() -> dict[str, Any]:
-    """Every variable of every role, with its default as the role writes it, templates included."""
-    found: dict[str, Any] = {}
-    for path in sorted(ROLES.glob("*/defaults/main.yml")):
-        found.update(_yaml(path))
-    return found
-
-
-def templates() -> dict[str, Any]:
-    """The defaults, which are the collection's own text, ready to be templated."""
-    return {name: trust_as_template(value) if isinstance(value, str) else value for name, value in defaults().items()}
-
-
-def _yaml(path: Path) -> dict[str, Any]:
+def entry_points(path: Path) -> dict[str, dict[str, Any]]:
+    """The entry points that a file of specifications describes: of a role one, of the playbooks one each."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (both are safe loaders)
+    text = path.read_text(encoding="utf-8")
+    return yaml.load(text, Loader=loader)["argument_specs"]  # noqa: S506 (both are safe loaders)
+
+
+def of_role(role: str) -> Options:
+    """The variables that a role specifies itself."""
+    return entry_points(ROLES / role / "meta/argument_specs.yml")["main"]["options"]
+
+
+def of_playbook(playbook: str) -> Options:
+    """The variables that a playbook knows and no role."""
+    described = entry_points(PLAYBOOKS / "meta/argument_specs.yml")
+    return described[playbook]["options"] if playbook in described else {}
+
+
+@cache
+def specification() -> Options:
+    """Every variable of every role."""
+    roles = sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))
+    return {name: option for role in roles for name, option in of_role(role).items()}
+
+
+@cache
+def of_playbooks() -> Options:
+    """Every variable that some playbook knows and no role."""
+    described = entry_points(PLAYBOOKS / "meta/argument_specs.yml").values()
+    return {name: option for entry_point in described for name, option in entry_point["options"].items()}
+
+
+def defaults(options: Mapping[str, Option] | None = None) -> dict[str, Any]:
+    """The default of each variable as the specification has it, templates as their text."""
+    return {name: option["default"] for name, option in (specification() if options is None else options).items()}
+
+
+def templates(options: Mapping[str, Option] | None = None) -> dict[str, Any]:
+    """The defaults, which are the collection's own text, ready to be templated."""
+    return {n: trust_as_template(v) if isinstance(v, str) else v for n, v in defaults(options).items()}
+
+
+def checked(name: str, value: Any) -> Any:
+    """The typed value of one variable of the roles; raises Mistyped."""
+    return typed(name, value, specification()[name])
+
+
+def usable(names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Typed values of another host's variables, as hostvars has them, by their names without the prefix.
+
+    One that cannot be used is left out: it is a finding of its own as soon as that host is looked at.
+    """
+    options = {PREFIX + name: specification()[PREFIX + name] for name in names}
+    values, _problems = evaluate(options, variables, lambda value: value)
+    return {name.removeprefix(PREFIX): value for name, value in values.items()}
+
+
+def evaluate(
+    options: Mapping[str, Option], variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The typed value of each variable, given or default; those that have none are problems instead."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    own = templates(options)
+    for name, option in options.items():
+        try:
+            values[name] = typed(name, template(variables.get(name, own[name])), option)
+        except Mistyped as error:
+            problems.append(Problem(name, str(error), error.remedy))
+        except AnsibleError as error:
+            problems.append(NoValue(name, str(error)))
+    return values, problems
+
+
+def strangers(names: Iterable[str]) -> list[Problem]:
+    """Variables with our prefix that no specification names, each with the name that was probably meant."""
+    nothing_like_it = "remove it, or see docs/variables.md for its name"
+    return [
+        Problem(name, f"there is no variable {name}", f"did you mean {meant}?" if meant else nothing_like_it)
+        for name, meant in unknown(names).items()
+    ]
 
 
 def unknown(names: Iterable[str]) -> dict[str, str]:
     """The variables that no specification names, each with the name that was probably meant, or an empty text."""
-    known = specification().keys() | OF_PLAYBOOKS
-    strangers = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
-    return {name: _meant(name, known) for name in strangers}
+    known = specification().keys() | of_playbooks().keys()
+    return {name: _meant(name, known) for name in sorted(names) if name.startswith(PREFIX) and name not in known}
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -107,46 +164,3 @@ def _meant(name: str, known: Iterable[str]) -> str:
     if name in K3S_NAMES:
         return K3S_NAMES[name]
     return next(iter(get_close_matches(name, known, 1, 0.75) or get_close_matches(singular, known, 1, 0.75)), "")
-
-
-def checked(value: Any, option: Option) -> Any:
-    """The value as its specification types it; raises Mistyped."""
-    converted = _typed(value, option.get("type", "str"))
-    if isinstance(converted, list) and "elements" in option:
-        converted = [_typed(element, option["elements"]) for element in converted]
-    choices = option.get("choices")
-    for one in converted if isinstance(converted, list) else [converted]:
-        if choices and one not in choices:
-            raise Mistyped(f"must be one of {', '.join(map(str, choices))}")
-    return converted
-
-
-def _typed(value: Any, kind: str) -> Any:
-    if value is None:
-        raise Mistyped(f"must be {IN_WORDS[kind]}, and is empty")
-    try:
-        if kind == "bool":
-            return check_type_bool(value)
-        if kind == "int" and not isinstance(value, (bool, float)):
-            return check_type_int(value)
-        if kind == "list" and not isinstance(value, (int, float)):
-            return check_type_list(value)
-        if kind == "dict":
-            return check_type_dict(value)
-    except (TypeError, ValueError):
-        pass
-    if kind in ("str", "path"):
-        if isinstance(value, str):
-            return value
-        # A number has lost how it was written: 0600 is 384 by now, and 1.10 is 1.1.
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            raise Mistyped(f"must be {IN_WORDS[kind]}: put it in quotes")
-    raise Mistyped(f"must be {IN_WORDS[kind]}")
-
-
-def shown(value: Any, option: Option) -> str:
-    """A value for a message; a secret is not shown."""
-    if option.get("no_log"):
-        return "the value"
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -114,15 +114,15 @@ def test_an_unknown_variable(run):
     result, _options = run(k3a_clutser_cidr=["10.0.0.0/8"], k3a_colour="blue")
     assert told(result) == [
         "there is no variable k3a_clutser_cidr; did you mean k3a_cluster_cidr?",
-        "there is no variable k3a_colour; remove it, or see the roles' documentation for its name",
+        "there is no variable k3a_colour; remove it, or see docs/variables.md for its name",
     ]
 
 
 def test_an_ill_typed_variable_is_told_and_not_passed_on(run):
     result, options = run(k3a_https_listen_port="http", k3a_write_kubeconfig_mode=0o600)
     assert told(result) == [
-        'k3a_https_listen_port must be a whole number; correct "http"',
-        "k3a_write_kubeconfig_mode must be a text: put it in quotes; correct 384",
+        'k3a_https_listen_port must be a whole number, and is "http"; correct it',
+        "k3a_write_kubeconfig_mode must be a text, and is the number 384; put it in quotes",
     ]
     assert "https_listen_port" not in options
 

@@ -8,66 +8,91 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleUndefinedVariable
+from ansible.template import is_trusted_as_template
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import IN_WORDS
 
-ROLES = Path(__file__).parents[5] / "roles"
-PLAYBOOKS = ROLES.parent / "playbooks"
-# Their defaults are templates, which a specification can only describe.
-TEMPLATED = {"k3a_bundle", "k3a_kubeconfig"}
-
+ROOT = Path(__file__).parents[5]
+ROLES = ROOT / "roles"
+PLAYBOOKS = ROOT / "playbooks"
 ROLE_NAMES = sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))
+# The lead of a name in the texts of roles and playbooks.
+NAME = r"(?<![\w.])(?:k3a_\w+|nodes_(?!absent)\w+|join_hosts)"
 
 
-def entry_points(role):
-    return yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+def names_in(*files):
+    return {name for file in files for name in re.findall(NAME, file.read_text())}
 
 
-def options_of(role):
-    return {name: option for entry in entry_points(role).values() for name, option in entry["options"].items()}
+class TestSpecifications:
+    def test_a_variable_is_specified_once(self):
+        everywhere = [name for role in ROLE_NAMES for name in spec.of_role(role)]
+        assert len(everywhere) == len(set(everywhere))
+        assert not spec.of_playbooks().keys() & set(everywhere)
 
-
-def role_defaults(role):
-    return yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
-
-
-class TestRoles:
-    @pytest.mark.parametrize("role", ROLE_NAMES)
-    def test_defaults_are_those_of_the_specification(self, role):
-        options = options_of(role)
-        described = {name: option["default"] for name, option in options.items() if name not in TEMPLATED}
-        written = {name: value for name, value in role_defaults(role).items() if name not in TEMPLATED}
-        assert written == described
-        assert role_defaults(role).keys() == options.keys()
-
-    @pytest.mark.parametrize("role", ROLE_NAMES)
-    def test_every_variable_is_typed_described_and_prefixed(self, role):
-        for name, option in options_of(role).items():
-            assert name.startswith("k3a_")
-            assert option["type"] in spec.IN_WORDS
-            assert option["type"] != "list" or option["elements"]
-            assert all(sentence.endswith(".") for sentence in option["description"]), name
-
-    @pytest.mark.parametrize("role", ROLE_NAMES)
-    def test_defaults_satisfy_their_own_specification(self, role):
-        for name, option in options_of(role).items():
-            if name not in TEMPLATED:
-                assert spec.checked(option["default"], option) == option["default"]
-
-    def test_a_variable_of_several_roles_means_the_same_in_each(self):
+    def test_a_variable_of_several_playbooks_means_the_same_in_each(self):
         seen = {}
-        for role in ROLE_NAMES:
-            for name, option in options_of(role).items():
-                assert seen.setdefault(name, option) == option, f"{role}: {name}"
-                assert role_defaults(role)[name] == spec.defaults()[name]
+        for playbook in spec.entry_points(PLAYBOOKS / "meta/argument_specs.yml"):
+            for name, option in spec.of_playbook(playbook).items():
+                if name != "join_hosts":  # reset.yml names its hosts, agent.yml means the machine that it runs on
+                    assert seen.setdefault(name, option) == option
+
+    @pytest.mark.parametrize("name", sorted({**spec.specification(), **spec.of_playbooks()}))
+    def test_every_variable_is_typed_described_and_has_a_default(self, name):
+        option = {**spec.specification(), **spec.of_playbooks()}[name]
+        assert re.match("k3a_|nodes_|join_hosts", name)
+        assert option["type"] in IN_WORDS
+        assert option["type"] != "list" or option["elements"]
+        assert all(sentence.endswith(".") for sentence in option["description"])
+        assert "default" in option
 
     def test_secrets_are_marked(self):
-        secret = {name for name, option in spec.specification().items() if option.get("no_log")}
-        assert secret == {"k3a_registries", "k3a_token"}
+        everything = {**spec.specification(), **spec.of_playbooks()}
+        secret = {name for name, option in everything.items() if option.get("no_log")}
+        assert secret == {"k3a_registries", "k3a_token", "k3a_bootstrap_token", "k3a_new_token"}
 
-    def test_every_variable_of_roles_and_playbooks_is_specified(self):
-        files = [*ROLES.glob("*/tasks/*.yml"), *PLAYBOOKS.glob("*.yml")]
-        used = {name for file in files for name in re.findall(r"(?<![\w.])k3a_\w+", file.read_text())}
-        assert used - spec.specification().keys() == spec.OF_PLAYBOOKS
+    @pytest.mark.parametrize("playbook", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda path: path.stem)
+    def test_every_variable_of_a_playbook_is_specified(self, playbook):
+        known = spec.specification().keys() | spec.of_playbook(playbook.stem)
+        comments_aside = re.sub(r"(?m)^\s*#.*", "", playbook.read_text())
+        assert set(re.findall(NAME, comments_aside)) <= known
+
+    def test_every_variable_of_a_role_is_specified(self):
+        assert names_in(*ROLES.glob("*/[tv]*/*")) <= spec.specification().keys()
+
+    @pytest.mark.parametrize("name", ["reset"])
+    def test_the_hosts_of_a_playbook_are_by_default_those_that_are_specified(self, name):
+        (play,) = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())
+        assert play["vars"]["join_hosts"] == spec.of_playbook(name)["join_hosts"]["default"]
+        assert play["hosts"] == "{{ join_hosts }}"
+
+
+class TestEvaluate:
+    OPTIONS = {"k3a_one": {"type": "int", "default": 1}, "k3a_two": {"type": "str", "default": "{{ k3a_one }}"}}
+
+    def test_what_is_not_given_is_the_default(self):
+        assert spec.evaluate(self.OPTIONS, {"k3a_one": "7"}, lambda value: value) == (
+            {"k3a_one": 7, "k3a_two": "{{ k3a_one }}"},
+            [],
+        )
+
+    def test_defaults_may_be_templates(self):
+        assert is_trusted_as_template(spec.templates(self.OPTIONS)["k3a_two"])
+
+    def test_all_that_is_wrong_is_told_at_once(self):
+        def template(value):
+            if value == 1:
+                raise AnsibleUndefinedVariable("'nowhere' is\n undefined.")
+            return ["no text"]
+
+        values, problems = spec.evaluate(self.OPTIONS, {}, template)
+        assert values == {}
+        assert [problem.sentence for problem in problems] == [
+            "k3a_one has no value: 'nowhere' is undefined",
+            'k3a_two must be a text, and is a list, ["no text"]',
+        ]
+        assert [isinstance(problem, spec.NoValue) for problem in problems] == [True, False]
 
 
 class TestUnknown:
@@ -92,48 +117,9 @@ class TestUnknown:
         for meant in spec.K3S_NAMES.values():
             assert meant.startswith("the variables") or meant.partition(":")[0] in spec.specification()
 
-
-class TestValues:
-    @pytest.mark.parametrize(
-        "value, option, typed",
-        [
-            ("300", {"type": "int"}, 300),
-            ("yes", {"type": "bool"}, True),
-            (False, {"type": "bool"}, False),
-            ("10.0.0.1,fd00::1", {"type": "list", "elements": "str"}, ["10.0.0.1", "fd00::1"]),
-            ([], {"type": "list", "elements": "str"}, []),
-            ("", {"type": "str"}, ""),
-            ({"mirrors": {}}, {"type": "dict"}, {"mirrors": {}}),
-            ("none", {"type": "str", "choices": ["vxlan", "none"]}, "none"),
-        ],
-    )
-    def test_what_can_be_taken(self, value, option, typed):
-        assert spec.checked(value, option) == typed
-
-    @pytest.mark.parametrize(
-        "value, option, problem",
-        [
-            ("soon", {"type": "int"}, "must be a whole number"),
-            (1.5, {"type": "int"}, "must be a whole number"),
-            (True, {"type": "int"}, "must be a whole number"),
-            ("maybe", {"type": "bool"}, "must be true or false"),
-            (384, {"type": "str"}, "must be a text: put it in quotes"),
-            (True, {"type": "str"}, "must be a text"),
-            (["a"], {"type": "path"}, "must be a path"),
-            (None, {"type": "str"}, "must be a text, and is empty"),
-            ({"a": 1}, {"type": "list", "elements": "str"}, "must be a list"),
-            ([{"a": 1}], {"type": "list", "elements": "str"}, "must be a text"),
-            (["a"], {"type": "dict"}, "must be a mapping"),
-            ("wireguard", {"type": "str", "choices": ["vxlan", "none"]}, "must be one of vxlan, none"),
-            (["traefik"], {"type": "list", "elements": "str", "choices": ["coredns"]}, "must be one of coredns"),
-        ],
-    )
-    def test_what_cannot(self, value, option, problem):
-        with pytest.raises(spec.Mistyped) as raised:
-            spec.checked(value, option)
-        assert str(raised.value) == problem
-
-    def test_a_secret_is_not_shown(self):
-        assert spec.shown({"a": "topsecret"}, {"type": "str", "no_log": True}) == "the value"
-        assert spec.shown("soon", {"type": "int"}) == '"soon"'
-        assert len(spec.shown("x" * 500, {"type": "int"})) == 80
+    def test_a_stranger_is_told_with_what_to_do(self):
+        told = [f"{problem.sentence}; {problem.remedy}" for problem in spec.strangers(["k3a_no_deploy", "k3a_colour"])]
+        assert told == [
+            "there is no variable k3a_colour; remove it, or see docs/variables.md for its name",
+            "there is no variable k3a_no_deploy; did you mean k3a_disable?",
+        ]

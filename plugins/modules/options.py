@@ -1,0 +1,53 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: options
+short_description: The values of a playbook's variables
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Returns variables with their defaults and as the types that they have, whether they were given as YAML, in an
+    inventory in INI form or by C(-e). Paths on the controller become absolute.
+  - Fails with one message that names every variable that cannot be used, and every C(k3a_*) variable that does not
+    exist, before the playbook changes anything.
+  - The variables of hosts that become nodes are judged by M(k3a.cluster.check_config), which does more.
+  - Internal to the playbooks of this collection; may change in any release.
+  - Runs on the controller only, and not on the host.
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+options:
+  playbook:
+    description: The playbook whose own variables to return, as C(token_create).
+    type: str
+    default: ""
+  names:
+    description: Variables of the roles to return besides.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Read the variables
+  k3a.cluster.options:
+    playbook: token_create
+    names: [k3a_kubeconfig]
+  run_once: true
+  register: _k3a
+"""
+
+RETURN = r"""
+variables:
+  description:
+    - The value of each variable.
+    - Ansible shows nothing of the result when a secret is among them.
+  returned: success
+  type: dict
+  sample:
+    k3a_kubeconfig: /home/ann/cluster/kubeconfig
+    k3a_token_ttl: 1h
+"""

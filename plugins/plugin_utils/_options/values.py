@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The value of a variable as its specification types it, however it was given.
+
+An inventory in INI form and `-e name=value` give texts where YAML gives lists, numbers and booleans, and K3s takes
+lists as texts with commas. All of these become the same value here; what comes after knows no other form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+IN_WORDS = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "a path",
+    "str": "a text",
+}
+# A comma is part of what these hold, as in eviction-hard=memory.available<5%,nodefs.available<10%.
+WITH_COMMAS = re.compile(r"k3a_(\w+_arg|node_annotation)")
+# Paths of the controller, where a relative one is meant from where the command was given. Others are a host's.
+ON_CONTROLLER = frozenset(
+    {"k3a_bundle", "k3a_bundle_archive", "k3a_kubeconfig", "k3a_manifests", "k3a_token_file", "nodes_directory"}
+)
+TRUE = frozenset({"true", "yes", "on", "1"})
+FALSE = frozenset({"false", "no", "off", "0"})
+
+Option = Mapping[str, Any]
+
+
+class Mistyped(ValueError):
+    """A value that its specification does not allow: what the variable must be and what it is, and what to do."""
+
+    def __init__(self, message: str, remedy: str = "correct it") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class _Unfit(Exception):
+    """The value is of another type."""
+
+
+def typed(name: str, value: Any, option: Option) -> Any:
+    """The value as its specification types it; raises Mistyped."""
+    kind, secret = option.get("type", "str"), bool(option.get("no_log"))
+    try:
+        if kind == "list":
+            result: Any = [_element(name, item, option) for item in _items(name, value, option)]
+        else:
+            result = _scalar(name, value, kind)
+    except _Unfit as error:
+        wanted = f"a list, each item {IN_WORDS[option['elements']]}" if kind == "list" else IN_WORDS[kind]
+        found = error.args[0] if error.args else value
+        remedy = "put it in quotes" if _lost_its_form(found) and kind in ("str", "path", "list") else "correct it"
+        where = "has" if kind == "list" and error.args else "is"
+        raise Mistyped(f"{name} must be {wanted}, and {where} {shown(found, secret)}", remedy) from None
+    choices = option.get("choices")
+    for one in result if isinstance(result, list) else [result]:
+        if choices and one not in choices:
+            raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {shown(one, secret)}")
+    return result
+
+
+def _items(name: str, value: Any, option: Option) -> list[Any]:
+    """What a list holds; a text is one in brackets, one with commas, or its one item."""
+    if isinstance(value, str):
+        written = _flow(value, "[]")
+        if written is None:
+            return _split(name, value)
+        value = written
+    if not isinstance(value, (list, tuple)):
+        raise _Unfit
+    if option["elements"] != "str":
+        return [item for item in value if item != ""]
+    return [part for item in value for part in (_split(name, item) if isinstance(item, str) else [item])]
+
+
+def _split(name: str, text: str) -> list[str]:
+    parts = [text] if WITH_COMMAS.fullmatch(name) else text.split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _element(name: str, item: Any, option: Option) -> Any:
+    try:
+        return _scalar(name, item, option["elements"])
+    except _Unfit:
+        raise _Unfit(item) from None
+
+
+def _scalar(name: str, value: Any, kind: str) -> Any:
+    if kind in ("str", "path") and isinstance(value, str):
+        return _on_controller(value) if value and name in ON_CONTROLLER else value
+    if kind == "bool" and (isinstance(value, (bool, str)) or value in (0, 1)):
+        text = str(value).strip().lower()
+        if text in TRUE or text in FALSE:
+            return text in TRUE
+    if kind == "int" and not isinstance(value, bool):
+        if isinstance(value, int):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()):
+            return int(value)
+    if kind == "dict":
+        value = _flow(value, "{}") if isinstance(value, str) else value
+        if isinstance(value, Mapping):
+            return dict(value)
+    raise _Unfit
+
+
+def _on_controller(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH100, PTH111
+
+
+def _flow(text: str, brackets: str) -> Any:
+    """The list or mapping that a text in brackets writes in JSON, or in YAML's flow style; nothing when it is none."""
+    text = text.strip()
+    if not (text.startswith(brackets[0]) and text.endswith(brackets[1])):
+        return None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
+def _lost_its_form(value: Any) -> bool:
+    """Whether a number stands where a text should: how it was written is lost, since 0600 is 384 and 1.10 is 1.1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def shown(value: Any, secret: bool) -> str:
+    """A value in a message; of a secret only what it is."""
+    if value is None or value == "":
+        return "empty"
+    if isinstance(value, str):
+        return "a text" if secret else _shortened(json.dumps(value, ensure_ascii=False))
+    if isinstance(value, bool):
+        return "true or false" if secret else str(value).lower()
+    if isinstance(value, (int, float)):
+        return "a number" if secret else f"the number {value}"
+    kind = "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, (list, tuple)) else "something else"
+    return kind if secret or kind == "something else" else f"{kind}, {_shortened(json.dumps(value, default=str))}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

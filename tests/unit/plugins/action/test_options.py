@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.connection.local import Connection
+from ansible.template import Templar, trust_as_template
+from ansible_collections.k3a.cluster.plugins.action import options as action
+from ansible_collections.k3a.cluster.plugins.modules import options as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+
+PLAYBOOKS = spec.PLAYBOOKS
+
+
+def tasks(playbook: Path) -> list[dict[str, Any]]:
+    return [task for play in yaml.safe_load(playbook.read_text()) for task in play.get("tasks", [])]
+
+
+ASKED = {
+    path.stem: task["k3a.cluster.options"] or {}
+    for path in sorted(PLAYBOOKS.glob("*.yml"))
+    for task in tasks(path)
+    if "k3a.cluster.options" in task
+}
+
+
+@pytest.fixture
+def ask() -> Any:
+    def run(playbook: str, *names: str, **variables: Any) -> dict[str, Any]:
+        task = Task()
+        task.action, task.args = "k3a.cluster.options", {"playbook": playbook, "names": list(names)}
+        context = PlayContext()
+        templar = Templar(DataLoader())
+        plugin = action.ActionModule(task, Connection(context), context, None, templar, None)
+        return plugin.run(task_vars=variables)
+
+    return run
+
+
+def test_options_are_documented_as_they_are() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert {name: {k: v for k, v in option.items() if k != "description"} for name, option in documented.items()} == (
+        action.OPTIONS
+    )
+
+
+def test_values_are_typed_and_what_is_not_given_is_the_default(ask: Any) -> None:
+    given = {"k3a_remove_node": "a1,a2", "k3a_drain_timeout": "0", "inventory_dir": "/inventory"}
+    assert ask("remove_node", "k3a_kubeconfig", **given)["variables"] == {
+        "k3a_remove_node": ["a1", "a2"],
+        "k3a_drain_timeout": 0,
+        "k3a_drain_grace_period": -1,
+        "k3a_drain_force": False,
+        "k3a_drain_delete_emptydir_data": True,
+        "k3a_kubeconfig": "/inventory/kubeconfig",
+    }
+
+
+def test_a_variable_may_be_a_template_over_others_and_their_defaults(ask: Any) -> None:
+    path = trust_as_template("{{ k3a_data_dir }}/admin")
+    assert ask("", "k3a_write_kubeconfig", k3a_write_kubeconfig=path)["variables"] == {
+        "k3a_write_kubeconfig": "/var/lib/k3a/admin"
+    }
+
+
+# What Ansible says of a host that is implied, and of one named by -i host,.
+@pytest.mark.parametrize("given", [{}, {"inventory_dir": "None"}, {"inventory_dir": None}])
+def test_without_an_inventory_file_the_kubeconfig_is_in_the_current_directory(
+    ask: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask("", "k3a_kubeconfig", **given)["variables"] == {"k3a_kubeconfig": f"{tmp_path}/kubeconfig"}
+
+
+def test_all_that_is_wrong_is_told_at_once(ask: Any) -> None:
+    with pytest.raises(AnsibleActionFail) as raised:
+        ask("remove_node", "k3a_data_dir", k3a_drain_force="maybe", k3a_drain_timeot=3, k3a_data_dir="here")
+    assert str(raised.value).splitlines() == [
+        "Nothing has been changed: there is no variable k3a_drain_timeot; did you mean k3a_drain_timeout?",
+        'k3a_drain_force must be true or false, and is "maybe"; correct it',
+        "k3a_data_dir 'here' is not an absolute path; start it with '/', and use no blanks",
+    ]
+
+
+def test_a_result_with_a_secret_is_not_shown_and_another_is(ask: Any) -> None:
+    assert ask("rotate_token", k3a_new_token="s3cr3t")["_ansible_no_log"] is True
+    assert "_ansible_no_log" not in ask("rotate_token")
+
+
+@pytest.mark.parametrize("playbook", ASKED)
+def test_a_playbook_asks_for_the_variables_that_it_uses(playbook: str) -> None:
+    asked = ASKED[playbook]
+    text = (PLAYBOOKS / f"{playbook}.yml").read_text()
+    own = spec.of_playbook(asked.get("playbook", "")).keys()
+    assert asked.get("playbook", playbook) == playbook
+    for name in asked.get("names", []):
+        assert name in spec.specification()
+        assert f"_k3a.variables.{name} " in text, f"{playbook}.yml does not use {name}"
+    for name in own - {"join_hosts"}:
+        assert f"_k3a.variables.{name} " in text, f"{playbook}.yml does not use {name}"
+    assert tasks(PLAYBOOKS / f"{playbook}.yml")[0].get("k3a.cluster.options") == asked
+
+
+@pytest.mark.parametrize("playbook", ASKED)
+def test_a_playbook_uses_no_variable_as_it_was_given(playbook: str) -> None:
+    for task in tasks(PLAYBOOKS / f"{playbook}.yml"):
+        assert spec.specification().keys().isdisjoint(words_of(task)), task["name"]
+
+
+def words_of(task: dict[str, Any]) -> set[str]:
+    """The variables in a task's templates, which are not looked up in what the action returned."""
+    text = yaml.safe_dump({key: value for key, value in task.items() if key != "k3a.cluster.options"})
+    return {word.removeprefix("_k3a.variables.") for word in text.split() if word.startswith("k3a_")}

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the variables' types, defaults and meanings stand again, they stand as the specifications have them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool():
+    described = importlib.util.spec_from_file_location("variables_tool", ROOT / "tools/variables.py")
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+def test_what_is_written_from_the_specifications_is_up_to_date(tool):
+    written = tool.written()
+    assert {path.relative_to(ROOT).as_posix() for path in written} == {
+        "docs/variables.md",
+        *(f"roles/{role}/defaults/main.yml" for role in ("addons", "agent", "server")),
+    }
+    for path, content in written.items():
+        assert path.read_text() == content, f"run make variables: {path.relative_to(ROOT)} is not what it writes"
+
+
+def test_the_page_names_every_variable():
+    page = (ROOT / "docs/variables.md").read_text()
+    for name in spec.specification().keys() | spec.of_playbooks().keys():
+        assert f"| `{name}` |" in page
+
+
+def test_the_readme_names_variables_with_their_defaults(tool):
+    rows = re.findall(r"^\| (`k3a_[^|]*) \| ([^|]*) \|", (ROOT / "README.md").read_text(), re.M)
+    assert rows
+    for names, defaults in rows:
+        options = [spec.specification()[name] for name in re.findall(r"`(\w+)`", names)]
+        if "`" in defaults:
+            shown = re.findall(r"`([^`]*)`", defaults)
+            written = [tool.scalar(option["default"]) for option in options]
+            assert shown * (len(written) // len(shown)) == written, names
+        else:  # in words, or nothing
+            assert all(option["default"] in ("", []) for option in options), names
+
+
+def test_deviations_and_guides_name_only_variables_that_exist():
+    known = spec.specification().keys() | spec.of_playbooks().keys()
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        named = re.findall(r"(?<!\w)k3a_\w+(?!\w*\*)", page.read_text())
+        assert {name for name in named if not name.endswith("_")} <= known, page.name
