@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import identity, reports
@@ -49,6 +51,7 @@ class ActionModule(HostAction):
         manifest, bundle_findings = self._bundle(values)
         findings += bundle_findings
         wrong = variables.variable_findings(values, manifest.flags if manifest else {})
+        wrong += variables.manifest_findings(values, functools.partial(text_of, self._loader))
         server = task_vars["inventory_hostname"] in task_vars["groups"].get("server", [])
         options = self._options(values, wrong, manifest, server)
 

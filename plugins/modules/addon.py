@@ -11,15 +11,17 @@ short_description: Manifests in a cluster, as a whole
 description:
   - Brings the objects of any number of manifests into a cluster by server-side apply, in one call, in an order
     that works.
+  - Manifests are read on the controller, encrypted ones (C(ansible-vault)) as well, and travel as data.
   - Remembers what it applied as which addon, in ConfigMaps C(kube-system/k3a-addon-<name>), and removes the objects
     that left the manifests. An object that someone else made anew, or that went over to another addon, stays.
   - Nothing is changed before all manifests are read and the API has accepted all objects on trial.
     Only objects whose kind or namespace comes with the same call are judged later, when that is there.
   - In check mode, where there is no API yet to ask, all objects are announced as created.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
 options:
   addons:
@@ -34,7 +36,8 @@ options:
         required: true
       path:
         description:
-          - Manifests on the controller, files or directories.
+          - Manifests on the controller, files or directories. Relative ones are looked for where the playbook was
+            started.
           - Of a directory, all files C(*.yaml), C(*.yml) and C(*.json) below it count, except hidden ones.
         type: list
         elements: path
@@ -42,6 +45,24 @@ options:
       manifest:
         description: The objects themselves, as the text of a manifest, as an object, or as a list of objects.
         type: raw
+  objects:
+    description: Set by the action plugin, which reads all manifests.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      addon:
+        description: Addon that the object belongs to.
+        type: str
+        required: true
+      where:
+        description: Where the object was written.
+        type: str
+        required: true
+      object:
+        description: The object.
+        type: dict
+        required: true
   state:
     description:
       - With V(present) the cluster has the addons as described.
@@ -72,26 +93,19 @@ options:
     type: list
     elements: str
     default: []
-  wait_timeout:
-    description: Seconds that the whole call may take, waiting for the API and for rollouts included.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
 - name: Run the metrics server
   k3a.cluster.addon:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     addons:
       - name: metrics-server
         path: [manifests/metrics-server]
     wait: true
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 
 - name: Make a namespace
   k3a.cluster.addon:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     addons:
       - name: team-a
         manifest:
@@ -99,17 +113,14 @@ EXAMPLES = r"""
           kind: Namespace
           metadata:
             name: team-a
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 
 - name: Remove the metrics server
   k3a.cluster.addon:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     addons:
       - name: metrics-server
     state: absent
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -140,22 +151,16 @@ objects:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cluster, Step, announced
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR, Key, ManifestError, load
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    CHECK_PATIENCE,
-    KUBERNETES_ERROR,
-    Api,
-    ApiFailure,
-    Resource,
-    Unreachable,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, items
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
 
 OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
     "addons": {
         "type": "list",
         "elements": "dict",
@@ -166,12 +171,22 @@ OPTIONS: dict[str, Any] = {
             "manifest": {"type": "raw"},
         },
     },
+    "objects": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "addon": {"type": "str", "required": True},
+            "where": {"type": "str", "required": True},
+            "object": {"type": "dict", "required": True},
+        },
+    },
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "set": {"type": "str", "default": ""},
     "field_manager": {"type": "str", "default": "k3a"},
     "wait": {"type": "bool", "default": False},
     "wait_for": {"type": "list", "elements": "str", "default": []},
-    "wait_timeout": {"type": "int", "default": 300},
+    **server_api.OPTIONS,
 }
 
 
@@ -182,18 +197,14 @@ class NotRolledOut(Exception):
 def main() -> None:
     # Manifests may hold Secrets: no_log keeps the arguments out of the system's log, `invocation` out of the output.
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, no_log=True)
-    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
-        if missing:
-            module.fail_json(msg=missing_required_lib(library), exception=missing)
-    invocation = {"module_args": {**module.params, "addons": [addon["name"] for addon in module.params["addons"]]}}
+    shown = {name: value for name, value in module.params.items() if name != "objects"}
+    invocation = {"module_args": {**shown, "addons": [addon["name"] for addon in module.params["addons"]]}}
     result: dict[str, Any] = {"changed": False}
     try:
         converge(module, result)
     except ManifestError as error:
-        module.fail_json(
-            msg=f"Nothing was changed, because manifests are wrong:\n{error}", invocation=invocation, **result
-        )
-    except (ApiFailure, NotRolledOut) as error:
+        module.fail_json(msg=str(error), invocation=invocation, **result)
+    except (ApiError, NotRolledOut) as error:
         module.fail_json(msg=f"Addons: {error}", invocation=invocation, **result)
     module.exit_json(invocation=invocation, **result)
 
@@ -201,17 +212,16 @@ def main() -> None:
 def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
     params = module.params
     names = [addon["name"] for addon in params["addons"]]
-    items = load(params["addons"]) if params["state"] == "present" else []
+    wanted = items(params["objects"])
     try:
-        patience = CHECK_PATIENCE if module.check_mode else None
-        api = Api(params["kubeconfig"], params["wait_timeout"], module.tmpdir, patience)
+        api = server_api.connect(module)
         cluster = Cluster(api, params["field_manager"])
-        plan = cluster.plan(names, items, params["state"], params["set"])
-    except Unreachable:
+        plan = cluster.plan(names, wanted, params["state"], params["set"])
+    except ApiUnreachable:
         if not module.check_mode:
             raise
         # The tasks before this one would have made the cluster.
-        plan = announced(names, items, params["set"]) if params["state"] == "present" else []
+        plan = announced(names, wanted, params["set"]) if params["state"] == "present" else []
     result["objects"] = [step.summary() for step in plan]
     result["diff"] = [step.diff() for step in plan if step.changes]
     if module.check_mode:

@@ -13,8 +13,8 @@ description:
   - Takes what M(k3a.cluster.check_config) found on each host, compares the hosts with each other, and fails with one
     message that names everything that is in the way of an install, host by host, with what to do about it.
   - Judges the servers as a cluster from what one of them says of it (O(server_reports)). Whether a new cluster begins,
-    and on which host; that a majority of the servers can be reached; members of etcd that the inventory does not name; nodes
-    whose name another machine has; tokens and addresses of another cluster.
+    and on which host; that a majority of the servers can be reached; members of etcd that the inventory does not name;
+    nodes whose name another machine has; tokens and addresses of another cluster.
   - Finds two hosts that are one (machine id, node name, address), variables that must agree between hosts and do not,
     a missing or empty group C(server), and hosts in both groups or in neither.
   - Reads the bundles that are about to be shipped to the last byte, once.
@@ -169,7 +169,7 @@ config:
 hosts:
   description:
     - The record of each host that is in the run, by its name. It has the typed value of every variable that is no
-      secret, by its name without C(k3a_), and what follows for the host, its node's name and the URL of the API for one.
+      secret, by its name without C(k3a_), and what follows for the host, its node's name for one.
   returned: with O(host_reports) or O(joined), when nothing is in the way
   type: dict
   sample: {agent-1: {node_name: agent-1, api_url: "https://127.0.0.1:6444", wait_timeout: 300}}

@@ -19,11 +19,11 @@ description:
   - On a node that is not ready nothing ends pods any more. There a pod counts as gone as soon as it is marked for
     deletion.
   - A node that does not exist has nothing to be drained.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
-  - k3a.cluster.controller.server
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
 options:
   nodes:
@@ -31,10 +31,6 @@ options:
     type: list
     elements: str
     required: true
-  timeout:
-    description: Seconds that the whole call may take, for all nodes together.
-    type: int
-    default: 300
   grace_period:
     description: Seconds that each pod has to end. V(-1) is what the pod itself asks for.
     type: int
@@ -54,11 +50,9 @@ options:
 EXAMPLES = r"""
 - name: Free two nodes of pods within ten minutes
   k3a.cluster.drain:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     nodes: [agent-1, agent-2]
     timeout: 600
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -90,26 +84,20 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import drain as _drain
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    KUBERNETES_ERROR,
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     MERGE_PATCH,
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-    Unreachable,
+    ApiError,
+    ApiRefused,
+    ApiUnreachable,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, PODS
 
-NODES = Resource("/api/v1", "nodes", False)
-PODS = Resource("/api/v1", "pods", True)
 OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
     "nodes": {"type": "list", "elements": "str", "required": True},
-    "server_url": {"type": "str", "default": ""},
-    "timeout": {"type": "int", "default": 300},
+    **server_api.OPTIONS,
     "grace_period": {"type": "int", "default": -1},
     "delete_emptydir_data": {"type": "bool", "default": True},
     "force": {"type": "bool", "default": False},
@@ -118,13 +106,10 @@ OPTIONS: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
-        if missing:
-            module.fail_json(msg=missing_required_lib(library), exception=missing)
     result: dict[str, Any] = {"changed": False, "evicted": [], "remaining": [], "diff": []}
     try:
         Drain(module).run(result)
-    except ApiFailure as error:
+    except ApiError as error:
         module.fail_json(msg=f"Drain: {error}", **result)
     module.exit_json(**result)
 
@@ -138,10 +123,7 @@ class Drain:
         self.timeout = params["timeout"]
         self.options = _drain.Options(params["force"], params["delete_emptydir_data"], params["grace_period"])
         self.check_mode = module.check_mode
-        where = {"kubeconfig": params["kubeconfig"], "scratch": module.tmpdir, "server": params["server_url"]}
-        self.api = Api(timeout=params["timeout"], **where)
-        # A pod that a budget keeps must not hold up the others.
-        self.impatient = Api(timeout=params["timeout"], patience=0.0, **where)
+        self.api = server_api.connect(module)
 
     def run(self, result: dict[str, Any]) -> None:
         nodes, pods = self.observe()
@@ -165,9 +147,7 @@ class Drain:
             pods += self.api.request("GET", PODS.path(), {"fieldSelector": f"spec.nodeName={name}"})["items"]
         return nodes, _drain.remaining(pods, nodes)
 
-    def note(
-        self, nodes: Mapping[str, Any], cordon: list[str], pods: list[_drain.Pod], result: dict[str, Any]
-    ) -> None:
+    def note(self, nodes: Mapping[str, Any], cordon: list[str], pods: list[_drain.Pod], result: dict[str, Any]) -> None:
         if not cordon and not pods:
             return
         before = _drain.shown(nodes, set(nodes) - set(cordon), pods)
@@ -179,9 +159,9 @@ class Drain:
         try:
             change = {"spec": {"unschedulable": True}}
             self.api.request("PATCH", NODES.path(name=name), {"fieldManager": "k3a-drain"}, change, MERGE_PATCH)
-        except Refused as error:
+        except ApiRefused as error:
             if error.status != 404:
-                raise ApiFailure(f"{name}: {'; '.join(error.reasons)}") from None
+                raise ApiError(f"{name}: {'; '.join(error.reasons)}") from None
 
     def settle(self, result: dict[str, Any]) -> None:
         """Evict what is there, until nothing is; pods that come meanwhile too."""
@@ -209,18 +189,19 @@ class Drain:
         """Why the pod was not evicted, or None."""
         path = PODS.path(pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/eviction"
         try:
-            self.impatient.request("POST", path, None, _drain.eviction(pod, self.options))
-        except Unreachable as error:
+            # A pod that a budget keeps must not hold up the others.
+            self.api.once("POST", path, None, _drain.eviction(pod, self.options))
+        except ApiUnreachable as error:
             if not error.later:
                 raise
             return str(error)
-        except Refused as error:
+        except ApiRefused as error:
             # Gone, or another pod has its name now.
             if error.status in (404, 409):
                 return "it was replaced a moment ago"
             ending = _drain.causes(error.details, _drain.TERMINATING)
             if not error.later and not ending:
-                raise ApiFailure(f"{_drain.label(pod)} cannot be evicted: {error.message}") from None
+                raise ApiError(f"{_drain.label(pod)} cannot be evicted: {error.message}") from None
             return "; ".join(_drain.causes(error.details, _drain.BUDGET) or ending) or error.message
         return None
 
@@ -230,7 +211,7 @@ class Drain:
         ]
         if kept:
             told = "".join(f"\n{pod['pod']} on {pod['node']}: {pod['reason']}" for pod in result["remaining"])
-            raise ApiFailure(f"{outcome}, since {len(kept)} pod{'s do' if len(kept) > 1 else ' does'} not leave{told}")
+            raise ApiError(f"{outcome}, since {len(kept)} pod{'s do' if len(kept) > 1 else ' does'} not leave{told}")
 
 
 if __name__ == "__main__":

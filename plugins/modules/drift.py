@@ -15,7 +15,8 @@ description:
   - Gives a host its record, which M(k3a.cluster.check_cluster) made, and says whether the host is new, differs from
     what the roles' tasks would make of it, or is settled.
   - Reads the task files of the collection's roles, and asks on the host, in one module run, what each of their tasks
-    would say in check mode. It stops at the first that has something to do. Tasks that act on another host are no host's own.
+    would say in check mode. It stops at the first that has something to do. Tasks that act on another host are no
+    host's own.
   - Fails for a host that is left out of the run.
   - Changes nothing.
 extends_documentation_fragment:

@@ -13,10 +13,11 @@ description:
   - What this module once set and is no longer asked for is taken away. What others set stays; the annotation
     C(k3a.io/owned) of a node says which is which.
   - Nodes that the call does not name are left as they are.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
 options:
   nodes:
@@ -44,6 +45,10 @@ options:
         type: list
         elements: str
         default: []
+      wait:
+        description: Whether to wait for this one, when O(wait) says so. Of others RV(nodes[].ready) tells how they are.
+        type: bool
+        default: true
       internal_ips:
         description: Addresses that the node will have; in check mode RV(nodes) tells them of a node that is to come.
         type: list
@@ -56,22 +61,16 @@ options:
       - Otherwise nodes that have not registered are passed over.
     type: bool
     default: true
-  wait_timeout:
-    description: Seconds that the whole call may take.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
 - name: Set apart a node for builds
   k3a.cluster.node:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     nodes:
       - name: builder-1
         labels: [example.com/pool=builds]
         taints: [example.com/pool=builds:NoSchedule]
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -138,27 +137,23 @@ nodes:
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    CHECK_PATIENCE,
-    KUBERNETES_ERROR,
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     MERGE_PATCH,
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-    Unreachable,
+    ApiError,
+    ApiRefused,
+    ApiUnreachable,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, ServerApi
 
-NODES = Resource("/api/v1", "nodes", False)
 ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
     "nodes": {
         "type": "list",
         "elements": "dict",
@@ -169,38 +164,37 @@ OPTIONS: dict[str, Any] = {
             "annotations": ENTRIES,
             "taints": ENTRIES,
             "internal_ips": ENTRIES,
+            "wait": {"type": "bool", "default": True},
         },
     },
     "wait": {"type": "bool", "default": True},
-    "wait_timeout": {"type": "int", "default": 300},
+    **server_api.OPTIONS,
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    if KUBERNETES_ERROR:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_ERROR)
     result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
     try:
         targets = [_node.wanted(spec) for spec in module.params["nodes"]]
         converge(module, targets, result)
-    except (ApiFailure, _node.NodeError) as error:
+    except (ApiError, _node.NodeError) as error:
         module.fail_json(msg=f"Nodes: {error}", **result)
     module.exit_json(**result)
 
 
 def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[str, Any]) -> None:
     try:
-        patience = CHECK_PATIENCE if module.check_mode else None
-        api = Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir, patience)
+        api = server_api.connect(module)
         nodes = observe(api)
-    except Unreachable:
+    except ApiUnreachable:
         if not module.check_mode:
             raise
         nodes = {}
     if not module.check_mode:
         try_out(api, targets, nodes)
-        settle(api, targets, nodes, module.params["wait"], result)
+        awaited = {node["name"] for node in module.params["nodes"] if module.params["wait"] and node["wait"]}
+        settle(api, targets, nodes, awaited, result)
     else:
         for target in targets:
             node = nodes.get(target.name)
@@ -209,11 +203,11 @@ def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[st
         result["nodes"] = [_node.facts(node) for node in nodes.values()]
 
 
-def observe(api: Api) -> dict[str, Mapping[str, Any]]:
+def observe(api: ServerApi) -> dict[str, Mapping[str, Any]]:
     return {node["metadata"]["name"]: node for node in api.request("GET", NODES.path())["items"]}
 
 
-def try_out(api: Api, targets: list[_node.Wanted], nodes: Mapping[str, Mapping[str, Any]]) -> None:
+def try_out(api: ServerApi, targets: list[_node.Wanted], nodes: Mapping[str, Mapping[str, Any]]) -> None:
     """What the API would refuse of one node is refused before another is changed."""
     for target in targets:
         change = _node.patch(nodes[target.name], target) if target.name in nodes else {}
@@ -222,13 +216,13 @@ def try_out(api: Api, targets: list[_node.Wanted], nodes: Mapping[str, Mapping[s
 
 
 def settle(
-    api: Api,
+    api: ServerApi,
     targets: list[_node.Wanted],
     nodes: dict[str, Mapping[str, Any]],
-    wait: bool,
+    awaited: Collection[str],
     result: dict[str, Any],
 ) -> None:
-    """Patch each node as soon as it is there, until all are ready or the time is over."""
+    """Patch each node as soon as it is there, until those that are awaited are ready or the time is over."""
     started = time.monotonic()
     pause = 0.1
     while True:
@@ -241,29 +235,31 @@ def settle(
                 note(target, node, change, result)
             stale = stale or bool(change)
         now = datetime.now(timezone.utc)
-        lacks = {target.name: _node.lack(nodes.get(target.name), now) for target in targets} if wait else {}
+        lacks = {name: _node.lack(nodes.get(name), now) for name in awaited}
         unready = {name: lack for name, lack in lacks.items() if lack}
         if not unready and not stale:
             return
         if api.left < pause:
             after = f"after {time.monotonic() - started:.0f} s"
             told = "".join(f"\n{name} {lack}" for name, lack in unready.items())
-            raise ApiFailure(f"{after}{told}" if told else f"others change them all the time, still {after}")
+            raise ApiError(f"{after}{told}" if told else f"others change them all the time, still {after}")
         if not stale:
             time.sleep(pause)
             pause = min(pause * 1.3, 1.0)
         nodes = observe(api)
 
 
-def send(api: Api, target: _node.Wanted, change: Mapping[str, Any], query: Mapping[str, str] | None = None) -> bool:
+def send(
+    api: ServerApi, target: _node.Wanted, change: Mapping[str, Any], query: Mapping[str, str] | None = None
+) -> bool:
     """Whether the patch met the node it was made for; if not, it is made anew."""
     try:
         query = {"fieldManager": "k3a-node", **(query or {})}
         api.request("PATCH", NODES.path(name=target.name), query, change, MERGE_PATCH)
-    except Refused as error:
+    except ApiRefused as error:
         if error.status in (404, 409):
             return False
-        raise ApiFailure(f"{target.name}: {'; '.join(error.reasons)}") from None
+        raise ApiError(f"{target.name}: {'; '.join(error.reasons)}") from None
     return True
 
 

@@ -15,10 +15,11 @@ description:
     C(<node>.node-password.k3a) of the namespace C(k3a-system) that its Node owns, so that it goes with the Node.
   - A Secret that exists is replaced, since these nodes are known to the inventory; the password itself is not known
     here. From then on a machine that joins by a token under one of these names has to have the password.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 options:
   nodes:
     description: The nodes and their hashes; none is logged.
@@ -34,21 +35,15 @@ options:
         description: RV(k3a.cluster.node_password#module:hash) of the node.
         type: str
         required: true
-  timeout:
-    description: Seconds that the whole call may take.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
 - name: Keep the hash of a node's password
   k3a.cluster.node_identity:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     nodes:
       - name: agent-1
         hash: "{{ password.hash }}"
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -62,20 +57,13 @@ secrets:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    KUBERNETES_ERROR,
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, SECRETS, ServerApi
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
-NODES = Resource("/api/v1", "nodes", False)
-SECRETS = Resource("/api/v1", "secrets", True)
-OPTIONS = {
-    "kubeconfig": {"type": "path", "required": True},
+OPTIONS: dict[str, Any] = {
     "nodes": {
         "type": "list",
         "elements": "dict",
@@ -86,11 +74,11 @@ OPTIONS = {
             "hash": {"type": "str", "required": True, "no_log": True},
         },
     },
-    "timeout": {"type": "int", "default": 300},
+    **server_api.OPTIONS,
 }
 
 
-def keep(api: Api, node: str, hashed: str) -> None:
+def keep(api: ServerApi, node: str, hashed: str) -> None:
     """Replace the Secret of a node; its content is immutable, so the old one goes first."""
     found = api.request("GET", NODES.path(name=node))
     path = SECRETS.path(passwords.NAMESPACE, passwords.secret_name(node))
@@ -100,26 +88,24 @@ def keep(api: Api, node: str, hashed: str) -> None:
     once(api, 409, "POST", SECRETS.path(passwords.NAMESPACE), {"fieldManager": "k3a-node"}, wanted)
 
 
-def once(api: Api, done: int, *request: Any) -> None:
+def once(api: ServerApi, done: int, *request: Any) -> None:
     """Send a request; the status that says that it has been carried out already is as good."""
     try:
         api.request(*request)
-    except Refused as error:
+    except ApiRefused as error:
         if error.status != done:
             raise
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    if KUBERNETES_ERROR:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_ERROR)
     nodes = module.params["nodes"]
     try:
         if not module.check_mode:
-            api = Api(module.params["kubeconfig"], module.params["timeout"], module.tmpdir)
+            api = server_api.connect(module)
             for node in nodes:
                 keep(api, node["name"], node["hash"])
-    except ApiFailure as error:
+    except ApiError as error:
         module.fail_json(msg=f"Passwords of nodes: {error}")
     names = [passwords.secret_name(node["name"]) for node in nodes]
     module.exit_json(

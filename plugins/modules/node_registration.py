@@ -130,9 +130,7 @@ class OwnNode:
 
 def passing(error: node_api.ApiError) -> bool:
     """Whether it is worth asking again: a server restarts, or the node was deleted and its kubelet makes it anew."""
-    if isinstance(error, node_api.ApiUnreachable):
-        return not error.untrusted
-    return isinstance(error, node_api.ApiRefused) and (error.later or error.status == 404)
+    return error.later or (isinstance(error, node_api.ApiRefused) and error.status == 404)
 
 
 def forbidden(labels: Mapping[str, str]) -> str:

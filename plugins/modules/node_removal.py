@@ -14,11 +14,11 @@ description:
     are gone. Another machine may have their names then.
   - Drains nothing (see M(k3a.cluster.drain)), and touches no machine (see M(k3a.cluster.reset)).
   - A node that does not exist is not missed.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
-  - k3a.cluster.controller.server
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
 options:
   nodes:
@@ -26,19 +26,13 @@ options:
     type: list
     elements: str
     required: true
-  timeout:
-    description: Seconds that the whole call may take.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
 - name: Forget a machine
   k3a.cluster.node_removal:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     nodes: [agent-1]
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -54,24 +48,15 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    KUBERNETES_ERROR,
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, SECRETS, ServerApi
 
-NODES = Resource("/api/v1", "nodes", False)
-SECRETS = Resource("/api/v1", "secrets", True)
 NAMESPACE = "k3a-system"
 OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
     "nodes": {"type": "list", "elements": "str", "required": True},
-    "server_url": {"type": "str", "default": ""},
-    "timeout": {"type": "int", "default": 60},
+    **server_api.OPTIONS,
 }
 
 
@@ -93,20 +78,15 @@ def targets(name: str) -> list[Target]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
-        if missing:
-            module.fail_json(msg=missing_required_lib(library), exception=missing)
     result: dict[str, Any] = {"changed": False, "removed": [], "diff": []}
     try:
-        params = module.params
-        api = Api(params["kubeconfig"], params["timeout"], module.tmpdir, server=params["server_url"])
-        converge(api, params["nodes"], module.check_mode, result)
-    except ApiFailure as error:
+        converge(server_api.connect(module), module.params["nodes"], module.check_mode, result)
+    except ApiError as error:
         module.fail_json(msg=f"Removal of nodes: {error}", **result)
     module.exit_json(**result)
 
 
-def converge(api: Api, names: list[str], check_mode: bool, result: dict[str, Any]) -> None:
+def converge(api: ServerApi, names: list[str], check_mode: bool, result: dict[str, Any]) -> None:
     wanted = [target for name in dict.fromkeys(names) for target in targets(name)]
     found = [target for target in wanted if api.get(target.path) is not None]
     for target in found:
@@ -121,17 +101,17 @@ def converge(api: Api, names: list[str], check_mode: bool, result: dict[str, Any
             return
         if api.left < pause:
             told = "; ".join(f"{target.label} {held(body)}" for target, body in there.items())
-            raise ApiFailure(f"deleted, but still there: {told}")
+            raise ApiError(f"deleted, but still there: {told}")
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
 
 
-def delete(api: Api, target: Target) -> None:
+def delete(api: ServerApi, target: Target) -> None:
     try:
         api.request("DELETE", target.path)
-    except Refused as error:
+    except ApiRefused as error:
         if error.status != 404:
-            raise ApiFailure(f"{target.label}: {error.message}") from None
+            raise ApiError(f"{target.label}: {error.message}") from None
 
 
 def held(body: Mapping[str, Any]) -> str:

@@ -150,7 +150,8 @@ bootstrap_record:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, NodeApi
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import own_api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -200,12 +201,7 @@ def datastore(layout: Layout, etcd: Etcd) -> dict[str, Any]:
 def nodes(layout: Layout, port: int) -> dict[str, Any]:
     """The nodes of the cluster, or why they cannot be told."""
     try:
-        api = NodeApi(
-            f"https://127.0.0.1:{port}",
-            ca_file=layout.tls("server-ca.crt"),
-            certificate=layout.tls("client-admin.crt"),
-            key=layout.tls("client-admin.key"),
-        )
+        api = own_api(layout, port)
         api.request("GET", "/readyz")
         found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
         secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]

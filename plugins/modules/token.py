@@ -11,10 +11,12 @@ short_description: Bootstrap tokens, with which machines join a cluster
 description:
   - Creates, changes or deletes bootstrap tokens, as C(k3s token create) and C(k3s token delete) do.
   - A token is the Secret C(bootstrap-token-<id>) in C(kube-system); Kubernetes itself deletes it when it has expired.
-  - Runs on the controller. Whoever runs it sees the token, so give the task C(no_log).
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
+  - Whoever runs it sees the token, so give the task C(no_log), or have it written to O(path).
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
 options:
   state:
@@ -57,38 +59,33 @@ options:
     type: list
     elements: str
     default: [system:bootstrappers:k3a:default-node-token]
-  wait_timeout:
-    description: Seconds that the whole call may take.
-    type: int
-    default: 60
+  path:
+    description:
+      - A file on the controller to write the token to, in its long form and for its owner alone; RV(token) is left out
+        then.
+      - Without it, or with nothing, no file is written. With O(state=absent) none is touched.
+    type: path
 """
 
 EXAMPLES = r"""
 - name: Create a token that lasts an hour
   k3a.cluster.token:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     description: autoscaled agents
     ttl: 1h
-  delegate_to: localhost
-  become: false
-  no_log: true
-  register: created
+    path: agents-token
+  delegate_to: server-1.example.org
 
 - name: Keep a token of one's own, for ever
   k3a.cluster.token:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     token: "{{ vault_agent_token }}"
     ttl: "0"
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 
 - name: Delete two tokens
   k3a.cluster.token:
-    kubeconfig: "{{ k3a_kubeconfig }}"
     token: [abcdef, ghijkl]
     state: absent
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
 """
 
 RETURN = r"""
@@ -97,17 +94,17 @@ token:
     - The token in its long form, which pins the authority of the cluster.
     - Ansible hides in it what was given as O(token); a token that the module made is whole.
     - In check mode a token that is still to be made is left out.
-  returned: when O(state=present)
+  returned: when O(state=present), without O(path)
   type: str
   sample: K10f7ed3ddc37...::abcdef.0123456789abcdef
 ca_hash:
   description: The hash of the authority in RV(token), to put together what Ansible hides of one that was given.
-  returned: when O(state=present), with RV(token)
+  returned: when O(state=present), and the token exists
   type: str
   sample: f7ed3ddc37...
 id:
   description: The id of the token, which is no secret.
-  returned: when O(state=present), with RV(token)
+  returned: when O(state=present), and the token exists
   type: str
   sample: abcdef
 expires:
@@ -127,52 +124,38 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.diff import as_yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import YAML_ERROR
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    CHECK_PATIENCE,
-    KUBERNETES_ERROR,
-    Api,
-    ApiFailure,
-    Refused,
-    Unreachable,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, ApiUnreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import ServerApi
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 
 CONFLICT = 409
 OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "token": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "description": {"type": "str", "default": ""},
     "ttl": {"type": "str"},
     "usages": {"type": "list", "elements": "str", "choices": list(secrets.USAGES), "default": list(secrets.USAGES)},
+    "path": {"type": "path"},  # the action plugin's
     "groups": {"type": "list", "elements": "str", "default": [secrets.DEFAULT_GROUP]},
-    "wait_timeout": {"type": "int", "default": 60},
+    **server_api.OPTIONS,
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    for library, missing in (("kubernetes", KUBERNETES_ERROR), ("PyYAML", YAML_ERROR)):
-        if missing:
-            module.fail_json(msg=missing_required_lib(library), exception=missing)
     result: dict[str, Any] = {"changed": False, "diff": []}
     try:
         if module.params["state"] == "present":
             present(module, result)
         else:
             absent(module, result)
-    except (ApiFailure, tokens.TokenError) as error:
+    except (ApiError, tokens.TokenError) as error:
         module.fail_json(msg=f"Token: {error}", **result)
     module.exit_json(**result)
-
-
-def connect(module: AnsibleModule) -> Api:
-    patience = CHECK_PATIENCE if module.check_mode else None
-    return Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir, patience)
 
 
 def present(module: AnsibleModule, result: dict[str, Any]) -> None:
@@ -189,12 +172,12 @@ def present(module: AnsibleModule, result: dict[str, Any]) -> None:
     secrets.lifetime(params["ttl"] or secrets.DEFAULT_TTL)
     token = given or tokens.parse(tokens.bootstrap_token())
     try:
-        api = connect(module)
+        api = server_api.connect(module)
         authority = secrets.published_authority(api)
         if token.ca_hash and token.ca_hash != tokens.ca_hash(authority):
             raise tokens.TokenError("the hash in the token is of another cluster's authority; give the short form")
         wanted = converge(module, api, token, result)
-    except Unreachable:
+    except ApiUnreachable:
         if not module.check_mode:
             raise
         authority = ""
@@ -208,7 +191,9 @@ def present(module: AnsibleModule, result: dict[str, Any]) -> None:
             result["token"] = tokens.full(authority, token.bearer)
 
 
-def converge(module: AnsibleModule, api: Api, token: tokens.Token, result: dict[str, Any]) -> secrets.BootstrapToken:
+def converge(
+    module: AnsibleModule, api: ServerApi, token: tokens.Token, result: dict[str, Any]
+) -> secrets.BootstrapToken:
     """Create or change the token until it is as wanted; who changes it at the same time makes it be looked at again."""
     path = secrets.path(token.id)
     while True:
@@ -229,9 +214,9 @@ def converge(module: AnsibleModule, api: Api, token: tokens.Token, result: dict[
                 api.request("PUT", path, None, body)
             else:
                 api.request("POST", secrets.path(), None, body)
-        except Refused as error:
+        except ApiRefused as error:
             if error.status not in (404, CONFLICT) or api.left < 0.1:
-                raise ApiFailure("; ".join(error.reasons)) from None
+                raise ApiError("; ".join(error.reasons)) from None
             time.sleep(0.1)
         else:
             return wanted
@@ -259,7 +244,7 @@ def absent(module: AnsibleModule, result: dict[str, Any]) -> None:
     module.no_log_values.difference_update(ids)
     result["deleted"] = []
     try:
-        api = connect(module)
+        api = server_api.connect(module)
         for token_id in ids:
             path = secrets.path(token_id)
             existing = api.get(path)
@@ -269,7 +254,7 @@ def absent(module: AnsibleModule, result: dict[str, Any]) -> None:
             if not module.check_mode:
                 secrets.delete(api, path)
             result["deleted"].append(token_id)
-    except Unreachable:
+    except ApiUnreachable:
         if not module.check_mode:
             raise
 

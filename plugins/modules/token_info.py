@@ -10,24 +10,18 @@ version_added: 1.0.0
 short_description: The bootstrap tokens of a cluster
 description:
   - Lists the tokens with which machines may join, as C(k3s token list) does. It never returns the secret of one.
-  - Runs on the controller.
+  - Runs on a server, any that is healthy, with its own administrator's certificate.
 extends_documentation_fragment:
   - k3a.cluster.attributes
-  - k3a.cluster.controller
+  - k3a.cluster.attributes.node
+  - k3a.cluster.api
 author: [k3a.cluster contributors (@k3a)]
-options:
-  wait_timeout:
-    description: Seconds that the whole call may take.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
 - name: List the tokens
   k3a.cluster.token_info:
-    kubeconfig: "{{ k3a_kubeconfig }}"
-  delegate_to: localhost
-  become: false
+  delegate_to: server-1.example.org
   register: known
 """
 
@@ -75,29 +69,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    KUBERNETES_ERROR,
-    Api,
-    ApiFailure,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
 
-OPTIONS: dict[str, Any] = {
-    "kubeconfig": {"type": "path", "required": True},
-    "wait_timeout": {"type": "int", "default": 60},
-}
-
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    if KUBERNETES_ERROR:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_ERROR)
+    module = AnsibleModule(argument_spec=server_api.OPTIONS, supports_check_mode=True)
     try:
-        api = Api(module.params["kubeconfig"], module.params["wait_timeout"], module.tmpdir)
+        api = server_api.connect(module)
         found = api.request("GET", secrets.path(), {"fieldSelector": f"type={secrets.TYPE}"})["items"]
-    except ApiFailure as error:
+    except ApiError as error:
         module.fail_json(msg=f"Tokens: {error}")
     known, problems = listed(found, datetime.now(timezone.utc))
     for problem in problems:

@@ -27,6 +27,7 @@ from ansible.module_utils.common import warnings
 if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api, server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import lock as locks
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority
@@ -66,6 +67,16 @@ def run_module(tmp_path, monkeypatch):
         return json.loads(output.getvalue())
 
     return run
+
+
+@pytest.fixture
+def asked_at(monkeypatch):
+    """Have modules that ask the API of their server ask a stand-in instead, by its URL."""
+
+    def ask(url):
+        monkeypatch.setattr(server_api, "own_api", lambda *_: api.NodeApi(url))
+
+    return ask
 
 
 class Init:

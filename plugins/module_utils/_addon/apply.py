@@ -29,13 +29,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import
     ManifestError,
     group_of,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    APPLY_PATCH,
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import APPLY_PATCH, ApiError, ApiRefused
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import CONFIG_MAPS, Resource, ServerApi
 
 RECORD_NAMESPACE = "kube-system"
 RECORD_PREFIX = "k3a-addon-"
@@ -217,7 +212,7 @@ def scope_to_come(item: Item, items: Iterable[Item]) -> bool | None:
 class Cluster:
     """The addons of one cluster, through its API."""
 
-    def __init__(self, api: Api, manager: str) -> None:
+    def __init__(self, api: ServerApi, manager: str) -> None:
         self._api = api
         self._manager = manager
 
@@ -241,8 +236,7 @@ class Cluster:
         return [(addon, key, resource) for addon, key, resource in found if resource is not None]
 
     def _records(self) -> list[Record]:
-        path = Resource("/api/v1", "configmaps", True).path(RECORD_NAMESPACE)
-        answer = self._api.request("GET", path, {"labelSelector": RECORD_LABEL})
+        answer = self._api.request("GET", CONFIG_MAPS.path(RECORD_NAMESPACE), {"labelSelector": RECORD_LABEL})
         return [read_record(config_map) for config_map in answer["items"]]
 
     def _wanted(self, items: list[Item]) -> list[Step]:
@@ -252,7 +246,7 @@ class Cluster:
         for item in sorted(items, key=lambda item: rank(item.kind)):
             try:
                 steps.append(self._tried(item, steps, items))
-            except Refused as error:
+            except ApiRefused as error:
                 reasons = "; ".join(error.reasons)
                 findings[item.key()] = f"{item.where}, {item.key()}: {without_secret_values(reasons, item.body)}"
         if findings:
@@ -264,14 +258,14 @@ class Cluster:
         if resource is None:
             namespaced = scope_to_come(item, items)
             if namespaced is None:
-                raise Refused(404, {"message": f"the API knows no kind {item.kind} in {item.api_version}"})
+                raise ApiRefused(404, f"the API knows no kind {item.kind} in {item.api_version}")
             return Step(item.addon, item.where, item.key(namespaced), "created", None, None, item.body, None)
         key = item.key(resource.namespaced)
         path = resource.path(key.namespace, key.name)
         live = self._api.get(path)
         try:
             result = self._dry_run(path, item.body, key.namespace, earlier)
-        except Refused as error:
+        except ApiRefused as error:
             # Admission looks at what an earlier object of this call will bring: a namespace, an account, a class.
             to_come = any(step.action == "created" for step in earlier)
             if not to_come or not (error.missing_namespace or error.status == 403):
@@ -289,7 +283,7 @@ class Cluster:
         while True:
             try:
                 return self._apply(path, body, dry_run=True)
-            except Refused as error:
+            except ApiRefused as error:
                 if not error.missing_namespace or namespace not in SYSTEM_NAMESPACES or ours or self._api.left < 0:
                     raise
             time.sleep(0.1)
@@ -329,11 +323,10 @@ class Cluster:
     def _forgotten(self, addons: Iterable[str]) -> list[Step]:
         steps = []
         for addon in sorted(addons):
-            resource = Resource("/api/v1", "configmaps", True)
             key = Key("", "ConfigMap", RECORD_NAMESPACE, RECORD_PREFIX + addon)
-            live = self._api.get(resource.path(key.namespace, key.name))
+            live = self._api.get(CONFIG_MAPS.path(key.namespace, key.name))
             if live is not None:
-                steps.append(Step(addon, f"record of addon {addon}", key, "pruned", resource, live, None, None))
+                steps.append(Step(addon, f"record of addon {addon}", key, "pruned", CONFIG_MAPS, live, None, None))
         return steps
 
     # --- doing -----------------------------------------------------------------------------------------------------
@@ -356,10 +349,10 @@ class Cluster:
             try:
                 self._apply(path, body)
                 break
-            except Refused as error:
+            except ApiRefused as error:
                 if error.status not in (403, 404) or time.monotonic() > min(limit, self._api.deadline):
                     reasons = without_secret_values("; ".join(error.reasons), body)
-                    raise ApiFailure(f"{step.where}, {step.key}: {reasons}") from None
+                    raise ApiError(f"{step.where}, {step.key}: {reasons}") from None
             time.sleep(0.2)
         if step.key.kind == "CustomResourceDefinition":
             self._api.forget()
@@ -372,7 +365,7 @@ class Cluster:
             if resource is not None:
                 return resource
             if self._api.left < 0:
-                raise ApiFailure(f"{step.where}: the API does not serve {step.key.kind} in {api_version} in time")
+                raise ApiError(f"{step.where}: the API does not serve {step.key.kind} in {api_version} in time")
             self._api.forget()
             time.sleep(0.1)
 
@@ -384,6 +377,6 @@ class Cluster:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": step.uid}}
         try:
             self._api.request("DELETE", step.path, body=options)
-        except Refused as error:
+        except ApiRefused as error:
             if error.status not in (404, 409):  # gone already, or another one by now
                 raise

@@ -8,13 +8,11 @@ Private to the collection: may change at any time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-try:
-    import yaml
-except ImportError:
-    yaml = None  # type: ignore[assignment]  # the modules say so
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
 # What the API writes by itself.
 BOOKKEEPING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
@@ -92,17 +90,5 @@ def without_secret_values(text: str, body: Mapping[str, Any]) -> str:
 
 
 def as_yaml(body: Mapping[str, Any]) -> str:
-    return yaml.dump(dict(body), Dumper=_dumper(), default_flow_style=False, width=120, allow_unicode=True)
-
-
-def _dumper() -> Any:
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def text(dumper: Any, value: str) -> Any:
-        style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    return Dumper
+    """A text that is the same for the same object, whoever has ordered its fields."""
+    return yaml.dump(json.loads(json.dumps(body, sort_keys=True)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -21,13 +22,23 @@ from urllib.parse import quote, urlencode, urlsplit
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+# JSON is YAML; the API has no other name for a body of server-side apply.
+APPLY_PATCH = "application/apply-patch+yaml"
 
 # An authority that another one signed is an anchor as good as a root, as for Go (Python knows the name since 3.10).
 PARTIAL_CHAIN = 0x80000
 
+# What the API passes on of its datastore.
+_DATASTORE = re.compile(r"\betcd|\brpc error: ")
+
 
 class ApiError(Exception):
     """What went wrong; the text is for the user."""
+
+    @property
+    def later(self) -> bool:
+        """Whether it may mend by itself."""
+        return False
 
 
 class ApiUnreachable(ApiError):
@@ -36,6 +47,11 @@ class ApiUnreachable(ApiError):
     def __init__(self, message: str, untrusted: bool = False) -> None:
         super().__init__(message)
         self.untrusted = untrusted
+
+    @property
+    def later(self) -> bool:
+        """A wrong authority never becomes right by waiting; a handshake cut off by a restart does."""
+        return not self.untrusted
 
 
 class ApiRefused(ApiError):
@@ -50,8 +66,27 @@ class ApiRefused(ApiError):
 
     @property
     def later(self) -> bool:
-        """The server asks to come back: too many requests, not ready yet, or its datastore was slow."""
-        return self.status in (429, 500, 503, 504)
+        """The server asks to come back: too many requests, not ready yet, or its datastore was slow.
+
+        Status 500 is etcd's while it changes its leader, but also that of a patch or an eviction that can never be;
+        only the text tells them apart.
+        """
+        return self.status in (429, 503, 504) or (self.status == 500 and bool(_DATASTORE.search(self.message)))
+
+    @property
+    def missing_namespace(self) -> bool:
+        """Whether what is missing is the namespace, and not the object."""
+        return self.status == 404 and self.details.get("kind") == "namespaces"
+
+    @property
+    def reasons(self) -> list[str]:
+        """Each field that was refused, with why."""
+        causes = [f"{cause.get('field')}: {cause.get('message')}" for cause in self.details.get("causes") or []]
+        if causes:
+            return causes
+        # The typed-patch errors of server-side apply list the fields as lines of their message only.
+        _head, found, fields = self.message.partition("errors:\n")
+        return [line.strip() for line in fields.splitlines()] if found else [self.message.strip()]
 
 
 class NodeApi:

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import rollout as _rollout
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Api, ApiFailure, Resource
-
-PODS = Resource("/api/v1", "pods", True)
-EVENTS = Resource("/api/v1", "events", True)
-REPLICA_SETS = Resource("/apis/apps/v1", "replicasets", True)
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import (
+    EVENTS,
+    PODS,
+    REPLICA_SETS,
+    ServerApi,
+)
 
 # So many pods tell enough of why a rollout does not come.
 MOST_PODS = 3
@@ -32,7 +34,7 @@ class Awaited(NamedTuple):
     gone: str = ""
 
 
-def wait_for(api: Api, objects: list[Awaited]) -> list[str]:
+def wait_for(api: ServerApi, objects: list[Awaited]) -> list[str]:
     """Waits for all of them until the API's deadline; what is missing then, and why, one text for each object."""
     started = time.monotonic()
     pause = 0.1
@@ -61,12 +63,12 @@ def _verdict(awaited: Awaited, body: Mapping[str, Any] | None) -> _rollout.Verdi
     return _rollout.Verdict("is not there") if body is None else _rollout.verdict(awaited.group, body)
 
 
-def _report(api: Api, awaited: Awaited, body: Mapping[str, Any] | None, lack: str) -> str:
+def _report(api: ServerApi, awaited: Awaited, body: Mapping[str, Any] | None, lack: str) -> str:
     causes = _causes(api, body) if body else []
     return f"{awaited.title}: {lack}" + "".join(f"\n  - {cause}" for cause in causes)
 
 
-def _causes(api: Api, body: Mapping[str, Any]) -> list[str]:
+def _causes(api: ServerApi, body: Mapping[str, Any]) -> list[str]:
     """Best effort: an API that fails here must not hide what is already known."""
     try:
         namespace = body["metadata"].get("namespace", "")
@@ -84,11 +86,11 @@ def _causes(api: Api, body: Mapping[str, Any]) -> list[str]:
         makers = [body, *api.request("GET", REPLICA_SETS.path(namespace), query)["items"]] if not pods else []
         refusals = [f"event {text}" for maker in makers for text in _rollout.last_events(_events(api, maker))]
         return [*[report for report in reports if report][:MOST_PODS], *refusals]
-    except ApiFailure as error:
+    except ApiError as error:
         return [f"the cause cannot be read: {error}"]
 
 
-def _events(api: Api, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _events(api: ServerApi, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     metadata = body["metadata"]
     query = {"fieldSelector": f"involvedObject.uid={metadata['uid']}"}
     return api.request("GET", EVENTS.path(metadata.get("namespace", "default")), query)["items"]

@@ -45,7 +45,8 @@ def _entry(head: str, item: Any, indent: str) -> list[str]:
     if isinstance(item, list) and item:
         return [head] + _lines(item)
     if isinstance(item, str) and _is_block(item):
-        return [f"{head} |"] + [indent + line if line else "" for line in item[:-1].split("\n")]
+        mark, text = ("|", item[:-1]) if item.endswith("\n") else ("|-", item)
+        return [f"{head} {mark}"] + [indent + line if line else "" for line in text.split("\n")]
     return [f"{head} {_scalar(item)}"]
 
 
@@ -57,7 +58,7 @@ def _item(item: Any) -> list[str]:
 
 
 def _is_block(text: str) -> bool:
-    clean = text[:1].strip() and text.endswith("\n") and not text.endswith("\n\n") and not _UNPRINTABLE.search(text)
+    clean = text[:1].strip() and "\n" in text and not text.endswith("\n\n") and not _UNPRINTABLE.search(text)
     return bool(clean) and all(line == line.rstrip() for line in text.split("\n"))
 
 

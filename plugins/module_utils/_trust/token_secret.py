@@ -15,12 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import (
-    Api,
-    ApiFailure,
-    Refused,
-    Resource,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import CONFIG_MAPS, SECRETS, ServerApi
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ID_PATTERN, TokenError, parse
 
 NAMESPACE = "kube-system"
@@ -29,8 +25,6 @@ TYPE = "bootstrap.kubernetes.io/token"
 USAGES = ("signing", "authentication")
 DEFAULT_GROUP = "system:bootstrappers:k3a:default-node-token"
 DEFAULT_TTL = "24h"
-SECRETS = Resource("/api/v1", "secrets", True)
-CONFIG_MAPS = Resource("/api/v1", "configmaps", True)
 _USAGE = "usage-bootstrap-"
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\Z")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[hms])+\Z", re.A)
@@ -176,22 +170,22 @@ def shown(secret: Mapping[str, Any]) -> dict[str, Any]:
         return {"id": secret["metadata"]["name"][len(PREFIX) :]}
 
 
-def delete(api: Api, where: str) -> None:
+def delete(api: ServerApi, where: str) -> None:
     """Delete a Secret that somebody else may just have deleted."""
     try:
         api.request("DELETE", where)
-    except Refused as error:
+    except ApiRefused as error:
         if error.status != 404:
             raise
 
 
-def published_authority(api: Api) -> str:
+def published_authority(api: ServerApi) -> str:
     """The authority as the machines that join will see it."""
     for namespace, name in (("kube-public", "cluster-info"), ("kube-system", "kube-root-ca.crt")):
         found = authority_in(api.get(CONFIG_MAPS.path(namespace, name)))
         if found:
             return found
-    raise ApiFailure("the cluster publishes no certificate authority yet (ConfigMap kube-public/cluster-info)")
+    raise ApiError("the cluster publishes no certificate authority yet (ConfigMap kube-public/cluster-info)")
 
 
 def authority_in(config_map: Mapping[str, Any] | None) -> str:

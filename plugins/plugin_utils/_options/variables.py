@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError, load
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.health import ENDPOINTS
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
+from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 
 COMPONENTS = {
     "k3a_etcd_arg": "etcd",
@@ -264,12 +265,15 @@ def _coredns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
             yield f"{name}[{file}] must be a text", "write the configuration as a block"
 
 
-def _manifests(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+def manifest_findings(values: Values, read: Callable[[str], str]) -> list[Finding]:
+    """Everything that is wrong with the operator's manifests; files are read by a function that can decrypt them."""
+    name = "k3a_manifests"
     try:
-        load([{"name": "manifests", "path": values[name]}] if values[name] else [])
+        load([{"name": "manifests", "path": values[name]}] if values.get(name) else [], read)
     except ManifestError as error:
-        for text in error.findings:
-            yield f"{name}: {text.removeprefix('addon manifests: ')}", "correct the manifest"
+        told = [text.removeprefix("addon manifests: ") for text in error.findings]
+        return [Finding(name, FAIL, f"{name}: {text}", "correct the manifest") for text in told]
+    return []
 
 
 RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Iterable[Problem]]], ...] = (
@@ -300,5 +304,4 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_registries", _registries),
     ("k3a_audit_policy", _audit_policy),
     ("k3a_coredns_custom", _coredns),
-    ("k3a_manifests", _manifests),
 )

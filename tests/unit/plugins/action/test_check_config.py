@@ -40,7 +40,8 @@ class Action(ActionModule):
 
     def __init__(self, answer, **args):
         self._task = Task(**args)
-        self._templar = Templar(loader=DataLoader())
+        self._loader = DataLoader()
+        self._templar = Templar(loader=self._loader)
         self._supports_check_mode = True
         self.answer = answer
         self.options = None

@@ -4,15 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.modules import drain
-from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import Objects, keeping
 
 BUDGET = {"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2"}]}
@@ -21,8 +16,8 @@ BUDGET = {"causes": [{"reason": "DisruptionBudget", "message": "The disruption b
 class Cluster:
     """Nodes and pods; an evicted pod is gone at once, unless its node does not answer."""
 
-    def __init__(self, objects: Objects, kubeconfig: str, port: int) -> None:
-        self.objects, self.kubeconfig, self.port = objects, kubeconfig, port
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
         self.evictions: list[dict[str, Any]] = []
         self.answers: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self._get = objects._get
@@ -73,16 +68,16 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(asked_at: Any) -> Iterator[Cluster]:
     with keeping() as (objects, url):
-        port = int(url.rsplit(":", 1)[1])
-        yield Cluster(objects, kubeconfig_for(port, tmp_path), port)
+        asked_at(url)
+        yield Cluster(objects)
 
 
 @pytest.fixture
 def drained(run_module: Any, cluster: Cluster) -> Any:
     def run(*nodes: str, **more: Any) -> dict[str, Any]:
-        return run_module(drain, kubeconfig=cluster.kubeconfig, nodes=list(nodes), **{"timeout": 20, **more})
+        return run_module(drain, nodes=list(nodes), **{"timeout": 20, **more})
 
     return run
 
@@ -205,10 +200,3 @@ def test_the_grace_period_is_passed_on(cluster: Cluster, drained: Any) -> None:
     cluster.pod("a", "n1")
     drained("n1", grace_period=7)
     assert cluster.evictions[0]["deleteOptions"] == {"preconditions": {"uid": "uid-a"}, "gracePeriodSeconds": 7}
-
-
-def test_another_server_stands_in_for_the_one_of_the_kubeconfig(cluster: Cluster, run_module: Any, tmp_path: Path) -> None:
-    cluster.node("n1")
-    url = f"http://127.0.0.1:{cluster.port}"
-    result = run_module(drain, kubeconfig=kubeconfig_for(1, tmp_path), nodes=["n1"], server_url=url, timeout=5)
-    assert not result.get("failed") and cluster.unschedulable("n1")

@@ -8,20 +8,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import ApiFailure, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.modules import node
-from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
+from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering
 
 TARGETS = [_node.wanted({"name": "n1", "labels": ["a=1"], "internal_ips": ["10.0.0.1"]}), _node.wanted({"name": "n2"})]
 
 
-def called(kubeconfig: str, folder: Path, check_mode: bool, wait_timeout: float = 0.3) -> Any:
-    params = {"kubeconfig": kubeconfig, "wait": True, "wait_timeout": wait_timeout}
-    return SimpleNamespace(params=params, check_mode=check_mode, tmpdir=str(folder))
+def called(folder: Path, check_mode: bool, timeout: float = 0.3) -> Any:
+    params = {"data_dir": str(folder), "https_listen_port": 6443, "wait": True, "timeout": timeout}
+    return SimpleNamespace(params=params, check_mode=check_mode)
 
 
 def empty() -> dict[str, Any]:
@@ -35,7 +32,7 @@ def registered(name: str, ready: str, **metadata: Any) -> dict[str, Any]:
 
 def test_check_mode_announces_the_labels_of_nodes_to_come(tmp_path: Path) -> None:
     result = empty()
-    node.converge(called(str(tmp_path / "none"), tmp_path, True), TARGETS, result)
+    node.converge(called(tmp_path, True), TARGETS, result)
     assert result["changed"] and not any(entry["ready"] for entry in result["nodes"])
     assert [(entry["name"], entry["internal_ips"]) for entry in result["nodes"]] == [("n1", ["10.0.0.1"]), ("n2", [])]
     (diff,) = result["diff"]
@@ -43,28 +40,30 @@ def test_check_mode_announces_the_labels_of_nodes_to_come(tmp_path: Path) -> Non
 
 
 def test_without_check_mode_a_missing_cluster_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="no kubeconfig"):
-        node.converge(called(str(tmp_path / "none"), tmp_path, False), TARGETS, empty())
+    with pytest.raises(ApiUnreachable, match="no server of a cluster"):
+        node.converge(called(tmp_path, False), TARGETS, empty())
 
 
-def test_each_node_that_does_not_come_says_why(tmp_path: Path) -> None:
+def test_each_node_that_does_not_come_says_why(tmp_path: Path, asked_at: Any) -> None:
     labelled = registered("n1", "False", labels={"a": "1"}, annotations={"k3a.io/owned": '{"labels":["a"]}'})
-    with answering() as server:
+    with answering() as url:
+        asked_at(url)
         Answers.paths = {"/api/v1/nodes": {"items": [labelled]}}
         result = empty()
-        with pytest.raises(ApiFailure) as error:
-            node.converge(called(kubeconfig_for(server.server_port, tmp_path), tmp_path, False), TARGETS, result)
+        with pytest.raises(ApiError) as error:
+            node.converge(called(tmp_path, False), TARGETS, result)
     told = str(error.value).splitlines()
     assert told[1] == "n1 is not Ready: KubeletNotReady: no CNI"
     assert told[2].startswith("n2 is not registered")
     assert [entry["name"] for entry in result["nodes"]] == ["n1"] and not result["changed"]
 
 
-def test_nodes_as_they_should_be_are_asked_for_once(tmp_path: Path) -> None:
+def test_nodes_as_they_should_be_are_asked_for_once(tmp_path: Path, asked_at: Any) -> None:
     book = {"labels": {"a": "1"}, "annotations": {"k3a.io/owned": '{"labels":["a"]}'}}
-    with answering() as server:
+    with answering() as url:
+        asked_at(url)
         Answers.paths = {"/api/v1/nodes": {"items": [registered("n1", "True", **book), registered("n2", "True")]}}
         result = empty()
-        node.converge(called(kubeconfig_for(server.server_port, tmp_path), tmp_path, False, 60), TARGETS, result)
+        node.converge(called(tmp_path, False, 60), TARGETS, result)
         assert Answers.asked == ["/api/v1/nodes"]
     assert not result["changed"] and [entry["ready"] for entry in result["nodes"]] == [True, True]

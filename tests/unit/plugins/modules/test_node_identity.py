@@ -7,11 +7,7 @@ import base64
 import json
 
 import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.modules import node_identity
-from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 SECRETS = "/api/v1/namespaces/k3a-system/secrets"
@@ -19,10 +15,10 @@ HASHES = {"n1": "$1:aa:15:8:1:b25l", "n2": "$1:bb:15:8:1:dHdv"}
 
 
 @pytest.fixture
-def objects():
+def objects(asked_at):
     """A cluster with two nodes."""
     with keeping() as (objects, url):
-        objects.port = int(url.rsplit(":", 1)[1])
+        asked_at(url)
         for number, name in enumerate(HASHES):
             objects.add(f"/api/v1/nodes/{name}", {"metadata": {"name": name, "uid": f"uid-{number}"}})
         objects.asked.clear()
@@ -30,11 +26,10 @@ def objects():
 
 
 @pytest.fixture
-def keep(run_module, objects, tmp_path):
+def keep(run_module, objects):
     def keep(*names, **more):
         nodes = [{"name": name, "hash": HASHES[name]} for name in names]
-        kubeconfig = kubeconfig_for(objects.port, tmp_path)
-        return run_module(node_identity, kubeconfig=kubeconfig, nodes=nodes, **{"timeout": 20, **more})
+        return run_module(node_identity, nodes=nodes, **{"timeout": 20, **more})
 
     return keep
 
@@ -105,7 +100,8 @@ def test_an_api_that_is_busy_is_asked_again(objects, keep):
     assert not keep("n1").get("failed")
 
 
-def test_a_kubeconfig_that_is_not_there_is_one_sentence(run_module, tmp_path):
+def test_a_host_that_is_no_server_is_one_sentence(run_module, tmp_path):
     given = [{"name": "n1", "hash": HASHES["n1"]}]
-    failed = run_module(node_identity, kubeconfig=f"{tmp_path}/none", nodes=given)
-    assert failed["msg"] == f"Passwords of nodes: there is no kubeconfig {tmp_path}/none on the controller"
+    failed = run_module(node_identity, data_dir=str(tmp_path), nodes=given)
+    missing = f"{tmp_path}/server/tls/server-ca.crt is missing"
+    assert failed["msg"] == f"Passwords of nodes: this host is no server of a cluster, or not yet: {missing}"

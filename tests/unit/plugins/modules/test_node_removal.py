@@ -4,15 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.modules import node_removal
-from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import Objects, keeping
 
 NODE = "/api/v1/nodes/n1"
@@ -20,17 +15,16 @@ SECRET = "/api/v1/namespaces/k3a-system/secrets/n1.node-password.k3a"
 
 
 @pytest.fixture
-def objects() -> Iterator[Objects]:
+def objects(asked_at: Any) -> Iterator[Objects]:
     with keeping() as (objects, url):
-        objects.port = int(url.rsplit(":", 1)[1])  # type: ignore[attr-defined]
+        asked_at(url)
         yield objects
 
 
 @pytest.fixture
-def removed(run_module: Any, objects: Any, tmp_path: Path) -> Any:
+def removed(run_module: Any, objects: Objects) -> Any:
     def run(*nodes: str, **more: Any) -> dict[str, Any]:
-        kubeconfig = kubeconfig_for(objects.port, tmp_path)
-        return run_module(node_removal, kubeconfig=kubeconfig, nodes=list(nodes), **{"timeout": 20, **more})
+        return run_module(node_removal, nodes=list(nodes), **{"timeout": 20, **more})
 
     return run
 
@@ -84,10 +78,3 @@ def test_what_the_api_refuses_is_told(objects: Objects, removed: Any) -> None:
     objects.add(NODE, {})
     objects.refusals[("DELETE", NODE)] = [(403, "not allowed")]
     assert removed("n1")["msg"] == "Removal of nodes: Node n1: not allowed"
-
-
-def test_another_server_stands_in_for_the_one_of_the_kubeconfig(objects: Any, run_module: Any, tmp_path: Path) -> None:
-    objects.add(NODE, {})
-    url = f"http://127.0.0.1:{objects.port}"
-    result = run_module(node_removal, kubeconfig=kubeconfig_for(1, tmp_path), nodes=["n1"], server_url=url, timeout=5)
-    assert not result.get("failed") and objects.kept == {}

@@ -10,14 +10,9 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-
-pytest.importorskip("kubernetes")
-pytest.importorskip("yaml")
-
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.modules import token as module
-from ansible_collections.k3a.cluster.tests.unit.api_server import kubeconfig_for
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 OWN = "abcdef.0123456789abcdef"
@@ -84,13 +79,13 @@ class Cluster(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(asked_at):
     Cluster.objects = {ROOT_CA: {"data": {"ca.crt": PEM}}}
     Cluster.asked, Cluster.meanwhile = [], []
     server = HTTPServer(("127.0.0.1", 0), Cluster)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    Cluster.kubeconfig = kubeconfig_for(server.server_port, tmp_path)
+    asked_at(f"http://127.0.0.1:{server.server_port}")
     yield Cluster
     server.shutdown()
     thread.join()
@@ -100,7 +95,7 @@ def cluster(tmp_path):
 @pytest.fixture
 def run(cluster, run_module):
     def run(**arguments):
-        return run_module(module, kubeconfig=cluster.kubeconfig, **arguments)
+        return run_module(module, **arguments)
 
     return run
 
@@ -144,7 +139,7 @@ def test_the_secret_of_a_token_is_in_no_diff(run, cluster):
     secret = tokens.parse(done.pop("token")).secret
     assert secret not in json.dumps(done)
     (diff,) = done["diff"]
-    assert diff["before"] == "" and "description: for ci" in diff["after"]
+    assert diff["before"] == "" and 'description: "for ci"' in diff["after"]
 
 
 def test_a_given_token_is_created_once_and_hidden(run, cluster):
@@ -235,12 +230,12 @@ def test_check_mode_announces_and_does_nothing(run, cluster):
 
 def test_check_mode_needs_no_cluster_and_a_real_run_does(run_module, tmp_path):
     nowhere = str(tmp_path / "none")
-    announced = run_module(module, check=True, kubeconfig=nowhere, token=[OWN])
+    announced = run_module(module, check=True, data_dir=nowhere, token=[OWN])
     assert announced["changed"] and "token" not in announced
-    assert run_module(module, check=True, kubeconfig=nowhere, token=["abcdef"], state="absent")["deleted"] == []
+    assert run_module(module, check=True, data_dir=nowhere, token=["abcdef"], state="absent")["deleted"] == []
     for state in ("present", "absent"):
-        failed = run_module(module, kubeconfig=nowhere, token=[OWN], state=state)
-        assert failed["failed"] and "there is no kubeconfig" in failed["msg"]
+        failed = run_module(module, data_dir=nowhere, token=[OWN], state=state)
+        assert failed["failed"] and "this host is no server of a cluster" in failed["msg"]
 
 
 def test_tokens_are_deleted_once_in_any_form_whole_or_not(run, cluster):

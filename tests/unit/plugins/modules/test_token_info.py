@@ -6,13 +6,9 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta, timezone
 
-import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.modules import token_info
-from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
+from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=timezone.utc)
 
@@ -45,15 +41,16 @@ def test_what_is_no_token_is_told_and_does_not_hide_the_others():
     assert len(problems) == 1 and "kube-system/bootstrap-token-broken" in problems[0]
 
 
-def test_the_tokens_are_asked_for_once(run_module, tmp_path):
+def test_the_tokens_are_asked_for_once(run_module, asked_at):
     path = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type=bootstrap.kubernetes.io/token"
-    with answering() as server:
+    with answering() as url:
+        asked_at(url)
         Answers.paths = {path: {"items": [secret("aaaaaa")]}}
-        done = run_module(token_info, kubeconfig=kubeconfig_for(server.server_port, tmp_path))
+        done = run_module(token_info)
         assert Answers.asked == [path]
     assert not done["changed"] and [token["id"] for token in done["tokens"]] == ["aaaaaa"]
 
 
 def test_without_a_cluster_it_fails_with_the_reason(run_module, tmp_path):
-    failed = run_module(token_info, kubeconfig=str(tmp_path / "none"))
-    assert failed["failed"] and failed["msg"].startswith("Tokens: there is no kubeconfig")
+    failed = run_module(token_info, data_dir=str(tmp_path))
+    assert failed["failed"] and failed["msg"].startswith("Tokens: this host is no server of a cluster")

@@ -3,45 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-
-pytest.importorskip("kubernetes")
-
 from ansible_collections.k3a.cluster.plugins.module_utils._addon import apply as addon
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Item, Key, load
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Resource
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Item, Key
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
 
-MANIFEST = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: d, namespace: demo}
----
-apiVersion: demo.io/v1
-kind: Widget
-metadata: {name: w}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: system:r}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: demo}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.demo.io}
-spec: {group: demo.io, scope: Cluster, names: {kind: Widget}, versions: [{name: v1}, {name: v2}]}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: v}
-"""
+
+def made(api_version: str, kind: str, name: str, **more: Any) -> Item:
+    metadata = {"name": name, **more.pop("metadata", {})}
+    return Item("x", "f.yaml", {"apiVersion": api_version, "kind": kind, "metadata": metadata, **more})
+
+
+CRD = {
+    "group": "demo.io",
+    "scope": "Cluster",
+    "names": {"kind": "Widget"},
+    "versions": [{"name": "v1"}, {"name": "v2"}],
+}
+ITEMS = [
+    made("apps/v1", "Deployment", "d", metadata={"namespace": "demo"}),
+    made("demo.io/v1", "Widget", "w"),
+    made("rbac.authorization.k8s.io/v1", "ClusterRole", "system:r"),
+    made("v1", "Namespace", "demo"),
+    made("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.demo.io", spec=CRD),
+    made("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "v"),
+]
 
 
 @pytest.fixture
 def items() -> list[Item]:
-    return load([{"name": "x", "manifest": MANIFEST}])
+    return ITEMS
 
 
 def test_what_others_stand_on_comes_first(items: list[Item]) -> None:
@@ -87,9 +80,8 @@ def test_what_left_the_manifest_goes_in_reverse_order() -> None:
 
 def test_a_new_version_of_a_kind_is_the_same_object() -> None:
     old = addon.read_record(addon.record_item("x", "", ["autoscaling/v1 HorizontalPodAutoscaler demo/a"]).body)
-    new = load([{"name": "x", "manifest": "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, "
-                 "metadata: {name: a, namespace: demo}}"}])  # fmt: skip
-    assert addon.left_over(old, {item.key() for item in new}) == []
+    new = made("autoscaling/v2", "HorizontalPodAutoscaler", "a", metadata={"namespace": "demo"})
+    assert addon.left_over(old, {new.key()}) == []
 
 
 def test_which_addons_go() -> None:

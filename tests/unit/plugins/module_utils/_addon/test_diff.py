@@ -5,10 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-pytest.importorskip("yaml")
-
 from ansible_collections.k3a.cluster.plugins.module_utils._addon import diff
 
 
@@ -43,7 +39,7 @@ def test_content_and_ownership_are() -> None:
 
 def test_a_difference_shows_the_object_as_yaml() -> None:
     shown = diff.difference("ConfigMap a", config_map({"a": "1"}, "7"), config_map({"a": "two\nlines\n"}, "8"))
-    assert shown["before"] == "apiVersion: v1\ndata:\n  a: '1'\nkind: ConfigMap\nmetadata:\n  name: a\n"
+    assert shown["before"] == "apiVersion: v1\ndata:\n  a: \"1\"\nkind: ConfigMap\nmetadata:\n  name: a\n"
     assert (
         shown["after"] == "apiVersion: v1\ndata:\n  a: |\n    two\n    lines\nkind: ConfigMap\nmetadata:\n  name: a\n"
     )
@@ -64,8 +60,8 @@ def test_secrets_are_never_shown() -> None:
     )
     shown = diff.difference("Secret s", before, after)
     assert "Y2Fu" not in str(shown) and "bmV3" not in str(shown) and "mine: shown" in shown["after"]
-    assert "  gone: (hidden)\n  other: (hidden)\n  same: (hidden)\n" in shown["before"]
-    assert "  new: (hidden)\n  other: (hidden) and different\n  same: (hidden)\n" in shown["after"]
+    assert "  gone: \"(hidden)\"\n  other: \"(hidden)\"\n  same: \"(hidden)\"\n" in shown["before"]
+    assert "  new: \"(hidden)\"\n  other: \"(hidden) and different\"\n  same: \"(hidden)\"\n" in shown["after"]
     for pair in ((None, after), (before, None)):
         assert "Y2Fu" not in str(diff.difference("Secret s", *pair)) and "bmV3" not in str(
             diff.difference("Secret s", *pair)

@@ -61,6 +61,81 @@ def test_a_refusal_has_status_and_words(api):
     assert raised.value.status == 404
 
 
+# Answers of kube-apiserver v1.37.2.
+TYPED_PATCH = {
+    "kind": "Status",
+    "status": "Failure",
+    "message": "failed to create typed patch object (kube-system/x; apps/v1, Kind=Deployment): errors:\n"
+    '  .spec.replicas: expected numeric (int or float), got string\n  .spec.template.spec.containers[name="a"].imagee: '
+    "field not declared in schema",
+    "code": 500,
+}
+INVALID = {
+    "kind": "Status",
+    "status": "Failure",
+    "message": 'Service "q" is invalid: spec.ports[0].port: Invalid value: 700000: must be between 1 and 65535',
+    "reason": "Invalid",
+    "details": {
+        "name": "q",
+        "kind": "Service",
+        "causes": [
+            {
+                "reason": "FieldValueInvalid",
+                "message": "Invalid value: 700000: must be between 1 and 65535, inclusive",
+                "field": "spec.ports[0].port",
+            }
+        ],
+    },
+    "code": 422,
+}
+NO_NAMESPACE = {
+    "kind": "Status",
+    "status": "Failure",
+    "message": 'namespaces "nono" not found',
+    "reason": "NotFound",
+    "details": {"name": "nono", "kind": "namespaces"},
+    "code": 404,
+}
+ETCD = {"kind": "Status", "status": "Failure", "message": "etcdserver: leader changed", "code": 500}
+
+
+def refusal(status, answer):
+    return node_api.ApiRefused(status, answer.get("message", ""), answer.get("reason", ""), answer.get("details"))
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reasons"),
+    [
+        (
+            500,
+            TYPED_PATCH,
+            [
+                ".spec.replicas: expected numeric (int or float), got string",
+                '.spec.template.spec.containers[name="a"].imagee: field not declared in schema',
+            ],
+        ),
+        (422, INVALID, ["spec.ports[0].port: Invalid value: 700000: must be between 1 and 65535, inclusive"]),
+        (404, NO_NAMESPACE, ['namespaces "nono" not found']),
+    ],
+)
+def test_a_refusal_names_its_fields(status, answer, reasons):
+    assert refusal(status, answer).reasons == reasons
+
+
+def test_only_what_can_mend_is_asked_for_later():
+    statuses = (400, 403, 404, 409, 422, 429, 500, 503, 504)
+    assert [status for status in statuses if refusal(status, {}).later] == [429, 503, 504]
+    assert refusal(500, ETCD).later and not refusal(500, TYPED_PATCH).later
+    assert refusal(500, {"message": "rpc error: code = Unavailable desc = transport is closing"}).later
+    assert not node_api.ApiError("no URL").later
+    assert node_api.ApiUnreachable("x").later and not node_api.ApiUnreachable("x", untrusted=True).later
+
+
+def test_a_missing_namespace_is_told_from_a_missing_object():
+    assert refusal(404, NO_NAMESPACE).missing_namespace
+    assert not refusal(404, {"details": {"kind": "pods"}}).missing_namespace
+
+
 def test_a_watch_gives_events_and_ends_when_the_server_ends_it(api):
     version = api.get(MAPS)["metadata"]["resourceVersion"]
     query = {"resourceVersion": version, "timeoutSeconds": "1"}

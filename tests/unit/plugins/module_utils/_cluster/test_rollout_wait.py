@@ -3,16 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("kubernetes")
-
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
-from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering, kubeconfig_for
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import ServerApi
+from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering
 
 PATH = "/apis/apps/v1/namespaces/d/deployments/a"
 DEPLOYMENT = Awaited("Deployment d/a (addon x)", "apps", PATH)
@@ -33,11 +30,10 @@ def deployment(available: int) -> dict[str, Any]:
     }
 
 
-def late(folder: Path, objects: list[Awaited], timeout: float = 0.3) -> list[str]:
-    with answering() as server:
+def late(objects: list[Awaited], timeout: float = 0.3) -> list[str]:
+    with answering() as url:
         Answers.paths = PREPARED
-        api = Api(kubeconfig_for(server.server_port, folder), timeout, str(folder))
-        return wait_for(api, objects)
+        return wait_for(ServerApi(NodeApi(url), timeout), objects)
 
 
 PREPARED: dict[str, Any] = {}
@@ -48,13 +44,13 @@ def nothing_prepared() -> None:
     PREPARED.clear()
 
 
-def test_what_is_there_is_not_waited_for(tmp_path: Path) -> None:
+def test_what_is_there_is_not_waited_for() -> None:
     PREPARED[PATH] = deployment(1)
-    assert late(tmp_path, [DEPLOYMENT], timeout=60) == []
+    assert late([DEPLOYMENT], timeout=60) == []
     assert Answers.asked == [PATH]
 
 
-def test_the_pod_that_does_not_come_is_named(tmp_path: Path) -> None:
+def test_the_pod_that_does_not_come_is_named() -> None:
     waiting = {"name": "c", "ready": False, "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
     pod = {
         "kind": "Pod",
@@ -64,30 +60,30 @@ def test_the_pod_that_does_not_come_is_named(tmp_path: Path) -> None:
     }
     warning = {"type": "Warning", "reason": "FailedMount", "message": "no volume", "metadata": {}}
     PREPARED.update({PATH: deployment(0), PODS: {"items": [pod]}, events("u-pod"): {"items": [warning]}})
-    (told,) = late(tmp_path, [DEPLOYMENT])
+    (told,) = late([DEPLOYMENT])
     assert told == (
         "Deployment d/a (addon x): 0 of 1 replicas available after 0 s\n"
         "  - pod a-1 on n1 container c waits: ErrImagePull: not found; event FailedMount: no volume"
     )
 
 
-def test_without_pods_their_maker_says_why(tmp_path: Path) -> None:
+def test_without_pods_their_maker_says_why() -> None:
     replica_set = {"kind": "ReplicaSet", "metadata": {"name": "a-2", "namespace": "d", "uid": "u-set"}}
     refusal = {"type": "Warning", "reason": "FailedCreate", "message": "violates PodSecurity", "metadata": {}}
     PREPARED.update({PATH: deployment(0), PODS: {"items": []}, REPLICA_SETS: {"items": [replica_set]}})
     PREPARED.update({events("u-deployment"): {"items": []}, events("u-set"): {"items": [refusal]}})
-    (told,) = late(tmp_path, [DEPLOYMENT])
+    (told,) = late([DEPLOYMENT])
     assert told.endswith("\n  - event FailedCreate: violates PodSecurity")
 
 
-def test_a_cause_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
+def test_a_cause_that_cannot_be_read_hides_nothing() -> None:
     PREPARED[PATH] = deployment(0)
-    (told,) = late(tmp_path, [DEPLOYMENT])
+    (told,) = late([DEPLOYMENT])
     assert told.startswith("Deployment d/a (addon x): 0 of 1 replicas available")
     assert "the cause cannot be read: HTTP status 404" in told
 
 
-def test_what_failed_for_good_ends_the_wait(tmp_path: Path) -> None:
+def test_what_failed_for_good_ends_the_wait() -> None:
     conditions = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}]
     PREPARED["/job"] = {
         "kind": "Job",
@@ -95,11 +91,11 @@ def test_what_failed_for_good_ends_the_wait(tmp_path: Path) -> None:
         "spec": {},
         "status": {"conditions": conditions},
     }
-    told = late(tmp_path, [Awaited("Job d/j", "batch", "/job"), DEPLOYMENT], timeout=60)
+    told = late([Awaited("Job d/j", "batch", "/job"), DEPLOYMENT], timeout=60)
     assert told == ["Job d/j: failed: BackoffLimitExceeded: too often"]
 
 
-def test_waiting_for_what_goes(tmp_path: Path) -> None:
+def test_waiting_for_what_goes() -> None:
     PREPARED["/again"] = {"kind": "ConfigMap", "metadata": {"name": "a", "uid": "new"}}
     PREPARED["/stays"] = {
         "kind": "Namespace",
@@ -111,4 +107,4 @@ def test_waiting_for_what_goes(tmp_path: Path) -> None:
         Awaited("b", "", "/again", gone="old"),
         Awaited("c", "", "/stays", gone="u"),
     ]
-    assert late(tmp_path, gone) == ["c: is not gone after 0 s\n  - finalizer x.io/f\n  - 2 pods remain"]
+    assert late(gone) == ["c: is not gone after 0 s\n  - finalizer x.io/f\n  - 2 pods remain"]

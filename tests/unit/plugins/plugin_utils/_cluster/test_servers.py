@@ -3,10 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostFacts,
+    HostReport,
+    MemberReport,
+    NodeReport,
+    ServerReport,
+)
 
 NAMES = ["server-1", "server-2", "server-3"]
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -17,41 +26,30 @@ def looked(name, server=True, replace=False, **facts):
     number = name[-1] if server else f"10{name[-1]}"
     found = {
         "node_name": f"{name[0]}{name[-1]}",
-        "node_ips": [f"10.0.0.{number}"],
+        "node_ips": (f"10.0.0.{number}",),
         "machine_id": f"id-{name}",
-        "etcd_data": False,
-        "etcd_running": False,
-        "authority": "",
         **facts,
     }
     where = {"url": f"https://203.0.113.{number}:6443", "api": f"10.0.0.{number}:6443"} if server else {}
-    return {"host": {"name": name, "server": server, "replace": replace, **where}, "facts": found}
+    return HostReport(name, server=server, replace=replace, facts=HostFacts(**found), **where)
 
 
 def member(number, learner=False, healthy=True, **other):
-    return {
-        "id": str(1000 + number),
+    about = {
         "name": f"s{number}",
-        "peer_urls": [f"https://10.0.0.{number}:2380"],
-        "client_urls": [f"https://10.0.0.{number}:2379"],
-        "learner": learner,
-        "leader": number == 2,
-        "healthy": healthy,
+        "peer_urls": (f"https://10.0.0.{number}:2380",),
+        "client_urls": (f"https://10.0.0.{number}:2379",),
         **other,
     }
+    return MemberReport(str(1000 + number), learner=learner, leader=number == 2, healthy=healthy, **about)
 
 
 def answer(*members, **more):
-    return {
-        "item": "server-1",
-        "authorities": {"server": AUTHORITY},
-        "healthy": True,
-        "etcd_members": list(members),
-        "nodes": [],
-        **more,
-    }
+    about = {"host": "server-1", "authorities": {"server": AUTHORITY}, "healthy": True, **more}
+    return ServerReport(etcd_members=members, **about)
 
 
+NOBODY = ServerReport()
 ALL = [looked(name) for name in NAMES]
 HEALTHY = answer(member(1), member(2), member(3))
 
@@ -62,18 +60,18 @@ def texts(findings):
 
 class TestChosen:
     def test_the_first_healthy_server_answers(self):
-        ill, well = answer(healthy=False, item="server-1"), answer(item="server-2")
-        assert servers.chosen([ill, well, answer(item="server-3")]) is well
+        ill, well = answer(healthy=False, host="server-1"), answer(host="server-2")
+        assert servers.chosen([ill, well, answer(host="server-3")]) is well
 
     def test_else_one_that_is_installed(self):
         """Its authorities are on its disk, whether or not its API answers."""
-        empty = answer(authorities={}, item="server-1", healthy=False)
-        ill = answer(healthy=False, item="server-2")
+        empty = answer(authorities={}, host="server-1", healthy=False)
+        ill = answer(healthy=False, host="server-2")
         assert servers.chosen([empty, ill]) is ill
 
-    @pytest.mark.parametrize("asked", [[], [{"unreachable": True, "item": "server-1"}], [answer(authorities={})]])
+    @pytest.mark.parametrize("asked", [[], [ServerReport("server-1", reason="no route")], [answer(authorities={})]])
     def test_where_there_is_no_cluster_nobody_does(self, asked):
-        assert servers.chosen(asked) == {}
+        assert servers.chosen(asked) == NOBODY
 
 
 class TestAvailability:
@@ -118,36 +116,36 @@ class TestAvailability:
 
 class TestFounder:
     def test_the_first_server_begins_a_new_cluster(self):
-        assert servers.founder(NAMES, [looked("agent-1", server=False), *ALL], {}) == ("s1", [])
+        assert servers.founder(NAMES, [looked("agent-1", server=False), *ALL], NOBODY) == (ALL[0], [])
 
     def test_one_that_a_killed_run_has_begun_to_install_goes_on(self):
         """Its authorities are those that the others are to have."""
         results = [ALL[0], looked("server-2", authority="abc"), ALL[2]]
-        assert servers.founder(NAMES, results, {}) == ("s2", [])
+        assert servers.founder(NAMES, results, NOBODY) == (results[1], [])
 
     def test_where_there_is_a_cluster_nobody_begins_one(self):
-        assert servers.founder(NAMES, ALL, HEALTHY) == ("", [])
+        assert servers.founder(NAMES, ALL, HEALTHY) == (None, [])
         # Servers away from this run are no reason either: etcd answers.
-        assert servers.founder(NAMES, [looked("agent-1", server=False)], HEALTHY) == ("", [])
+        assert servers.founder(NAMES, [looked("agent-1", server=False)], HEALTHY) == (None, [])
 
     def test_data_on_a_disk_is_a_cluster_even_when_nobody_answers(self):
         results = [*ALL[:2], looked("server-3", etcd_data=True)]
-        assert servers.founder(NAMES, results, {}) == ("", [])
+        assert servers.founder(NAMES, results, NOBODY) == (None, [])
 
     def test_a_server_that_was_not_looked_at_might_have_data(self):
-        name, (found,) = servers.founder(NAMES, ALL[:1], {})
-        assert (name, found.finding.level) == ("", FAIL)
+        nobody, (found,) = servers.founder(NAMES, ALL[:1], NOBODY)
+        assert (nobody, found.finding.level) == (None, FAIL)
         assert str(found) == (
             "inventory: no server has data, and server-2 and server-3 could have: a new cluster is made of all servers; "
             "run site.yml when all of them can be reached, without --limit"
         )
 
     def test_a_server_that_was_looked_at_in_vain_has_a_finding_of_its_own(self):
-        unknown = {**ALL[1], "facts": {}}
-        assert servers.founder(NAMES, [ALL[0], unknown, ALL[2]], {})[1] == []
+        unknown = replace(ALL[1], facts=None)
+        assert servers.founder(NAMES, [ALL[0], unknown, ALL[2]], NOBODY)[1] == []
 
     def test_without_servers_there_is_nothing_to_begin(self):
-        assert servers.founder([], [], {}) == ("", [])
+        assert servers.founder([], [], NOBODY) == (None, [])
 
 
 class TestAuthority:
@@ -172,7 +170,7 @@ class TestAuthority:
 class TestMembers:
     def test_each_is_a_server_of_the_inventory(self):
         assert servers.member_findings(NAMES, ALL, HEALTHY) == []
-        assert servers.member_findings(NAMES, ALL, {}) == []
+        assert servers.member_findings(NAMES, ALL, NOBODY) == []
 
     def test_one_that_is_no_longer_is_refused_with_what_to_do(self):
         (found,) = servers.member_findings(NAMES[:2], ALL[:2], HEALTHY)
@@ -193,7 +191,7 @@ class TestMembers:
         assert servers.member_findings(NAMES, ALL, answer(member(1), announced)) == []
 
     def test_a_server_with_a_new_address_is_known_by_its_name(self):
-        moved = looked("server-2", node_ips=["10.0.0.22"])
+        moved = looked("server-2", node_ips=("10.0.0.22",))
         assert servers.member_findings(NAMES, [ALL[0], moved, ALL[2]], HEALTHY) == []
 
     def test_who_was_not_looked_at_is_not_judged(self):
@@ -223,7 +221,7 @@ class TestCutOff:
 
 
 class TestAddress:
-    MOVED = looked("server-2", node_ips=["10.0.0.22"])
+    MOVED = looked("server-2", node_ips=("10.0.0.22",))
 
     def test_a_majority_takes_note_of_a_new_one(self):
         assert servers.address_findings([self.MOVED], answer(member(1), member(2, healthy=False), member(3))) == []
@@ -249,16 +247,12 @@ class TestAddress:
     def test_an_unchanged_address_and_a_new_server_are_fine(self):
         ill = answer(member(1, healthy=False))
         assert servers.address_findings(ALL, ill) == []
-        assert servers.address_findings(ALL, {}) == []
+        assert servers.address_findings(ALL, NOBODY) == []
 
 
 class TestIdentity:
     KNOWN = answer(
-        nodes=[
-            {"name": "s1", "machine_id": "id-server-1", "addresses": []},
-            {"name": "a1", "machine_id": "old", "addresses": []},
-            {"name": "s3", "machine_id": "", "addresses": []},
-        ]
+        nodes=(NodeReport("s1", "id-server-1"), NodeReport("a1", "old"), NodeReport("s3"))
     )
 
     def test_a_machine_that_is_known_and_one_that_is_new(self):
@@ -282,9 +276,9 @@ class TestIdentity:
         assert servers.replaced([looked("server-1", replace=True)], self.KNOWN) == []
 
     def test_a_host_of_which_nothing_is_known_is_nobodys_twin(self):
-        unknown = {"host": {"name": "agent-1", "server": False, "replace": True}, "facts": {}}
+        unknown = HostReport("agent-1", replace=True)
         assert servers.identity_findings([unknown], self.KNOWN) == []
-        assert servers.replaced([unknown], {}) == []
+        assert servers.replaced([unknown], NOBODY) == []
 
 
 class TestToken:
@@ -337,15 +331,14 @@ class TestToken:
 
 class TestPlan:
     def test_where_etcd_is_going_to_be(self):
-        assert servers.etcd_endpoints(ALL, {}) == [f"https://10.0.0.{number}:2379" for number in (1, 2, 3)]
+        assert servers.etcd_endpoints(ALL, NOBODY) == [f"https://10.0.0.{number}:2379" for number in (1, 2, 3)]
 
     def test_servers_that_this_run_does_not_look_at_are_known_from_etcd(self):
-        assert servers.etcd_endpoints(ALL[:1], HEALTHY) == servers.etcd_endpoints(ALL, {})
+        assert servers.etcd_endpoints(ALL[:1], HEALTHY) == servers.etcd_endpoints(ALL, NOBODY)
         assert servers.api_servers(ALL[:1], HEALTHY, 6443) == [f"10.0.0.{number}:6443" for number in (1, 2, 3)]
 
     def test_a_new_address_takes_the_place_of_the_former_one(self):
-        moved = [looked("server-1", node_ips=["10.0.0.11"])]
-        moved[0]["host"]["api"] = "10.0.0.11:6443"
+        moved = [replace(looked("server-1", node_ips=("10.0.0.11",)), api="10.0.0.11:6443")]
         assert servers.etcd_endpoints(moved, answer(member(1))) == ["https://10.0.0.11:2379"]
         assert servers.api_servers(moved, answer(member(1)), 6443) == ["10.0.0.11:6443"]
 
@@ -354,20 +347,20 @@ class TestPlan:
         assert servers.api_servers(agents, HEALTHY, 7443) == [f"10.0.0.{number}:7443" for number in (1, 2, 3)]
 
     def test_an_ipv6_address_keeps_its_brackets(self):
-        six = member(1, client_urls=["https://[fd00::1]:2379"])
+        six = member(1, client_urls=("https://[fd00::1]:2379",))
         assert servers.api_servers([], answer(six), 6443) == ["[fd00::1]:6443"]
-        assert servers.etcd_endpoints([looked("server-1", node_ips=["fd00::1"])], {}) == ["https://[fd00::1]:2379"]
+        assert servers.etcd_endpoints([looked("server-1", node_ips=("fd00::1",))], NOBODY) == ["https://[fd00::1]:2379"]
 
     def test_a_member_that_has_not_started_serves_nobody(self):
-        announced = member(9, name="", client_urls=[], learner=True)
+        announced = member(9, name="", client_urls=(), learner=True)
         assert servers.api_servers([], answer(announced), 6443) == servers.etcd_endpoints([], answer(announced)) == []
 
     def test_the_leader_is_known_by_name(self):
         assert servers.etcd_leader(HEALTHY) == "s2"
-        assert servers.etcd_leader(answer(member(1))) == servers.etcd_leader({}) == ""
+        assert servers.etcd_leader(answer(member(1))) == servers.etcd_leader(NOBODY) == ""
 
     def test_the_operator_reaches_what_servers_publish_first(self):
-        assert servers.api_urls(ALL[:2], {}, ["10.0.0.1:6443", "10.0.0.2:6443"], False) == [
+        assert servers.api_urls(ALL[:2], NOBODY, ["10.0.0.1:6443", "10.0.0.2:6443"], False) == [
             "https://203.0.113.1:6443",
             "https://203.0.113.2:6443",
             "https://10.0.0.1:6443",
@@ -375,17 +368,16 @@ class TestPlan:
         ]
 
     def test_where_the_api_was_found_comes_first(self):
-        urls = servers.api_urls(ALL, {**HEALTHY, "url": "https://203.0.113.2:6443"}, ["10.0.0.1:6443"], False)
+        urls = servers.api_urls(ALL, replace(HEALTHY, url="https://203.0.113.2:6443"), ["10.0.0.1:6443"], False)
         assert urls[:2] == ["https://203.0.113.2:6443", "https://203.0.113.1:6443"]
         assert urls[-1] == "https://10.0.0.1:6443"
 
     def test_while_servers_are_away_only_those_that_are_there_count(self):
-        assert servers.api_urls(ALL[1:], {}, ["10.0.0.1:6443"], True) == [
+        assert servers.api_urls(ALL[1:], NOBODY, ["10.0.0.1:6443"], True) == [
             "https://203.0.113.2:6443",
             "https://203.0.113.3:6443",
         ]
 
     def test_what_is_published_and_reached_alike_is_there_once(self):
-        same = looked("server-1")
-        same["host"]["url"] = "https://10.0.0.1:6443"
-        assert servers.api_urls([same], {}, ["10.0.0.1:6443"], False) == ["https://10.0.0.1:6443"]
+        same = replace(looked("server-1"), url="https://10.0.0.1:6443")
+        assert servers.api_urls([same], NOBODY, ["10.0.0.1:6443"], False) == ["https://10.0.0.1:6443"]

@@ -177,19 +177,25 @@ class TestArguments:
         assert set(variables.COMPONENTS) == {n for n in spec.specification() if n.endswith("_arg")}
 
 
+def wrong_with(*paths):
+    found = variables.manifest_findings({"k3a_manifests": list(map(str, paths))}, lambda path: open(path).read())
+    return [finding.message for finding in found]
+
+
 class TestManifests:
     def test_good_ones(self, tmp_path):
         (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
-        assert messages(k3a_manifests=[str(tmp_path)]) == []
+        assert wrong_with(tmp_path) == wrong_with() == []
+        assert variables.manifest_findings({}, open) == []
 
     def test_file_document_and_field_are_named(self, tmp_path):
         path = tmp_path / "a.yaml"
         path.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: b}\n")
-        (message,) = messages(k3a_manifests=[str(path)])
+        (message,) = wrong_with(path)
         assert message.startswith(f"k3a_manifests: {path}, document 2")
         assert "apiVersion is missing" in message
 
     def test_a_file_that_is_not_there(self, tmp_path):
-        assert messages(k3a_manifests=[f"{tmp_path}/none.yaml"]) == [
+        assert wrong_with(f"{tmp_path}/none.yaml") == [
             f"k3a_manifests: {tmp_path}/none.yaml: No such file or directory"
         ]

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.connection.local import Connection
+from ansible_collections.k3a.cluster.plugins.action import healthy_server as action
+
+VARIABLES = {"hostvars": {"s1": {}, "s2": {"k3a_data_dir": "/data", "k3a_https_listen_port": "7443"}}}
+
+
+def chosen(*asked):
+    task = Task()
+    task.args = {"asked": list(asked)}
+    context = PlayContext()
+    return action.ActionModule(task, Connection(context), context, None, None, None).run(task_vars=VARIABLES)
+
+
+@pytest.mark.parametrize(
+    "name, data_dir, port", [("s1", "/var/lib/k3a", 6443), ("s2", "/data", 7443)], ids=["defaults", "own"]
+)
+def test_the_first_that_is_healthy_is_asked_as_it_is_installed(name, data_dir, port):
+    found = chosen(
+        {"item": "s0", "unreachable": True}, {"item": name, "healthy": True}, {"item": "s9", "healthy": True}
+    )
+    assert (found["server"], found["data_dir"], found["https_listen_port"]) == (name, data_dir, port)
+    assert not found.get("failed") and not found["changed"]
+
+
+def test_without_one_each_says_why():
+    found = chosen(
+        {"item": "s1", "healthy": False, "reason": "the server is not installed yet"},
+        {"item": "s2", "unreachable": True, "msg": "Failed to connect"},
+        {"item": "s3", "failed": True, "msg": "set k3a_node_ip"},
+    )
+    assert found["failed"] and found["msg"].splitlines() == [
+        "No server of the cluster answers; nothing was changed",
+        "s1: the server is not installed yet",
+        "s2: cannot be reached",
+        "s3: set k3a_node_ip",
+    ]
