@@ -6,22 +6,14 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 
-def result(name, server=False, findings=(), facts=None, **variables):
+def looked(name, server=False, findings=(), facts=None, **settings):
     number = int(name[-1])
-    return {
-        "host": {"name": name, "server": server, "bundle": "", "cluster": variables},
-        "findings": [vars(finding) for finding in findings],
-        "facts": {
-            "machine_id": f"{number:032x}",
-            "node_name": name,
-            "node_ips": [f"10.89.0.{number}"],
-            "addresses": {"eth0": [f"10.89.0.{number}"], "docker0": ["172.17.0.1"]},
-            **(facts or {}),
-        },
-    }
+    own = {"machine_id": f"{number:032x}", "node_name": name, "node_ips": (f"10.89.0.{number}",), **(facts or {})}
+    return HostReport(name, server, findings=tuple(findings), facts=HostFacts(**own), settings=settings)
 
 
 SWAP = Finding("swap", WARN, "swap is on (/dev/zram0)", "switch it off")
@@ -111,75 +103,78 @@ class TestGroups:
 
 class TestCross:
     def test_hosts_that_differ_where_they_must(self):
-        assert cluster.cross_findings([result("node-1", server=True), result("node-2")]) == []
+        assert cluster.cross_findings([looked("node-1", server=True), looked("node-2")]) == []
 
     def test_a_cloned_machine_id(self):
         clone = {"machine_id": f"{1:032x}"}
-        found = cluster.cross_findings([result("node-1", server=True), result("node-2", facts=clone), result("node-3")])
+        found = cluster.cross_findings([looked("node-1", server=True), looked("node-2", facts=clone), looked("node-3")])
         assert [one.hosts for one in found] == [("node-1", "node-2")]
         assert found[0].finding.message == "have one machine id (00000000000000000000000000000001)"
 
     def test_one_node_name_twice(self):
         twin = {"node_name": "node-1"}
-        found = cluster.cross_findings([result("node-1", server=True), result("node-2", facts=twin)])
+        found = cluster.cross_findings([looked("node-1", server=True), looked("node-2", facts=twin)])
         assert texts(found) == ["node-1, node-2: have one node name (node-1); set k3a_node_name on one"]
 
     def test_one_address_twice_however_it_is_written(self):
-        one, other = {"node_ips": ["fd00::2"]}, {"node_ips": ["fd00:0:0::2"]}
-        found = cluster.cross_findings([result("node-1", True, facts=one), result("node-2", facts=other)])
+        one, other = {"node_ips": ("fd00::2",)}, {"node_ips": ("fd00:0:0::2",)}
+        found = cluster.cross_findings([looked("node-1", True, facts=one), looked("node-2", facts=other)])
         assert [o.finding.message for o in found] == ["have one address (fd00::2)"]
 
-    def test_a_bridge_of_a_container_engine_is_no_node_address(self):
-        assert all("172.17" not in text for text in texts(cluster.cross_findings([result("a-1"), result("b-2")])))
-
     def test_one_machine_under_two_names_is_told_once(self):
-        same = result("node-1")["facts"]
-        found = cluster.cross_findings([result("node-1", server=True), result("node-2", facts=same)])
+        same = vars(looked("node-1").facts)
+        found = cluster.cross_findings([looked("node-1", server=True), looked("node-2", facts=same)])
         assert [one.finding.name for one in found] == ["machine_id"]
 
     def test_a_host_on_which_nothing_could_run_is_not_compared(self):
-        broken = {**result("node-2"), "facts": {}}
-        assert cluster.cross_findings([result("node-1", server=True), broken, {**broken}]) == []
+        broken = HostReport("node-2"), HostReport("node-3")
+        assert cluster.cross_findings([looked("node-1", server=True), *broken]) == []
 
     def test_variables_of_the_cluster_must_agree(self):
-        one = result("node-1", True, k3a_cluster_domain="cluster.local")
-        other = result("node-2", k3a_cluster_domain="other.local")
+        one = looked("node-1", True, cluster_domain="cluster.local")
+        other = looked("node-2", cluster_domain="other.local")
         assert texts(cluster.cross_findings([one, other])) == [
             'inventory: k3a_cluster_domain differs between hosts: "cluster.local" on node-1, "other.local" on node-2; '
             "set it once for all, for instance in group_vars/all.yml"
         ]
 
     def test_variables_of_servers_do_not_bother_agents(self):
-        one = result("node-1", True, k3a_secrets_encryption=True)
-        assert cluster.cross_findings([one, result("node-2", k3a_secrets_encryption=False)]) == []
-        other = result("node-2", True, k3a_secrets_encryption=False)
+        one = looked("node-1", True, secrets_encryption=True)
+        assert cluster.cross_findings([one, looked("node-2", secrets_encryption=False)]) == []
+        other = looked("node-2", True, secrets_encryption=False)
         assert len(cluster.cross_findings([one, other])) == 1
 
     @pytest.mark.parametrize("name", cluster.SERVER_WIDE)
     def test_each_critical_value_of_servers_is_compared(self, name):
-        one, other = result("node-1", True, **{name: "a"}), result("node-2", True, **{name: "b"})
+        one, other = looked("node-1", True, **{name: "a"}), looked("node-2", True, **{name: "b"})
         (text,) = texts(cluster.cross_findings([one, other]))
-        assert text.startswith(f'inventory: {name} differs between hosts: "a" on node-1, "b" on node-2; set it once')
+        assert text.startswith(f'inventory: k3a_{name} differs between hosts: "a" on node-1, "b" on node-2; set it once')
 
     def test_what_must_agree_is_specified(self):
-        assert {*cluster.CLUSTER_WIDE, *cluster.SERVER_WIDE} <= spec.specification().keys()
+        assert {spec.PREFIX + name for name in cluster.CLUSTER_WIDE + cluster.SERVER_WIDE} <= spec.specification().keys()
+
+    def test_a_host_whose_value_cannot_be_used_has_a_finding_of_its_own(self):
+        one = looked("node-1", True, cluster_domain="cluster.local")
+        assert cluster.cross_findings([one, looked("node-2")]) == []
+
+    def test_many_hosts_that_differ_are_counted(self):
+        hosts = [looked(f"node-{number}", cluster_domain="a") for number in range(1, 10)]
+        (found,) = cluster.cross_findings([*hosts, looked("b-9", facts={"node_ips": ()}, cluster_domain="b")])[1:]
+        assert '"a" on node-1 and node-2 and node-3 and node-4 and 5 more, "b" on b-9;' in str(found)
 
 
 class TestHost:
-    def test_what_must_agree_is_told_of_a_host_and_no_more(self):
-        values = {"k3a_cluster_domain": "cluster.local", "k3a_disable": [], "k3a_token": "s3cr3t", "k3a_node_name": "a"}
-        assert cluster.critical(values) == {"k3a_cluster_domain": "cluster.local", "k3a_disable": []}
-
     @pytest.mark.parametrize(
         "values, ips, url, api",
         [
-            ({}, ["10.0.0.1", "fd00::1"], "https://10.0.0.1:6443", "10.0.0.1:6443"),
-            ({"k3a_https_listen_port": 443}, ["fd00::1"], "https://[fd00::1]:443", "[fd00::1]:443"),
-            ({"k3a_advertise_address": "192.0.2.1"}, ["10.0.0.1"], "https://192.0.2.1:6443", "10.0.0.1:6443"),
+            ({}, ("10.0.0.1", "fd00::1"), "https://10.0.0.1:6443", "10.0.0.1:6443"),
+            ({"https_listen_port": 443}, ("fd00::1",), "https://[fd00::1]:443", "[fd00::1]:443"),
+            ({"advertise_address": "192.0.2.1"}, ("10.0.0.1",), "https://192.0.2.1:6443", "10.0.0.1:6443"),
         ],
     )
     def test_where_a_servers_api_is(self, values, ips, url, api):
-        assert cluster.api_addresses(values, {"node_ips": ips}) == {"url": url, "api": api}
+        settings = {"https_listen_port": 6443, "advertise_address": "", **values}
+        assert cluster.api_addresses(settings, HostFacts(node_ips=ips)) == {"url": url, "api": api}
 
     @pytest.mark.parametrize(
         "url, address",
@@ -265,7 +260,7 @@ class TestBundle:
 
 class TestVerdict:
     def test_what_several_hosts_share_is_told_once(self):
-        found = cluster.own_findings([result("node-1", findings=[NFT]), result("node-2", findings=[NFT, SWAP])])
+        found = cluster.own_findings([looked("node-1", findings=[NFT]), looked("node-2", findings=[NFT, SWAP])])
         assert texts(found) == [
             "node-1, node-2: the host has no command nft; install it (package nftables)",
             "node-2: swap is on (/dev/zram0); switch it off",
@@ -286,23 +281,78 @@ class TestVerdict:
         assert [one.hosts for one in cluster.by_host(findings, ["a", "b", "c"])] == [(), ("a",), ("b", "c"), ("c",)]
 
     def test_warnings_do_not_fail(self):
-        assert cluster.verdict([cluster.HostFinding(("a",), SWAP)]) == (
-            "",
-            ["a: swap is on (/dev/zram0); switch it off"],
-        )
+        found = [cluster.HostFinding(("a",), SWAP)]
+        assert cluster.failure(found) == ""
+        assert cluster.warnings(found) == ["a: swap is on (/dev/zram0); switch it off"]
 
     def test_one_message_names_everything(self):
-        message, warnings = cluster.verdict([cluster.HostFinding(("a",), NFT), cluster.HostFinding(("b",), NFT)])
-        assert message.splitlines() == [
+        found = [cluster.HostFinding(("a",), NFT), cluster.HostFinding(("b",), NFT)]
+        assert cluster.failure(found).splitlines() == [
             "2 things are in the way, and nothing has been changed.",
             "a: the host has no command nft; install it (package nftables)",
             "b: the host has no command nft; install it (package nftables)",
         ]
-        assert warnings == []
-        assert cluster.verdict([cluster.HostFinding(("a",), NFT)])[0].startswith("One thing is in the way")
+        assert cluster.warnings(found) == []
+        assert cluster.failure(found[:1]).startswith("One thing is in the way")
 
     def test_all_is_well(self):
-        assert cluster.verdict([]) == ("", [])
-        assert cluster.in_order([]) == "The groups are in order."
-        assert cluster.in_order([result("a-1")]) == "1 host is ready for Kubernetes."
-        assert cluster.in_order([result("a-1"), result("b-2")]) == "2 hosts are ready for Kubernetes."
+        assert (cluster.failure([]), cluster.warnings([])) == ("", [])
+        assert cluster.in_order([], {}) == "The groups are in order."
+        assert cluster.in_order([looked("a-1")], {}) == "1 host is ready for Kubernetes."
+        assert cluster.in_order([looked("a-1"), looked("b-2")], {}) == "2 hosts are ready for Kubernetes."
+
+    def test_who_is_left_out_is_told_with_the_reasons(self):
+        hosts = [looked("a-1"), looked("b-2"), looked("c-3")]
+        assert cluster.in_order(hosts, {"b-2": ["no nft; install it"]}).splitlines() == [
+            "2 hosts are ready for Kubernetes.",
+            "b-2 is left out of this run: no nft; install it",
+        ]
+        several = ["no nft; install it", "no mount; install it"]
+        assert all(reason in cluster.in_order(hosts, {"b-2": several}) for reason in several)
+
+
+class TestExcluded:
+    """What is in the way of agents only takes these out of the run."""
+
+    AGENTS = ("a", "b")
+    HOSTS = ("s", *AGENTS)
+
+    def excluded(self, *found, agents=AGENTS, hosts=HOSTS):
+        return cluster.excluded([cluster.HostFinding(names, finding) for names, finding in found], agents, hosts)
+
+    def test_an_agent_with_findings_is_left_out_with_all_of_them(self):
+        other = Finding("command_mount", FAIL, "the host has no command mount", "install it")
+        assert self.excluded((("a",), NFT), (("a",), other), (("b",), SWAP)) == {
+            "a": [
+                "the host has no command nft; install it (package nftables)",
+                "the host has no command mount; install it",
+            ]
+        }
+
+    def test_what_agents_share_takes_all_of_them_out(self):
+        assert self.excluded((("a", "b"), NFT)).keys() == {"a", "b"}
+
+    @pytest.mark.parametrize("hosts", [("s",), ("s", "a"), ("a", "s"), (), ("localhost",)])
+    def test_what_is_in_the_way_of_a_server_the_inventory_or_the_controller_is_in_everybodys(self, hosts):
+        assert self.excluded((("b",), NFT), (hosts, NFT)) == {}
+
+    def test_where_nobody_is_left_nobody_is_left_out(self):
+        assert self.excluded((("a", "b"), NFT), hosts=self.AGENTS) == {}
+        assert self.excluded((("a",), NFT), hosts=self.AGENTS).keys() == {"a"}
+
+    def test_a_warning_takes_nobody_out(self):
+        assert self.excluded((("a",), SWAP), (("s",), SWAP), ((), SWAP)) == {}
+
+
+class TestLabels:
+    def test_a_node_may_not_give_itself_every_label(self):
+        hosts = [
+            looked("a-1", node_label=["example.com/disk=ssd", "node-role.kubernetes.io/worker="]),
+            looked("b-2"),
+        ]
+        (found,) = cluster.label_findings(hosts)
+        assert found.finding.level == FAIL
+        assert str(found) == (
+            "a-1: k3a_node_label: a node may not give itself node-role.kubernetes.io/worker=; "
+            "take it out, and have it set with kubectl label, or add the machine to the inventory"
+        )

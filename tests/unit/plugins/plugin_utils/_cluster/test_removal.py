@@ -3,30 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostFacts,
+    HostReport,
+    MemberReport,
+    NodeReport,
+    ServerReport,
+)
 
 ADDRESSES = {"s1": "10.0.0.1", "s2": "10.0.0.2", "s3": "10.0.0.3", "a1": "10.0.0.11", "a2": "10.0.0.12"}
 
 
-def answer(host: str, members: str = "s1 s2 s3", ill: str = "", **more: Any) -> dict[str, Any]:
+def answer(host: str, members: str = "s1 s2 s3", ill: str = "", **more: Any) -> ServerReport:
     """What a healthy server tells of a cluster of up to three servers and two agents."""
-    told = [
-        {
-            "id": str(number),
-            "name": name,
-            "peer_urls": [f"https://{ADDRESSES[name]}:2380"],
-            "client_urls": [f"https://{ADDRESSES[name]}:2379"],
-            "learner": False,
-            "healthy": name not in ill.split(),
-        }
+    told = tuple(
+        MemberReport(
+            str(number),
+            name,
+            peer_urls=(f"https://{ADDRESSES[name]}:2380",),
+            client_urls=(f"https://{ADDRESSES[name]}:2379",),
+            healthy=name not in ill.split(),
+        )
         for number, name in enumerate(members.split(), 100)
-    ]
-    nodes = [{"name": name, "machine_id": name, "addresses": [address]} for name, address in ADDRESSES.items()]
-    whole = {"item": host, "healthy": True, "url": f"https://{ADDRESSES.get(host, host)}:6443", "authorities": {"server": "PEM"}}
-    return {**whole, "etcd_members": told, "nodes": nodes, "node_passwords": [], **more}
+    )
+    nodes = tuple(NodeReport(name, machine_id=name, addresses=(address,)) for name, address in ADDRESSES.items())
+    url, authorities = f"https://{ADDRESSES.get(host, host)}:6443", {"server": "PEM"}
+    whole = ServerReport(host, url, authorities, healthy=True, etcd_members=told, nodes=nodes)
+    return replace(whole, **more)
 
 
 def machine(host: str, **more: Any) -> removal.Machine:
@@ -46,16 +54,19 @@ def dead(host: str, **more: Any) -> removal.Machine:
 
 
 def test_a_host_tells_its_nodes_name() -> None:
-    facts = {"node_name": "node-7", "node_ips": ["10.0.0.7"]}
-    found = removal.machine("h", True, {"facts": facts}, {"k3a_node_name": "old", "ansible_host": "192.0.2.7"})
+    report = HostReport("h", facts=HostFacts("node-7", ("10.0.0.7",)))
+    found = removal.machine("h", True, report, {"k3a_node_name": "old", "ansible_host": "192.0.2.7"})
     assert found == removal.Machine("h", True, True, "node-7", ("10.0.0.7", "192.0.2.7"))
 
 
 def test_of_a_dead_host_there_are_only_its_variables() -> None:
-    assert removal.machine("h", False, {}, {"k3a_node_name": "n", "k3a_node_ip": ["10.0.0.7"]}) == removal.Machine(
+    assert removal.machine("h", False, None, {"k3a_node_name": "n", "k3a_node_ip": ["10.0.0.7"]}) == removal.Machine(
         "h", False, False, "n", ("10.0.0.7", "h")
     )
-    assert removal.machine("10.0.0.9", False, {"unreachable": True}, {}).addresses == ("10.0.0.9",)
+    # One on which no module could run is no better.
+    assert removal.machine("10.0.0.9", False, HostReport("10.0.0.9"), {}) == removal.Machine(
+        "10.0.0.9", False, False, "", ("10.0.0.9",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,8 +97,9 @@ def test_a_server_has_a_member_even_when_the_inventory_does_not_know_it() -> Non
 
 def test_a_member_that_never_started_is_found_by_id_or_by_its_hosts_address() -> None:
     told = answer("s1")
-    told["etcd_members"][2] |= {"name": "", "learner": True, "client_urls": []}
-    told["nodes"] = told["nodes"][:2]
+    *others, last = told.etcd_members
+    announced = replace(last, name="", learner=True, client_urls=())
+    told = replace(told, etcd_members=(*others, announced), nodes=told.nodes[:2])
     for text in ("102", "s3"):
         found = removal.target(text, ALL, told)
         assert found.member and found.member.id == "102"
@@ -101,10 +113,9 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
 
 
 def test_what_is_left_of_a_killed_run_is_still_known() -> None:
-    told = answer("s1")
-    told["nodes"] = []
+    told = answer("s1", nodes=())
     assert removal.target("a1", ALL, told).node == "a1"
-    assert removal.target("ghost", [], {**told, "node_passwords": ["ghost"]}).node == "ghost"
+    assert removal.target("ghost", [], replace(told, node_passwords=("ghost",))).node == "ghost"
 
 
 def test_a_name_that_means_two_machines_is_refused() -> None:
@@ -118,40 +129,40 @@ def test_a_name_that_means_two_machines_is_refused() -> None:
 
 def test_a_server_that_lives_goes_and_another_acts() -> None:
     found = removal.plan(["s1"], ALL, THREE)
-    assert (found["nodes"], found["hosts"], found["members"]) == (["s1"], ["s1"], ["s1"])
-    assert found["servers_leave"] and found["server"] == "s2"
-    assert found["urls"] == ["https://10.0.0.2:6443", "https://10.0.0.3:6443"]
-    assert found["authorities"] == {"server": "PEM"}
-    assert found["todo"] == ["Take s1 out of the inventory, or site.yml makes it a node again."]
+    assert (found.nodes, found.hosts, found.members) == (("s1",), ("s1",), ("s1",))
+    assert found.servers_leave and found.server == "s2"
+    assert found.urls == ("https://10.0.0.2:6443", "https://10.0.0.3:6443")
+    assert found.authorities == {"server": "PEM"}
+    assert found.todo == ("Take s1 out of the inventory, or site.yml makes it a node again.",)
 
 
 def test_an_agent_goes_from_the_only_server() -> None:
     found = removal.plan(["a1", " a1", ""], ALL, [answer("s1", members="s1")])
-    assert (found["nodes"], found["members"], found["servers_leave"], found["server"]) == (["a1"], [], False, "s1")
+    assert (found.nodes, found.members, found.servers_leave, found.server) == (("a1",), (), False, "s1")
 
 
 def test_a_dead_server_goes_and_its_machine_is_left_to_the_operator() -> None:
     machines = [dead("s1"), *ALL[1:]]
     asked = [answer("s2", ill="s1"), answer("s3", ill="s1")]
     found = removal.plan(["s1"], machines, asked)
-    assert (found["nodes"], found["hosts"], found["members"], found["server"]) == (["s1"], [], ["s1"], "s2")
-    assert found["todo"][0] == "s1 could not be reached: it must be reset before it is used again."
+    assert (found.nodes, found.hosts, found.members, found.server) == (("s1",), (), ("s1",), "s2")
+    assert found.todo[0] == "s1 could not be reached: it must be reset before it is used again."
 
 
 def test_what_is_no_host_is_left_to_the_operator() -> None:
     found = removal.plan(["a2"], ALL[:4], THREE)
-    assert found["hosts"] == []
-    assert found["todo"] == ["a2 is no host of the inventory: its machine must be reset before it is used again."]
+    assert found.hosts == ()
+    assert found.todo == ("a2 is no host of the inventory: its machine must be reset before it is used again.",)
 
 
 def test_a_dead_server_and_one_that_lives_go_together() -> None:
     found = removal.plan(["s2", "s1"], ALL, [answer("s2", ill="s1"), answer("s3", ill="s1")])
-    assert found["members"] == ["s2", "s1"] and found["server"] == "s3"
+    assert found.members == ("s2", "s1") and found.server == "s3"
 
 
 def test_several_go_one_after_the_other() -> None:
     found = removal.plan(["s1", "a1", "s3"], ALL, THREE)
-    assert found["members"] == ["s1", "s3"] and found["server"] == "s2"
+    assert found.members == ("s1", "s3") and found.server == "s2"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,7 @@ def test_several_go_one_after_the_other() -> None:
         (["s1"], [], "no server is healthy; bring a majority"),
         (
             ["s1"],
-            [{"item": "s1", "healthy": False, "reason": "etcd has no leader"}, {"item": "s2", "msg": "timed out"}],
+            [ServerReport("s1", reason="etcd has no leader"), ServerReport("s2", reason="timed out")],
             "no server is healthy (s1: etcd has no leader; s2: timed out); bring a majority of them back first",
         ),
         (["s1"], [answer("s1", members="s1")], "s1: no server would be left, and the cluster is lost; use reset.yml"),
@@ -175,12 +186,12 @@ def test_several_go_one_after_the_other() -> None:
         (["s1", "s3"], [answer("s1", ill="s2"), answer("s3", ill="s2")], "s1 and s3 cannot go now"),
         (
             ["s1"],
-            [answer("s1"), {"item": "s2", "healthy": False, "reason": "its API is starting"}],
+            [answer("s1"), ServerReport("s2", reason="its API is starting")],
             "no server that stays is healthy (s2: its API is starting)",
         ),
     ],
 )
-def test_what_would_break_the_cluster_is_refused(names: list[str], asked: list[dict[str, Any]], told: str) -> None:
+def test_what_would_break_the_cluster_is_refused(names: list[str], asked: list[ServerReport], told: str) -> None:
     with pytest.raises(removal.RemovalError) as error:
         removal.plan(names, ALL, asked)
     assert told in str(error.value)
@@ -192,9 +203,32 @@ def test_without_etcd_the_last_server_of_the_inventory_stays() -> None:
 
 
 def test_the_servers_that_stay_are_those_that_were_seen_and_those_that_are_members() -> None:
-    results = [
-        {"host": {"server": host.startswith("s"), "api": f"{ADDRESSES[host]}:6443"}, "facts": {"node_name": host, "node_ips": [ADDRESSES[host]]}}
+    reports = [
+        HostReport(
+            host,
+            server=host.startswith("s"),
+            api=f"{ADDRESSES[host]}:6443",
+            facts=HostFacts(host, (ADDRESSES[host],)),
+        )
         for host in ("s1", "s2", "a1")
     ]
-    assert removal.staying_servers(results, ["s1"], answer("s2"), 6443) == ["10.0.0.2:6443", "10.0.0.3:6443"]
-    assert removal.staying_servers(results, ["s3"], answer("s2"), 6443) == ["10.0.0.1:6443", "10.0.0.2:6443"]
+    assert removal.staying_servers(reports, ["s1"], answer("s2"), 6443) == ["10.0.0.2:6443", "10.0.0.3:6443"]
+    assert removal.staying_servers(reports, ["s3"], answer("s2"), 6443) == ["10.0.0.1:6443", "10.0.0.2:6443"]
+
+
+def test_a_server_that_says_nothing_is_told_as_such() -> None:
+    with pytest.raises(removal.RemovalError, match=r"no server is healthy \(s1: no answer\)"):
+        removal.plan(["s2"], ALL, [ServerReport("s1")])
+
+
+def test_the_result_is_the_form_that_tasks_see() -> None:
+    assert removal.plan(["a1"], ALL, THREE).as_result() == {
+        "nodes": ("a1",),
+        "hosts": ("a1",),
+        "members": (),
+        "servers_leave": False,
+        "server": "s1",
+        "urls": tuple(f"https://10.0.0.{number}:6443" for number in (1, 2, 3)),
+        "authorities": {"server": "PEM"},
+        "todo": ("Take a1 out of the inventory, or site.yml makes it a node again.",),
+    }
