@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Entry, Manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 
 MODULE = "k3a.cluster.bundle"
@@ -54,7 +55,8 @@ class ActionModule(ActionBase):
             report = self._ship(bundle, missing, arguments, task_vars)
             if report.get("failed"):
                 return report
-        return summary(manifest, observed, report, missing, self._task.args.get("data_dir") or "/var/lib/k3a")
+        data_dir = self._task.args.get("data_dir") or options.DATA_DIR["default"]
+        return summary(manifest, observed, report, missing, data_dir)
 
     def _ship(
         self, bundle: Bundle, missing: list[Entry], arguments: dict[str, Any], task_vars: dict[str, Any] | None

@@ -147,8 +147,10 @@ def shown(value: Any, secret: bool) -> str:
         return "true or false" if secret else str(value).lower()
     if isinstance(value, (int, float)):
         return "a number" if secret else f"the number {value}"
-    kind = "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, (list, tuple)) else "something else"
-    return kind if secret or kind == "something else" else f"{kind}, {_shortened(json.dumps(value, default=str))}"
+    if not isinstance(value, (Mapping, list, tuple)):
+        return "something else"
+    kind = "a mapping" if isinstance(value, Mapping) else "a list"
+    return kind if secret else f"{kind}, {_shortened(json.dumps(value, default=str))}"
 
 
 def _shortened(text: str) -> str:

@@ -46,7 +46,7 @@ class TestNetworks:
         "cidrs, message",
         [
             ([], "k3a_cluster_cidr is empty"),
-            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.42.0.0/16"),
+            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.0.0.0/16"),
             (["10.42.0.1/16"], "k3a_cluster_cidr: '10.42.0.1/16' is not a network: 10.42.0.1/16 has host bits set"),
             (["10.42.0.0/33"], "k3a_cluster_cidr: '10.42.0.0/33' is not a network: "),
             (["10.42.0.0/16", "10.44.0.0/16"], "k3a_cluster_cidr has two networks of one family"),
