@@ -193,3 +193,15 @@ class TestManifests:
         assert messages(k3a_manifests=[f"{tmp_path}/none.yaml"]) == [
             f"k3a_manifests: {tmp_path}/none.yaml: No such file or directory"
         ]
+
+
+@pytest.mark.parametrize(
+    "given, iface, wanted",
+    [
+        (["192.0.2.7"], "eth1", ["192.0.2.7"]),
+        ([], "eth1", ["192.168.56.10", "fd00::10"]),
+        ([], "", []),
+    ],
+)
+def test_flannels_interface_gives_the_node_its_addresses_where_none_are_given(given, iface, wanted):
+    assert variables.node_ip(given, iface, ("192.168.56.10", "fd00::10")) == wanted
