@@ -27,8 +27,8 @@ PAGE = """\
 
 Written by `make variables` from `roles/*/meta/argument_specs.yml` and `playbooks/meta/argument_specs.yml`; edit those.
 
-They are set in the inventory, in `group_vars` and `host_vars`, or by `-e`. A value may be given in any of the forms that
-these have, and is the same in each:
+They are set in the inventory, in `group_vars` and `host_vars`, or by `-e`. A value may be given in any of the forms
+that these have, and is the same in each:
 
 * a list as YAML has it, as a text with commas (`k3a_cluster_cidr=10.42.0.0/16,fd00:42::/56`), or as a text in brackets.
   Arguments of components and annotations may contain commas: there a text is one item, and several take a list.
@@ -83,7 +83,8 @@ def page(roles: Mapping[str, Mapping[str, Any]], playbooks: Mapping[str, Mapping
         parts.append(f"\n## {roles[role]['short_description']} (role `{role}`)\n\n{table(roles[role]['options'])}")
     parts.append(PLAYBOOK_VARIABLES)
     for playbook, entry_point in sorted(playbooks.items()):
-        parts.append(f"\n### `{playbook}.yml`\n\n{entry_point['short_description']}.\n\n{table(entry_point['options'])}")
+        parts.append(f"\n### `{playbook}.yml`\n\n{entry_point['short_description']}.\n\n")
+        parts.append(table(entry_point["options"]))
     return "".join(parts)
 
 

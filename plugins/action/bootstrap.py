@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
@@ -57,7 +58,7 @@ class ActionModule(HostAction):
         found = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)
         if found.get("failed") or not found["changed"] or self._task.check_mode:
             return found
-        layout = Layout(arguments.get("data_dir") or Layout().data_dir)
+        layout = Layout(arguments.get("data_dir") or options.DATA_DIR["default"])
         # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
         if shared or not boolean(self._task.args.get("found", True)):
             made = brought(shared, found["missing"], layout)

@@ -11,6 +11,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Entry, Manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
@@ -54,7 +55,8 @@ class ActionModule(HostAction):
             report = self._ship(bundle, missing, arguments, task_vars)
             if report.get("failed"):
                 return report
-        return summary(manifest, observed, report, missing, self._task.args.get("data_dir") or "/var/lib/k3a")
+        data_dir = self._task.args.get("data_dir") or options.DATA_DIR["default"]
+        return summary(manifest, observed, report, missing, data_dir)
 
     def _ship(
         self, bundle: Bundle, missing: list[Entry], arguments: dict[str, Any], task_vars: dict[str, Any] | None

@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         ]
         if sentences:
             raise AnsibleActionFail("Nothing has been changed: " + "\n".join(sentences))
-        return {**result, "changed": False, "variables": values, **hidden(values, options)}
+        named = {name.removeprefix(spec.PREFIX): value for name, value in values.items()}
+        return {**result, "changed": False, **named, **hidden(values, options)}
 
 
 def hidden(values: Mapping[str, Any], options: Mapping[str, spec.Option]) -> dict[str, bool]:

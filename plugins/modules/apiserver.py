@@ -19,25 +19,16 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.advertise_address
+  - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.service_cidr
+  - k3a.cluster.options.cluster_domain
+  - k3a.cluster.options.extra_args
 options:
-  node_ip:
-    description: The node's addresses. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
-  advertise_address:
-    description: The address that the API server publishes to the cluster. Empty is the node's first.
-    type: str
-    default: ""
-  https_listen_port:
-    description: The port of the API.
-    type: int
-    default: 6443
   cluster_cidr:
     description: The networks of pods; their families are those that the node needs addresses of.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
   after:
     description:
       - Address and port of the API on the servers whose turn comes before this one's. Where one of them is not ready, a
@@ -45,19 +36,12 @@ options:
     type: list
     elements: str
     default: []
-  service_cidr:
-    description: The networks of services.
-    type: list
-    elements: str
-    default: [10.43.0.0/16]
   service_node_port_range:
     description: The ports for services of type NodePort.
     type: str
     default: 30000-32767
   cluster_domain:
     description: The DNS domain of the cluster, part of the issuer of service account tokens.
-    type: str
-    default: cluster.local
   secrets_encryption:
     description: Whether Secrets are encrypted at rest. A configuration that exists on disk is always used.
     type: bool
@@ -73,13 +57,6 @@ options:
       - Empty is k3a's own, which logs metadata of every change and of access to secrets, never their contents.
     type: dict
     default: {}
-  extra_args:
-    description:
-      - Arguments for kube-apiserver, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
-        start.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

@@ -22,11 +22,7 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
-options:
-  https_listen_port:
-    description: The port of the API on this server.
-    type: int
-    default: 6443
+  - k3a.cluster.options.https_listen_port
 """
 
 EXAMPLES = r"""

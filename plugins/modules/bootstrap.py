@@ -18,16 +18,12 @@ description:
     (O(shared)); what exists is never replaced.
   - Authorities are made on the controller's memory and kept on the server only, in files that only root reads.
   - Fails when an authority has a certificate but no key, and when O(token) belongs to another cluster.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
   token:
     description:
       - The server token, short (a password) or in K3s's secure form. Empty makes one.

@@ -18,16 +18,12 @@ description:
   - A server finds out by a digest beside the record that it is current; then nothing secret leaves the server.
     Otherwise what is recorded goes to the controller's memory, which encrypts it.
   - Fails when the datastore has a record of another token, as K3s does.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
   endpoints:
     description: The client URLs of etcd; each is asked until one answers.
     type: list
@@ -84,6 +80,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import SECRET, Change
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
@@ -91,8 +88,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstra
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
     "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
     "state": {"type": "str", "choices": ["present"], "default": "present"},
     "new_token": {"type": "str", "default": "", "no_log": True},

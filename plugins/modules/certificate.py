@@ -19,7 +19,17 @@ description:
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
     another authority.
   - Fails when C(openssl) is missing, and when this host has no address in a family that the cluster needs.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.advertise_address
+  - k3a.cluster.options.service_cidr
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.cluster_domain
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   profile:
     description: Which certificates.
@@ -34,24 +44,11 @@ options:
     description: Signed certificates by name, PEM, to install. Empty is the first step.
     type: dict
     default: {}
-  node_name:
-    description: The node's name. Empty is the host's name.
-    type: str
-    default: ""
-  node_ip:
-    description: The node's addresses. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
   node_external_ip:
     description: Addresses by which the node is reached from outside.
     type: list
     elements: str
     default: []
-  advertise_address:
-    description: The address that the API server publishes. Empty is the node's.
-    type: str
-    default: ""
   tls_san:
     description: Further names and addresses by which the servers are reached.
     type: list
@@ -59,26 +56,8 @@ options:
     default: []
   service_cidr:
     description: The networks of services; the API server has the first address of each.
-    type: list
-    elements: str
-    default: [10.43.0.0/16]
   cluster_cidr:
     description: The networks of pods; the node needs an address in each of their families.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
-  cluster_domain:
-    description: The DNS domain of the cluster.
-    type: str
-    default: cluster.local
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""

@@ -20,16 +20,17 @@ description:
   - The keys stay on this machine.
   - Fails with the approver's words when a request is denied, and with what a request waits for when the time is over. A
     run that was ended early leaves nothing on the machine; the next one makes new requests.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.server_url
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   requests:
     description: RV(k3a.cluster.certificate#module:requests) of this machine.
     type: list
     elements: dict
-    required: true
-  server_url:
-    description: The URL of the API.
-    type: str
     required: true
   authorities:
     description: RV(k3a.cluster.join_info#module:authorities).
@@ -39,14 +40,8 @@ options:
     description: The token that the machine joins with; needed only for the kubelet's client certificate.
     type: str
     default: ""
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
   timeout:
     description: How many seconds to wait for the certificates, and for another run on this host to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -81,7 +76,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
@@ -89,11 +84,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import Open
 
 OPTIONS = {
     "requests": {"type": "list", "elements": "dict", "required": True},
-    "server_url": {"type": "str", "required": True},
+    "server_url": options.SERVER_URL,
     "authorities": {"type": "dict", "required": True},
     "token": {"type": "str", "default": "", "no_log": True},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

@@ -18,20 +18,16 @@ description:
   - A certificate says what the request's description says, never what the signing request itself asks for; valid for
     365 days from one hour back.
   - Fails when the server lacks an authority, or a request is not signed by its own key.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   requests:
     description: RV(k3a.cluster.certificate#module:requests) of each host, by the host's name.
     type: dict
     required: true
-  data_dir:
-    description: Where k3a keeps its files on the server.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -54,14 +50,14 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
     "requests": {"type": "dict", "required": True},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

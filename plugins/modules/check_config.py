@@ -198,6 +198,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
     ETCD_UNIT,
@@ -212,25 +213,25 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "data_dir": options.DATA_DIR,
     "server": {"type": "bool", "default": False},
     "agent": {"type": "bool", "default": True},
-    "node_name": {"type": "str", "default": ""},
-    "node_ip": {"type": "list", "elements": "str", "default": []},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
-    "https_listen_port": {"type": "int", "default": 6443},
-    "flannel_backend": {"type": "str", "choices": ["vxlan", "host-gw", "wireguard-native", "none"], "default": "vxlan"},
-    "flannel_iface": {"type": "str", "default": ""},
-    "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
-    "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
+    "node_name": options.NODE_NAME,
+    "node_ip": options.NODE_IP,
+    "cluster_cidr": options.CLUSTER_CIDR,
+    "service_cidr": options.SERVICE_CIDR,
+    "https_listen_port": options.HTTPS_LISTEN_PORT,
+    "flannel_backend": options.FLANNEL_BACKEND,
+    "flannel_iface": options.FLANNEL_IFACE,
+    "proxy_mode": options.PROXY_MODE,
+    "snapshotter": options.SNAPSHOTTER,
     "resolv_conf": {"type": "str", "default": ""},
-    "allow_cgroup_v1": {"type": "bool", "default": False},
+    "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
-    "lb_server_port": {"type": "int", "default": 6444},
+    "lb_server_port": options.LB_SERVER_PORT,
     "token": {"type": "str", "default": "", "no_log": True},
 }
 

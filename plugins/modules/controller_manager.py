@@ -18,32 +18,17 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.service_cidr
+  - k3a.cluster.options.extra_args
 options:
-  https_listen_port:
-    description: The port of the API on this server.
-    type: int
-    default: 6443
   cluster_cidr:
     description: The networks of pods, of which each node gets a part.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
-  service_cidr:
-    description: The networks of services.
-    type: list
-    elements: str
-    default: [10.43.0.0/16]
   leader_elect:
     description: Whether only one of several servers is active; for a single server it would delay a restart.
     type: bool
     default: false
-  extra_args:
-    description:
-      - Arguments for kube-controller-manager, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end
-        or start.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

@@ -25,21 +25,18 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.extra_args
 options:
   node_name:
     description: The member's name. Empty is the host's name.
-    type: str
-    default: ""
   node_ip:
     description: The node's addresses; the first is the member's. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
   cluster_cidr:
     description: The networks of pods; the first one's family is the member's.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
   endpoints:
     description: Client URLs of the members of all servers, whether or not they run yet.
     type: list
@@ -55,8 +52,6 @@ options:
     description:
       - The port of the API server of this server. Where there are others, it is stopped while etcd restarts, so that
         its clients go to them.
-    type: int
-    default: 6443
   replace:
     description: Whether a voting member whose data is gone from this host is replaced by a new one.
     type: bool
@@ -65,12 +60,6 @@ options:
     description: Whether metrics are served on the node's address too, and not on loopback alone.
     type: bool
     default: false
-  extra_args:
-    description: Arguments for etcd, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or
-        start.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

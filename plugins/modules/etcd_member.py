@@ -17,7 +17,11 @@ description:
     member that does not vote yet may always go.
   - A member that is not there is not missed, so this may be run again at any time.
   - Members are added by M(k3a.cluster.etcd).
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   names:
     description:
@@ -34,14 +38,8 @@ options:
     type: str
     choices: [absent]
     default: absent
-  data_dir:
-    description: Where k3a keeps its files on the server.
-    type: path
-    default: /var/lib/k3a
   timeout:
     description: How many seconds to wait for another run on this host to end, and for etcd to agree.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -73,6 +71,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import removal
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import MEMBERS, listing
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
@@ -81,8 +80,8 @@ OPTIONS = {
     "names": {"type": "list", "elements": "str", "default": []},
     "peer_url": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["absent"], "default": "absent"},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

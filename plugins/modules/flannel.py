@@ -20,39 +20,23 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.server_url
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.proxy_mode
 options:
-  server_url:
-    description: The URL of the API.
-    type: str
-    required: true
   backend:
     description: How packets travel between nodes.
     type: str
     choices: [vxlan, host-gw, wireguard-native, none]
     default: vxlan
-  node_name:
-    description: The node's name. Empty is the host's name.
-    type: str
-    default: ""
-  node_ip:
-    description: The node's addresses. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
   iface:
     description: The network interface towards the other nodes. Empty is that of the node's address.
     type: str
     default: ""
-  cluster_cidr:
-    description: The networks of pods.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
   proxy_mode:
     description: Which of the kernel's interfaces flannel uses for its rules; the same as kube-proxy's.
-    type: str
-    choices: [nftables, iptables]
-    default: nftables
 """
 
 EXAMPLES = r"""

@@ -17,21 +17,15 @@ description:
   - A kernel module that is built in, or that the kernel does not have, is no change; M(k3a.cluster.check_config) judges
     what is missing.
   - Fails when a kernel setting cannot be written.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.timeout
 options:
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
   cluster_cidr:
     description: The networks of pods; their families decide which packets are forwarded.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""

@@ -21,12 +21,16 @@ description:
   - Fails, with the reason, when the token is of another cluster, expired, deleted or mistyped, when it is a server
     token, which is no credential, when the API cannot be reached, when the machine is a node of another cluster, and
     when a variable differs from the cluster's.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
 options:
   server_url:
-    description: The URL of the API, that of a server or of what stands before all of them.
+    description:
+      - The URL of the API, that of a server or of what stands before all of them. Empty is C(k3a_server_url).
     type: str
-    required: true
+    default: ""
   token:
     description:
       - A bootstrap token as M(k3a.cluster.token) returns it, C(K10<hash>::<id>.<secret>).
@@ -39,10 +43,6 @@ options:
         empty. Whatever differs from the cluster is refused.
     type: dict
     default: {}
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
   timeout:
     description: For how many seconds to try, while the API is not there or does not know the token yet.
     type: int
@@ -108,6 +108,7 @@ token_id:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
@@ -116,7 +117,7 @@ OPTIONS = {
     "server_url": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
     "expected": {"type": "dict", "default": {}},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "data_dir": options.DATA_DIR,
     "timeout": {"type": "int", "default": 5},
 }
 

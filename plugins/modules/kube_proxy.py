@@ -17,35 +17,18 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.server_url
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.proxy_mode
+  - k3a.cluster.options.extra_args
 options:
-  server_url:
-    description: The URL of the API.
-    type: str
-    required: true
-  node_name:
-    description: The node's name. Empty is the host's name.
-    type: str
-    default: ""
-  cluster_cidr:
-    description: The networks of pods.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
   proxy_mode:
     description: How services are implemented in the kernel.
-    type: str
-    choices: [nftables, iptables]
-    default: nftables
   manage_conntrack:
     description: Whether kube-proxy sizes the connection tracking table; it needs writable sysctls.
     type: bool
     default: true
-  extra_args:
-    description:
-      - Arguments for kube-proxy, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

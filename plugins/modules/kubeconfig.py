@@ -13,7 +13,12 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Writes a kubeconfig that holds the server's own administrator certificate and key, for C(kubectl) on this server.
   - Fails when the certificate or its key is not there.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   path:
     description: Where to write it.
@@ -23,18 +28,6 @@ options:
     description: Its mode, octal. It is as good as a password of root on every node.
     type: str
     default: "0600"
-  https_listen_port:
-    description: The port of the API on this server.
-    type: int
-    default: 6443
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
   pending:
     description: Paths that another step of this run replaces; check mode announces what follows from them.
     type: list

@@ -19,39 +19,21 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.server_url
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.service_cidr
+  - k3a.cluster.options.cluster_domain
+  - k3a.cluster.options.extra_args
 options:
-  server_url:
-    description: The URL of the API.
-    type: str
-    required: true
-  node_name:
-    description: The node's name. Empty is the host's name.
-    type: str
-    default: ""
-  node_ip:
-    description: The node's addresses. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
   cluster_cidr:
     description: The networks of pods; their families are those that the node needs addresses of.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
-  service_cidr:
-    description: The networks of services.
-    type: list
-    elements: str
-    default: [10.43.0.0/16]
   cluster_dns:
     description: Addresses of the cluster's DNS. Empty is the tenth address of each service network.
     type: list
     elements: str
     default: []
-  cluster_domain:
-    description: The DNS domain of the cluster.
-    type: str
-    default: cluster.local
   node_labels:
     description:
       - Labels, C(key=value) each, that the kubelet gives its node when it registers, so that no pod is placed before
@@ -79,12 +61,6 @@ options:
     description: Whether the kubelet fails, instead of changing them, when kernel settings differ from what it wants.
     type: bool
     default: false
-  extra_args:
-    description:
-      - Arguments for the kubelet, C(flag=value); C(flag+=value) and C(flag-=value) add to the default's end or start.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""

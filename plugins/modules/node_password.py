@@ -14,16 +14,14 @@ description:
   - Keeps a random password in C(/etc/k3a/node/password) on the node, as K3s does in C(/etc/rancher/node/password), and
     returns its hash for M(k3a.cluster.node_identity), which keeps that in the cluster.
   - A password that exists is never replaced. It never leaves the node.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
   data_dir:
     description: Where k3a keeps its files on the node; not used here.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -44,13 +42,13 @@ hash:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

@@ -19,16 +19,14 @@ description:
   - A node may not change its taints. Those that it registered with are compared, and one that it lacks is warned of.
   - Fails when a label is one that the API does not let a node give itself, when the API refuses a change, and when the
     node has not registered or is not ready in time, with the condition that it lacks and the reason.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.server_url
+  - k3a.cluster.options.node_name
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
-  server_url:
-    description: The URL of the API.
-    type: str
-    required: true
-  node_name:
-    description: The node's name. Empty is the host's name.
-    type: str
-    default: ""
   labels:
     description: Labels, each V(key=value).
     type: list
@@ -44,14 +42,8 @@ options:
     type: list
     elements: str
     default: []
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
   timeout:
     description: How many seconds to wait until the node is ready.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -77,7 +69,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
@@ -85,13 +77,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 PAUSE = 0.2
 ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 OPTIONS: dict[str, Any] = {
-    "server_url": {"type": "str", "required": True},
-    "node_name": {"type": "str", "default": ""},
+    "server_url": options.SERVER_URL,
+    "node_name": options.NODE_NAME,
     "labels": ENTRIES,
     "annotations": ENTRIES,
     "taints": ENTRIES,
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

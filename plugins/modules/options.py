@@ -10,8 +10,8 @@ short_description: The values of a playbook's variables
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Returns variables with their defaults and as the types that they have, whether they were given as YAML, in an
-    inventory in INI form or by C(-e). Paths on the controller become absolute.
+  - Returns variables by their names without C(k3a_), with their defaults and as the types that they have, whether they
+    were given as YAML, in an inventory in INI form or by C(-e). Paths on the controller become absolute.
   - Fails with one message that names every variable that cannot be used, and every C(k3a_*) variable that does not
     exist, before the playbook changes anything.
   - The variables of hosts that become nodes are judged by M(k3a.cluster.check_config), which does more.
@@ -41,13 +41,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-variables:
+kubeconfig:
   description:
-    - The value of each variable.
+    - The value of C(k3a_kubeconfig). So has every other variable that is asked for a key of its own.
     - Ansible shows nothing of the result when a secret is among them.
-  returned: success
-  type: dict
-  sample:
-    k3a_kubeconfig: /home/ann/cluster/kubeconfig
-    k3a_token_ttl: 1h
+  returned: when O(names) has C(k3a_kubeconfig)
+  type: str
+  sample: /home/ann/cluster/kubeconfig
 """

@@ -19,20 +19,18 @@ description:
   - Kernel modules stay loaded, and the journal stays.
   - A host that k3a never touched is not changed, nor is what others installed on it, such as an etcd or a containerd.
   - Finishes an install or a reset that was interrupted anywhere.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
   kubeconfig:
     description: The administrator's kubeconfig on a server, which goes when it belongs to this server.
     type: path
     default: /etc/k3a/k3a.yaml
   timeout:
     description: How many seconds processes may take to end, and another run on this host.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -55,15 +53,16 @@ authority:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock, remove_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "kubeconfig": {"type": "path", "default": "/etc/k3a/k3a.yaml"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "kubeconfig": options.WRITE_KUBECONFIG,
+    "timeout": options.TIMEOUT,
 }
 
 

@@ -14,39 +14,23 @@ description:
   - Returns the public part of what a server keeps, and the members and nodes of its cluster. Run it on, or delegated
     to, a server, and give its result to the steps that make a node.
   - A server whose API or datastore does not answer says so in RV(healthy) and RV(reason); the module does not fail.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
+  - k3a.cluster.options.node_ip
+  - k3a.cluster.options.advertise_address
+  - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.cluster_cidr
 options:
   host:
     description:
       - The server, as the inventory names it, whose variables decide the other options. Empty is the host of the task.
     type: str
     default: ""
-  data_dir:
-    description: Where k3a keeps its files on the server.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
-  node_ip:
-    description: The server's addresses. Empty is the address of the default route.
-    type: list
-    elements: str
-    default: []
-  advertise_address:
-    description: The address that the API server publishes. Empty is the server's first.
-    type: str
-    default: ""
-  https_listen_port:
-    description: The port of the API.
-    type: int
-    default: 6443
   cluster_cidr:
     description: The networks of pods; their families are those that the server needs addresses of.
-    type: list
-    elements: str
-    default: [10.42.0.0/16]
 """
 
 EXAMPLES = r"""
@@ -153,6 +137,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import own_api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
@@ -162,12 +147,12 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import To
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 OPTIONS = {
     "host": {"type": "str", "default": ""},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
-    "node_ip": {"type": "list", "elements": "str", "default": []},
-    "advertise_address": {"type": "str", "default": ""},
-    "https_listen_port": {"type": "int", "default": 6443},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
+    "node_ip": options.NODE_IP,
+    "advertise_address": options.ADVERTISE_ADDRESS,
+    "https_listen_port": options.HTTPS_LISTEN_PORT,
+    "cluster_cidr": options.CLUSTER_CIDR,
 }
 
 

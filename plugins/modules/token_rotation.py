@@ -14,16 +14,12 @@ description:
   - Looks at, plans, prepares and completes the change of the server token on the servers of a running cluster. The
     playbook C(rotate_token.yml) puts the steps in their order, and M(k3a.cluster.bootstrap_record) between them.
   - Nothing is restarted. No process uses the server token; it is the passphrase of the bootstrap record.
-extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
+extends_documentation_fragment:
+  - k3a.cluster.attributes
+  - k3a.cluster.attributes.node
+  - k3a.cluster.options.data_dir
+  - k3a.cluster.options.timeout
 options:
-  data_dir:
-    description: Where k3a keeps its files on the node.
-    type: path
-    default: /var/lib/k3a
-  timeout:
-    description: How many seconds to wait for another run on this host to end.
-    type: int
-    default: 300
   endpoints:
     description: The client URLs of etcd; each is asked until one answers.
     type: list
@@ -109,7 +105,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
@@ -117,8 +113,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import record a
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_rotation as rotation
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
     "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
     "step": {"type": "str", "choices": ["look", "plan", "prepare", "adopt"], "required": True},
     "found": {"type": "list", "elements": "dict", "default": []},

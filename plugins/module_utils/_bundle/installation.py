@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 OPTIONS = {
     "bundle": {"type": "path", "required": True},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
+    "data_dir": options.DATA_DIR,
     "command_dir": {"type": "path", "default": "/usr/local/bin"},
     "link": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 300},
+    "timeout": options.TIMEOUT,
     "id": {"type": "str"},
     "stream": {"type": "path"},
 }

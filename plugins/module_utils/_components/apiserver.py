@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
@@ -224,14 +224,14 @@ def _arguments(
 PATIENCE = 10.0
 OPTIONS = component.argument_spec(
     {
-        "node_ip": {"type": "list", "elements": "str", "default": []},
-        "advertise_address": {"type": "str", "default": ""},
-        "https_listen_port": {"type": "int", "default": 6443},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+        "node_ip": options.NODE_IP,
+        "advertise_address": options.ADVERTISE_ADDRESS,
+        "https_listen_port": options.HTTPS_LISTEN_PORT,
+        "cluster_cidr": options.CLUSTER_CIDR,
         "after": {"type": "list", "elements": "str", "default": []},
-        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        "service_cidr": options.SERVICE_CIDR,
         "service_node_port_range": {"type": "str", "default": "30000-32767"},
-        "cluster_domain": {"type": "str", "default": "cluster.local"},
+        "cluster_domain": options.CLUSTER_DOMAIN,
         "secrets_encryption": {"type": "bool", "default": True, "no_log": False},
         "pod_security_level": {
             "type": "str",
@@ -239,7 +239,7 @@ OPTIONS = component.argument_spec(
             "default": "baseline",
         },
         "audit_policy": {"type": "dict", "default": {}},
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 

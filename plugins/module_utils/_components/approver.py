@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, program, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import approv
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-OPTIONS = component.argument_spec({"https_listen_port": {"type": "int", "default": 6443}})
+OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 
 
 def interpreter(running: str) -> str:

@@ -12,7 +12,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, process, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
+    component,
+    files,
+    health,
+    options,
+    process,
+    systemd,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import (
     CONTAINERD_SOCKET,
     CONTAINERD_STATE,
@@ -179,7 +186,7 @@ OPTIONS = component.argument_spec(
             "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
         },
         "pause_image": {"type": "str", "default": ""},
-        "snapshotter": {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"},
+        "snapshotter": options.SNAPSHOTTER,
         "registries": {"type": "dict", "default": {}, "no_log": False},
         "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
         "restrict_oom_score_adj": {"type": "bool", "default": False},

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, control_plane
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 OPTIONS = component.argument_spec(
     {
-        "https_listen_port": {"type": "int", "default": 6443},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        "https_listen_port": options.HTTPS_LISTEN_PORT,
+        "cluster_cidr": options.CLUSTER_CIDR,
+        "service_cidr": options.SERVICE_CIDR,
         **control_plane.LEADER_ELECT,
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 

@@ -14,7 +14,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import join as joining
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 OPTIONS = component.argument_spec(
     {
-        "node_name": {"type": "str", "default": ""},
-        "node_ip": {"type": "list", "elements": "str", "default": []},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+        "node_name": options.NODE_NAME,
+        "node_ip": options.NODE_IP,
+        "cluster_cidr": options.CLUSTER_CIDR,
         "endpoints": {"type": "list", "elements": "str", "default": []},
         "founder": {"type": "str", "default": ""},
-        "https_listen_port": {"type": "int", "default": 6443},
+        "https_listen_port": options.HTTPS_LISTEN_PORT,
         "replace": {"type": "bool", "default": False},
         "expose_metrics": {"type": "bool", "default": False},
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
@@ -102,13 +102,13 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
 
 OPTIONS = component.argument_spec(
     {
-        "server_url": {"type": "str", "required": True},
-        "backend": {"type": "str", "choices": ["vxlan", "host-gw", "wireguard-native", "none"], "default": "vxlan"},
-        "node_name": {"type": "str", "default": ""},
-        "node_ip": {"type": "list", "elements": "str", "default": []},
-        "iface": {"type": "str", "default": ""},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-        "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
+        "server_url": options.SERVER_URL,
+        "backend": options.FLANNEL_BACKEND,
+        "node_name": options.NODE_NAME,
+        "node_ip": options.NODE_IP,
+        "iface": options.FLANNEL_IFACE,
+        "cluster_cidr": options.CLUSTER_CIDR,
+        "proxy_mode": options.PROXY_MODE,
     }
 )
 

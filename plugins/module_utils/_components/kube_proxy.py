@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 OPTIONS = component.argument_spec(
     {
-        "server_url": {"type": "str", "required": True},
-        "node_name": {"type": "str", "default": ""},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-        "proxy_mode": {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"},
+        "server_url": options.SERVER_URL,
+        "node_name": options.NODE_NAME,
+        "cluster_cidr": options.CLUSTER_CIDR,
+        "proxy_mode": options.PROXY_MODE,
         "manage_conntrack": {"type": "bool", "default": True},
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 UNTOUCHED_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}

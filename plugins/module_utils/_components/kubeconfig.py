@@ -11,7 +11,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
@@ -57,12 +57,12 @@ def _base64(content: bytes) -> str:
 
 
 OPTIONS = {
-    "path": {"type": "path", "default": "/etc/k3a/k3a.yaml"},
+    "path": options.WRITE_KUBECONFIG,
     "mode": {"type": "str", "default": "0600"},
-    "https_listen_port": {"type": "int", "default": 6443},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
-    "pending": {"type": "list", "elements": "path", "default": []},
+    "https_listen_port": options.HTTPS_LISTEN_PORT,
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
+    "pending": options.PENDING,
 }
 
 

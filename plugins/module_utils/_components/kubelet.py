@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
@@ -172,19 +172,19 @@ def kubelet_component(
 
 OPTIONS = component.argument_spec(
     {
-        "server_url": {"type": "str", "required": True},
-        "node_name": {"type": "str", "default": ""},
-        "node_ip": {"type": "list", "elements": "str", "default": []},
-        "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-        "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
+        "server_url": options.SERVER_URL,
+        "node_name": options.NODE_NAME,
+        "node_ip": options.NODE_IP,
+        "cluster_cidr": options.CLUSTER_CIDR,
+        "service_cidr": options.SERVICE_CIDR,
         "cluster_dns": {"type": "list", "elements": "str", "default": []},
-        "cluster_domain": {"type": "str", "default": "cluster.local"},
+        "cluster_domain": options.CLUSTER_DOMAIN,
         "node_labels": {"type": "list", "elements": "str", "default": []},
         "node_taint": {"type": "list", "elements": "str", "default": []},
         "resolv_conf": {"type": "path", "default": ""},
-        "allow_cgroup_v1": {"type": "bool", "default": False},
+        "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
         "protect_kernel_defaults": {"type": "bool", "default": False},
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 

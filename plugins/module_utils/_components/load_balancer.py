@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
@@ -90,7 +90,7 @@ OPTIONS = component.argument_spec(
         "servers": {"type": "list", "elements": "str", "default": []},
         "prefer": {"type": "str", "default": ""},
         "fallback": {"type": "list", "elements": "str", "default": []},
-        "port": {"type": "int", "default": 6444},
+        "port": options.LB_SERVER_PORT,
     }
 )
 

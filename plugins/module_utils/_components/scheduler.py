@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 OPTIONS = component.argument_spec(
     {
-        "https_listen_port": {"type": "int", "default": 6443},
+        "https_listen_port": options.HTTPS_LISTEN_PORT,
         **control_plane.LEADER_ELECT,
-        "extra_args": {"type": "list", "elements": "str", "default": []},
+        "extra_args": options.EXTRA_ARGS,
     }
 )
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File, Link
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 
@@ -290,11 +290,11 @@ def _result(component: Component, plan: Plan, unhealthy: str = "") -> dict[str, 
 
 
 SHARED_OPTIONS: dict[str, Any] = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
     "wait": {"type": "bool", "default": True},
     "wait_for": {"type": "list", "elements": "str", "choices": list(health.ENDPOINTS), "default": []},
-    "pending": {"type": "list", "elements": "path", "default": []},
+    "pending": options.PENDING,
 }
 BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}
 

@@ -67,7 +67,7 @@ TLS_CIPHER_SUITES = ",".join(
 class Layout:
     """The paths under one data directory."""
 
-    data_dir: str = "/var/lib/k3a"
+    data_dir: str
 
     def tls(self, name: str) -> str:
         """A certificate or key of the control plane."""

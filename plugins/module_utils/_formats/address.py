@@ -63,7 +63,7 @@ def families(cidrs: Iterable[str]) -> list[int]:
 def network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """The network as written: one with host bits set is more often a typing error than a wish."""
     if "/" not in cidr:
-        raise AddressError(f"{cidr!r} is not a network: it has no prefix length, as in 10.42.0.0/16")
+        raise AddressError(f"{cidr!r} is not a network: it has no prefix length, as in 10.0.0.0/16")
     try:
         return ipaddress.ip_network(cidr)
     except ValueError as error:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
@@ -90,7 +91,7 @@ class Wanted:
     bundle_id: str
     bundle_size: int
     with_node_id: bool = False
-    lb_server_port: int = 6444
+    lb_server_port: int = options.LB_SERVER_PORT["default"]
     token: str = ""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, process
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -213,9 +213,9 @@ def _run(command: list[str]) -> None:
 
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "cluster_cidr": options.CLUSTER_CIDR,
+    "timeout": options.TIMEOUT,
 }
 
 

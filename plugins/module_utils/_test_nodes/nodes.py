@@ -12,6 +12,7 @@ import re
 import socket
 from dataclasses import dataclass, field
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import INIT, USER, NodeError, image_name
 
 LABEL = "k3a.nodes"
@@ -107,7 +108,7 @@ def run_arguments(set_name: str, node: Node, ulimits: dict[str, int], modules: b
     """The command that starts a node.
 
     runc, because crun refuses the hybrid cgroups of a v1 host. The container's file system is an overlay, on which
-    containerd cannot stack its own: /var/lib/k3a is a volume.
+    containerd cannot stack its own: where k3a keeps its files is a volume.
     """
     command = ["podman", "--runtime", "runc", "run", "--detach", "--name", node.name, "--hostname", node.name]
     command += ["--label", f"{LABEL}={set_name}", "--network", network_name(set_name)]
@@ -117,7 +118,7 @@ def run_arguments(set_name: str, node: Node, ulimits: dict[str, int], modules: b
     command += ["--sysctl", "net.ipv4.ip_forward=0"]
     for limit, value in sorted(ulimits.items()):
         command += ["--ulimit", f"{limit}={value}:{value}"]
-    for path in ("/var/lib/k3a", "/var/lib/kubelet"):
+    for path in (options.DATA_DIR["default"], "/var/lib/kubelet"):
         command += ["--mount", f"type=volume,destination={path},dev,suid,exec"]
     if modules:
         command += ["--volume", "/lib/modules:/lib/modules:ro"]

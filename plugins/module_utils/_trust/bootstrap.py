@@ -13,7 +13,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
@@ -83,8 +83,8 @@ def encryption_configuration(provider: str, key: str) -> str:
 
 
 OPTIONS = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
     "token": {"type": "str", "default": "", "no_log": True},
     "secrets_encryption": {"type": "bool", "default": True},
     "secrets_encryption_provider": {

@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -24,16 +24,16 @@ OPTIONS = {
     "profile": {"type": "str", "choices": ["server", "agent"], "required": True},
     "authorities": {"type": "dict", "required": True},
     "signed": {"type": "dict", "default": {}},
-    "node_name": {"type": "str", "default": ""},
-    "node_ip": {"type": "list", "elements": "str", "default": []},
+    "node_name": options.NODE_NAME,
+    "node_ip": options.NODE_IP,
     "node_external_ip": {"type": "list", "elements": "str", "default": []},
-    "advertise_address": {"type": "str", "default": ""},
+    "advertise_address": options.ADVERTISE_ADDRESS,
     "tls_san": {"type": "list", "elements": "str", "default": []},
-    "service_cidr": {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]},
-    "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
-    "cluster_domain": {"type": "str", "default": "cluster.local"},
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "timeout": {"type": "int", "default": 300},
+    "service_cidr": options.SERVICE_CIDR,
+    "cluster_cidr": options.CLUSTER_CIDR,
+    "cluster_domain": options.CLUSTER_DOMAIN,
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
 }
 
 

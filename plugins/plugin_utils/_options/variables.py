@@ -116,6 +116,14 @@ def _node_ip(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield message, "give the node an address of each family of k3a_cluster_cidr"
 
 
+def node_ip(given: Sequence[str], flannel_iface: str, seen: Sequence[str]) -> list[str]:
+    """The addresses that a node is given: the operator's, else as in K3s those of flannel's interface as it was seen.
+
+    None are those of the default route, which every step finds for itself.
+    """
+    return list(given or (seen if flannel_iface else ()))
+
+
 def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     networks = _networks(values, "k3a_service_cidr")
     for text in values[name]:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def ask() -> Any:
     return run
 
 
+def values_of(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "changed"}
+
+
 def test_options_are_documented_as_they_are() -> None:
     documented = yaml.safe_load(module.DOCUMENTATION)["options"]
     assert {name: {k: v for k, v in option.items() if k != "description"} for name, option in documented.items()} == (
@@ -55,21 +60,19 @@ def test_options_are_documented_as_they_are() -> None:
 
 def test_values_are_typed_and_what_is_not_given_is_the_default(ask: Any) -> None:
     given = {"k3a_remove_node": "a1,a2", "k3a_drain_timeout": "0", "inventory_dir": "/inventory"}
-    assert ask("remove_node", "k3a_kubeconfig", **given)["variables"] == {
-        "k3a_remove_node": ["a1", "a2"],
-        "k3a_drain_timeout": 0,
-        "k3a_drain_grace_period": -1,
-        "k3a_drain_force": False,
-        "k3a_drain_delete_emptydir_data": True,
-        "k3a_kubeconfig": "/inventory/kubeconfig",
+    assert values_of(ask("remove_node", "k3a_kubeconfig", **given)) == {
+        "remove_node": ["a1", "a2"],
+        "drain_timeout": 0,
+        "drain_grace_period": -1,
+        "drain_force": False,
+        "drain_delete_emptydir_data": True,
+        "kubeconfig": "/inventory/kubeconfig",
     }
 
 
 def test_a_variable_may_be_a_template_over_others_and_their_defaults(ask: Any) -> None:
     path = trust_as_template("{{ k3a_data_dir }}/admin")
-    assert ask("", "k3a_write_kubeconfig", k3a_write_kubeconfig=path)["variables"] == {
-        "k3a_write_kubeconfig": "/var/lib/k3a/admin"
-    }
+    assert ask("", "k3a_write_kubeconfig", k3a_write_kubeconfig=path)["write_kubeconfig"] == "/var/lib/k3a/admin"
 
 
 # What Ansible says of a host that is implied, and of one named by -i host,.
@@ -78,7 +81,7 @@ def test_without_an_inventory_file_the_kubeconfig_is_in_the_current_directory(
     ask: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ask("", "k3a_kubeconfig", **given)["variables"] == {"k3a_kubeconfig": f"{tmp_path}/kubeconfig"}
+    assert ask("", "k3a_kubeconfig", **given)["kubeconfig"] == f"{tmp_path}/kubeconfig"
 
 
 def test_all_that_is_wrong_is_told_at_once(ask: Any) -> None:
@@ -104,9 +107,8 @@ def test_a_playbook_asks_for_the_variables_that_it_uses(playbook: str) -> None:
     assert asked.get("playbook", playbook) == playbook
     for name in asked.get("names", []):
         assert name in spec.specification()
-        assert f"_k3a.variables.{name} " in text, f"{playbook}.yml does not use {name}"
-    for name in own - {"join_hosts"}:
-        assert f"_k3a.variables.{name} " in text, f"{playbook}.yml does not use {name}"
+    for name in {*asked.get("names", []), *own} - {"join_hosts"}:
+        assert re.search(rf"_k3a\.{name.removeprefix('k3a_')}\b", text), f"{playbook}.yml does not use {name}"
     assert tasks(PLAYBOOKS / f"{playbook}.yml")[0].get("k3a.cluster.options") == asked
 
 
@@ -117,6 +119,5 @@ def test_a_playbook_uses_no_variable_as_it_was_given(playbook: str) -> None:
 
 
 def words_of(task: dict[str, Any]) -> set[str]:
-    """The variables in a task's templates, which are not looked up in what the action returned."""
-    text = yaml.safe_dump({key: value for key, value in task.items() if key != "k3a.cluster.options"})
-    return {word.removeprefix("_k3a.variables.") for word in text.split() if word.startswith("k3a_")}
+    """The words of a task, less what it asks the action for."""
+    return set(re.findall(r"\w+", yaml.safe_dump({k: v for k, v in task.items() if k != "k3a.cluster.options"})))

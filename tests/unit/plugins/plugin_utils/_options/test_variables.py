@@ -46,7 +46,7 @@ class TestNetworks:
         "cidrs, message",
         [
             ([], "k3a_cluster_cidr is empty"),
-            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.42.0.0/16"),
+            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.0.0.0/16"),
             (["10.42.0.1/16"], "k3a_cluster_cidr: '10.42.0.1/16' is not a network: 10.42.0.1/16 has host bits set"),
             (["10.42.0.0/33"], "k3a_cluster_cidr: '10.42.0.0/33' is not a network: "),
             (["10.42.0.0/16", "10.44.0.0/16"], "k3a_cluster_cidr has two networks of one family"),
@@ -199,3 +199,15 @@ class TestManifests:
         assert wrong_with(f"{tmp_path}/none.yaml") == [
             f"k3a_manifests: {tmp_path}/none.yaml: No such file or directory"
         ]
+
+
+@pytest.mark.parametrize(
+    "given, iface, wanted",
+    [
+        (["192.0.2.7"], "eth1", ["192.0.2.7"]),
+        ([], "eth1", ["192.168.56.10", "fd00::10"]),
+        ([], "", []),
+    ],
+)
+def test_flannels_interface_gives_the_node_its_addresses_where_none_are_given(given, iface, wanted):
+    assert variables.node_ip(given, iface, ("192.168.56.10", "fd00::10")) == wanted
