@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts what really runs on each host.
+"""Counts what really runs on each host, and the tasks that visit it.
 
 A task is not a module run: an action plugin may run several modules, or none. Every one of them, facts included, goes
 through ActionBase._execute_module in a worker that is forked from this process, so that is where they are counted.
+A task visits a host when a worker is forked for it, even if only to find that its condition is not met.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
@@ -20,8 +22,8 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = r"""
 name: module_runs
 type: aggregate
-short_description: Counts module runs by host
-description: Writes them, with the number of changes, to the file that the environment variable K3A_BENCH_REPORT names.
+short_description: Counts module runs and tasks by host
+description: Writes them, with the numbers of changes, to the file that the environment variable K3A_BENCH_REPORT names.
 """
 
 
@@ -38,7 +40,11 @@ class CallbackModule(CallbackBase):
         self.report = Path(os.environ["K3A_BENCH_REPORT"])
         self.runs = self.report.with_suffix(".runs")
         self.runs.write_text("")
+        self.visits: Counter[str] = Counter()
         count_into(self.runs)
+
+    def v2_runner_on_start(self, host, task) -> None:
+        self.visits[host.name] += 1
 
     def v2_playbook_on_stats(self, stats) -> None:
         runs: dict[str, list[str]] = {}
@@ -47,7 +53,8 @@ class CallbackModule(CallbackBase):
             runs.setdefault(host, []).append(module)
         changed = {host: stats.summarize(host)["changed"] for host in stats.processed}
         failed = [host for host in stats.processed if stats.summarize(host)["failures"] or host in stats.dark]
-        self.report.write_text(json.dumps({"runs": runs, "changed": changed, "failed": failed}))
+        found = {"runs": runs, "visits": self.visits, "changed": changed, "failed": failed}
+        self.report.write_text(json.dumps(found))
 
 
 def count_into(path: Path) -> None:
