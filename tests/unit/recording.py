@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,3 +50,15 @@ def environment(directory: Path, **settings: object) -> dict[str, str]:
 def runs(log: Path) -> list[Run]:
     """The module runs of a playbook, in their order."""
     return [Run(**json.loads(line)) for line in log.read_text().splitlines()]
+
+
+def play(directory: Path, *arguments: object, **settings: object) -> str:
+    """Run ansible-playbook in a directory; what it says, which is the error when it fails."""
+    command = [*PLAYBOOK, *map(str, arguments)]
+    given = environment(directory, **settings)
+    done = subprocess.run(
+        command, cwd=directory, env=given, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        raise AssertionError(done.stdout)
+    return done.stdout
