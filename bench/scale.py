@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ PINGS = str(ROOT / "bench/two_pings.yml")
 SIZES = (10, 50, 200, 1000)
 SERVERS = 3
 FORKS = 20
+COSTLIEST = 8
 # What the project aims at: times the two pings at a size, times linear between two sizes, tasks that visit a host.
 AIM_RATIO = (200, 4.0)
 AIM_GROWTH = (200, 1000, 1.3)
@@ -49,6 +50,7 @@ class Scaled:
     site: float
     visits: Mapping[str, int]
     runs: Mapping[str, int]
+    tasks: Sequence[tuple[str, float]]
     wall: float
 
     @property
@@ -81,7 +83,7 @@ def measure(hosts: int, forks: int) -> Scaled:
     }
     visits = {role: most(found["visits"].get(host, 0) for host in names) for role, names in roles.items()}
     runs = {role: most(len(found["runs"].get(host, [])) for host in names) for role, names in roles.items()}
-    return Scaled(hosts, pings, site, visits, runs, wall)
+    return Scaled(hosts, pings, site, visits, runs, found["tasks"], wall)
 
 
 def most(counts: Iterable[int]) -> int:
@@ -107,6 +109,14 @@ def costs(measured: list[Scaled]) -> Iterator[str]:
     return table([head, *rows])
 
 
+def costliest(measured: list[Scaled]) -> Iterator[str]:
+    """The tasks of site.yml that cost the most over the most hosts."""
+    largest = max(measured, key=lambda found: found.hosts)
+    rows = sorted(largest.tasks, key=lambda task: task[1], reverse=True)[:COSTLIEST]
+    head = [f"task, over {largest.hosts} hosts", "CPU s", "of site.yml"]
+    return table([head, *([name, f"{cpu:.1f}", f"{cpu / largest.site:.0%}"] for name, cpu in rows)])
+
+
 def judgements(measured: list[Scaled]) -> Iterator[str]:
     """What was reached of the aims."""
     by_size = {found.hosts: found for found in measured}
@@ -127,7 +137,7 @@ def main() -> None:
     parser.add_argument("--forks", type=int, default=FORKS, help="(%(default)s)")
     options = parser.parse_args()
     measured = [measure(hosts, options.forks) for hosts in options.sizes]
-    for lines in (costs(measured), judgements(measured)):
+    for lines in (costs(measured), costliest(measured), judgements(measured)):
         print(*lines, sep="\n", end="\n\n")
 
 
