@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,3 +63,9 @@ def play(directory: Path, *arguments: object, **settings: object) -> str:
     if done.returncode:
         raise AssertionError(done.stdout)
     return done.stdout
+
+
+def visits(output: str) -> dict[str, int]:
+    """How many tasks visited each host, those included whose condition was not met."""
+    recap = re.findall(r"^(\S+) +: ok=(\d+) .*? failed=(\d+) +skipped=(\d+)", output, re.M)
+    return {host: sum(map(int, counts)) for host, *counts in recap}
