@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv bundle nodes cluster bench clean test lint collection sanity units programs molecule variables lock
+.PHONY: help setup .venv bundle nodes cluster bench bench-scale clean test lint collection sanity units programs molecule variables lock
 
 # Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -18,6 +18,7 @@ SET := -e nodes_name=$(NAME) -e nodes_directory=$(CURDIR)/build/$(NAME)
 help:
 	@echo "make cluster NAME=k3a SERVERS=1 AGENTS=2   a cluster on test nodes; inventory and kubeconfig in build/NAME"
 	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only"
+	@echo "make bench, make bench-scale               what it costs: on nodes; on up to 1000 hosts, the controller alone"
 	@echo "make clean NAME=k3a                        remove them and all they left"
 	@echo "make test                                  everything that CI runs, cheapest first; or one of its parts:"
 	@echo "make lint | collection | sanity | units | programs | molecule"
@@ -47,6 +48,10 @@ cluster: bundle nodes
 # What it costs: module runs, CPU-seconds, wall time and memory, on a set of nodes of its own.
 bench: bundle
 	python bench/measure.py
+
+# What a no-op run costs the controller, by the number of hosts; of the hosts only the answers exist.
+bench-scale: .venv
+	python bench/scale.py
 
 clean: .venv
 	ansible-playbook playbooks/nodes_absent.yml $(SET)

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,9 +94,11 @@ class NodeSet:
         return Measured(name, wall, controller, self.cpu() - before, runs, sum(found["changed"].values()))
 
 
-def play(playbook: str, *arguments: str, report: Path | None = None) -> tuple[float, float]:
-    """Run a playbook; its wall time and the CPU-seconds of all its processes."""
-    environment = {**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+def play(
+    playbook: str, *arguments: str, report: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> tuple[float, float]:
+    """Run a playbook of the collection, or by its path; its wall time and the CPU-seconds of all its processes."""
+    environment = {**environment, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
     if report:
         environment |= {
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/bench/callback_plugins",
@@ -105,7 +107,7 @@ def play(playbook: str, *arguments: str, report: Path | None = None) -> tuple[fl
         }
     with tempfile.TemporaryFile("w+") as log:
         begin = time.monotonic()
-        command = ["ansible-playbook", f"playbooks/{playbook}", *arguments]
+        command = ["ansible-playbook", str(ROOT / "playbooks" / playbook), *arguments]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         _pid, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - begin
