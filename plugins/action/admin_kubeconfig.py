@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
@@ -29,6 +30,10 @@ LEAF: dict[str, Any] = {
     "ips": [],
     "pair": False,
 }
+
+
+# So long, in seconds, the API is tried from here; nothing but a line of the closing message depends on it.
+PATIENCE = 3.0
 
 
 class ForeignFileError(Exception):
@@ -65,6 +70,17 @@ def reasons_to_write(
         request = None
     reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
+
+
+def obstacle(url: str, authority: str) -> str:
+    """Why the API does not answer at a URL from here; empty when it does."""
+    try:
+        NodeApi(url, ca_data=authority, timeout=PATIENCE).request("GET", "/livez")
+    except ApiRefused:
+        return ""
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 def is_ours(content: bytes, authorities: dict[str, str]) -> bool:
@@ -113,7 +129,10 @@ class ActionModule(ActionBase):
             problem = self._write(path, url, authorities, task_vars)
             if problem:
                 return problem
-        return {"changed": bool(reasons), "path": path, "diff": [diff] if reasons else []}
+        told = ""
+        if authorities:
+            told = obstacle(url if reasons or current is None else parse(current)["url"], authorities["server"])
+        return {"changed": bool(reasons), "path": path, "obstacle": told, "diff": [diff] if reasons else []}
 
     def _remove(self, path: str, current: bytes | None, authorities: dict[str, str]) -> dict[str, Any]:
         ours = current is not None and is_ours(current, authorities)

@@ -14,6 +14,7 @@ description:
   - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate
     that the server's client authority signs. Run it on, or delegated to, a server.
   - Renewed when it is missing, expires within 120 days, or does not fit the cluster's authorities or URL any more.
+  - Whether the API answers at that URL is looked at, and only told, since nothing of the collection needs it.
   - A file at O(path) of another cluster is never overwritten; the module fails and says so.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:
@@ -64,4 +65,9 @@ path:
   returned: success
   type: str
   sample: /home/me/cluster/kubeconfig
+obstacle:
+  description: Why the API does not answer from the controller at the URL in the kubeconfig, or nothing.
+  returned: when O(state=present)
+  type: str
+  sample: "the API at https://192.0.2.10:6443 cannot be reached: it did not answer in time"
 """

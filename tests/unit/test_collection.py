@@ -84,3 +84,15 @@ def test_the_inventory_of_test_nodes_is_read_as_it_was_meant(tmp_path):
     assert variables["k3a_manage_conntrack"] is False
     assert variables["ansible_user"] == "k3a"
     assert f"UserKnownHostsFile={tmp_path}/known_hosts" in variables["ansible_ssh_common_args"]
+
+
+# What makes the bundle and the test nodes works for the controller itself.
+FOR_THE_CONTROLLER = {"bundle.yml", "nodes.yml", "nodes_absent.yml"}
+
+
+def test_nothing_that_looks_after_a_cluster_runs_on_the_controller_as_a_host():
+    """Variables of the inventory would count there: ansible_become makes root of an operator's own tasks."""
+    found = [path for folder in ("playbooks", "roles") for path in sorted((ROOT / folder).rglob("*.yml"))]
+    tasks = [path for path in found if path.name not in FOR_THE_CONTROLLER and "meta" not in path.parts]
+    assert len(tasks) > 20
+    assert [path.name for path in tasks if "delegate_to: localhost" in path.read_text()] == []

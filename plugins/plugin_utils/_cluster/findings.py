@@ -131,15 +131,11 @@ def clock_findings(offset: float) -> list[Finding]:
 
 
 def library_findings(find: Callable[[str], Any] = find_spec) -> list[HostFinding]:
-    """Packages that the controller's half needs, and that no host has to have."""
-    return [
-        HostFinding(
-            ("localhost",),
-            Finding("library", FAIL, f"its Python has no package {name}", f"install it for {sys.executable}"),
-        )
-        for name in ("cryptography", "kubernetes")
-        if not find(name)
-    ]
+    """The package that the controller's half needs, and that no host has to have."""
+    if find("cryptography"):
+        return []
+    message, remedy = "its Python has no package cryptography", f"install it for {sys.executable}"
+    return [HostFinding(("localhost",), Finding("library", FAIL, message, remedy))]
 
 
 def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.modules import admin_kubeconfig as documented
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+from ansible_collections.k3a.cluster.tests.unit import joinable_cluster
 from cryptography import x509
 
 URL = "https://10.0.0.1:6443"
+OBSTACLE = action.obstacle
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,14 @@ def arguments(tmp_path, authorities):
         "authorities": {name: pair[0] for name, pair in authorities.items()},
         "data_dir": str(tmp_path / "k3a"),
     }
+
+
+@pytest.fixture(autouse=True)
+def tried(monkeypatch):
+    """No API is tried, but what would be is kept; test_what_keeps_the_api_away tries one for real."""
+    tried = []
+    monkeypatch.setattr(action, "obstacle", lambda *given: tried.append(given) or "it does not answer")
+    return tried
 
 
 def written(path):
@@ -85,6 +96,28 @@ def test_another_url_is_told_and_written(run_action, arguments):
     done = run_action(action, module, **moved)
     assert done["diff"][0]["before"] == f"its server is {URL}, not https://10.0.0.9:6443\n"
     assert written(arguments["path"])["clusters"][0]["cluster"]["server"] == "https://10.0.0.9:6443"
+
+
+def test_that_the_api_cannot_be_reached_from_here_is_only_told(run_action, arguments, tried):
+    for url in (URL, "https://10.0.0.9:6443"):
+        done = run_action(action, module, **{**arguments, "server_url": URL, "server_urls": [url]})
+        assert not done.get("failed") and done["obstacle"] == "it does not answer"
+    assert tried == [(URL, arguments["authorities"]["server"])] * 2
+    new = run_action(action, module, check=True, **{**arguments, "authorities": {}, "path": arguments["path"] + "2"})
+    assert new["obstacle"] == "" and len(tried) == 2
+
+
+def test_what_keeps_the_api_away(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("pki")
+    server, other = (joinable_cluster.Authority(folder, name) for name in ("server", "other"))
+    cluster = joinable_cluster.Cluster(server, joinable_cluster.Authority(folder, "client"))
+    with joinable_cluster.serving(cluster, folder) as url:
+        assert OBSTACLE(url, server.text) == ""
+        assert f"the API at {url} is not trusted" in OBSTACLE(url, other.text)
+    assert f"the API at {url} cannot be reached: Connection refused" in OBSTACLE(url, server.text)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(action, "PATIENCE", 0.05)
+        assert "cannot be reached: " in OBSTACLE(f"https://127.0.0.1:{silent.getsockname()[1]}", server.text)
 
 
 OTHERS = ["https://10.0.0.2:6443", "https://10.0.0.3:6443"]
