@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAI
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings, servers, verdict
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import servers as servers_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
     ReportError,
@@ -75,7 +76,7 @@ class ActionModule(ActionBase):
     ) -> tuple[HostReport | None, list[HostFinding]]:
         """The server that begins a new cluster, if any has to, and what is in the way of this run."""
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
-        group, in_play = groups.get("server", []), task_vars["ansible_play_hosts_all"]
+        group, in_play = servers_of(groups), task_vars["ansible_play_hosts_all"]
         founder, found = servers.founder(group, hosts, answer)
         authority = answer.authorities.get("server", "")
         return founder, [
@@ -102,7 +103,7 @@ class ActionModule(ActionBase):
         task_vars: Mapping[str, Any],
     ) -> dict[str, Any]:
         """What this run is going to do with the cluster."""
-        group, in_play = task_vars["groups"]["server"], task_vars["ansible_play_hosts_all"]
+        group, in_play = servers_of(task_vars["groups"]), task_vars["ansible_play_hosts_all"]
         others = self._others(hosts, group, task_vars["hostvars"])
         acting = next((host for host in [*hosts, *others] if host.name == answer.host), founder)
         settings = (acting or hosts[0]).settings

@@ -15,9 +15,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import identity, reports
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, identity, reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 
@@ -41,6 +41,10 @@ FROM_VARIABLES = (
 )
 
 
+def prepare() -> None:
+    """Load what the look at every host needs: that this file is imported is all."""
+
+
 class ActionModule(HostAction):
     """Finds what is wrong with a host; what to make of it is for check_cluster to say."""
 
@@ -52,7 +56,7 @@ class ActionModule(HostAction):
         findings += bundle_findings
         wrong = variables.variable_findings(values, manifest.flags if manifest else {})
         wrong += variables.manifest_findings(values, functools.partial(text_of, self._loader))
-        server = task_vars["inventory_hostname"] in task_vars["groups"].get("server", [])
+        server = task_vars["inventory_hostname"] in groups.servers(task_vars["groups"])
         options = self._options(values, wrong, manifest, server)
 
         before = time.time()
@@ -105,7 +109,7 @@ class ActionModule(HostAction):
         if "k3a_bundle" not in values:
             return None, []
         try:
-            return open_bundle(values["k3a_bundle"]).manifest, []
+            return opened(values["k3a_bundle"]).manifest, []
         except BundleError as error:
             return None, [cluster.bundle_finding(error)]
 

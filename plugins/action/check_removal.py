@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, removal
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
     ReportError,
@@ -50,7 +50,6 @@ class ActionModule(ActionBase):
 
 def machines(task_vars: Mapping[str, Any], reports: Mapping[str, HostReport]) -> list[removal.Machine]:
     """The hosts of the inventory that are, or were, part of the cluster."""
-    groups, hostvars = task_vars["groups"], task_vars["hostvars"]
-    server = groups.get("server", [])
-    hosts = dict.fromkeys([*server, *groups.get("agent", [])])
-    return [removal.machine(host, host in server, reports.get(host), hostvars[host]) for host in hosts]
+    hostvars, servers = task_vars["hostvars"], groups.servers(task_vars["groups"])
+    hosts = dict.fromkeys([*servers, *groups.agents(task_vars["groups"])])
+    return [removal.machine(host, host in servers, reports.get(host), hostvars[host]) for host in hosts]

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -13,7 +14,7 @@ from ansible_collections.k3a.cluster.plugins.action.certificate import requests_
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_in
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps as controller
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -24,7 +25,16 @@ Arguments = dict[str, Any]
 SERVER_FILES = ("server/control_plane", "server/controllers")
 NODE_FILES = ("agent/runtime", "agent/certificates", "agent/load_balancer", "agent/node", "agent/network")
 
+# {{ name.key.key }}, and nothing else.
+REFERENCE = re.compile(r"{{ ([a-z_]\w*(?:\.[a-z_]\w*)*) }}")
+
 NEW, CHANGING, SETTLED = "new", "changing", "settled"
+
+
+def prepare() -> None:
+    """Load what the look at every host needs."""
+    for file in ("agent/prepare", *SERVER_FILES, *NODE_FILES):
+        tasks_of(spec.ROLES, file)
 
 
 class ActionModule(HostAction):
@@ -69,25 +79,19 @@ class ActionModule(HostAction):
         A task that acts on another host only follows one that had something to do here.
         """
         found: list[Arguments] = []
-        variables = {**spec.templates(), **task_vars, "_k3a": record, "_k3a_authorities": authorities(task_vars)}
-        for file in task_files(record):
-            role, _slash, name = file.partition("/")
-            for task in tasks_in(self._load(f"{role}/tasks/{name}.yml")):
-                if task.delegated:
-                    continue
-                templar = self._templar.copy_with_new_env(available_variables={**variables, **task.variables})
-                if not all(templar.evaluate_conditional(condition) for condition in task.conditions):
-                    continue
-                if task.module not in STEPS:
-                    raise RoleTaskError(f"the task {task.name!r} has a module that no look knows, {task.module}")
-                arguments = templar.template(dict(task.arguments))
-                found.append({"name": task.module, "options": reaching(task, arguments)})
-                if task.register:
-                    variables[task.register] = controller.settled(task.module, arguments)
+        known: Arguments = {"_k3a": record, "_k3a_authorities": authorities(task_vars)}
+        for task in (task for file in task_files(record) for task in tasks_of(spec.ROLES, file) if not task.delegated):
+            variables = {**spec.templates(), **task_vars, **known, **task.variables}
+            templar = self._templar.copy_with_new_env(available_variables=variables)
+            if not all(templar.evaluate_conditional(condition) for condition in task.conditions):
+                continue
+            if task.module not in STEPS:
+                raise RoleTaskError(f"the task {task.name!r} has a module that no look knows, {task.module}")
+            arguments = {name: valued(value, known, templar.template) for name, value in task.arguments.items()}
+            found.append({"name": task.module, "options": reaching(task, arguments)})
+            if task.register:
+                known[task.register] = controller.settled(task.module, arguments)
         return found
-
-    def _load(self, path: str) -> Any:
-        return self._loader.load_from_file(str(spec.ROLES / path), trusted_as_template=True)
 
 
 def task_files(record: Mapping[str, Any]) -> list[str]:
@@ -97,6 +101,20 @@ def task_files(record: Mapping[str, Any]) -> list[str]:
         *(SERVER_FILES if record["is_server"] else ()),
         *(NODE_FILES if record["is_node"] else ()),
     ]
+
+
+def valued(value: Any, known: Mapping[str, Any], template: Callable[[Any], Any]) -> Any:
+    """The value of an argument. A plain reference to what is data already is looked up, which costs no compilation."""
+    reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    if reference is None:
+        return template(value)
+    root, *keys = reference[1].split(".")
+    found = known.get(root)
+    for key in keys:
+        if not isinstance(found, Mapping) or key not in found:
+            return template(value)
+        found = found[key]
+    return template(value) if found is None else found
 
 
 def authorities(task_vars: Mapping[str, Any]) -> Any:

@@ -33,20 +33,10 @@ _raw:
   elements: str
 """
 
-import os
-
-import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
-    Component,
-    bundle_key,
-    cache_root,
-    lock_link,
-)
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
-
-COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import default_bundle
 
 
 class LookupModule(LookupBase):
@@ -55,20 +45,6 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict | None = None, **kwargs: object) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            return [find(os.path.join(COLLECTION, "bundle"), cache_root())]
+            return [default_bundle()]
         except BundleError as error:
             raise AnsibleLookupError(str(error)) from None
-
-
-def find(source: str, cache: str) -> str:
-    """The bundle that was built from these lock files."""
-    with open(os.path.join(source, "components.yml"), encoding="utf-8") as stream:
-        recipes = yaml.safe_load(stream)["components"]
-    key = bundle_key([Component(name, recipe, source, cache) for name, recipe in recipes.items()])
-    link = lock_link(cache, key)
-    if not os.path.exists(link):
-        raise BundleError(
-            f"the bundle of this version is not in {cache}: build it with ansible-playbook k3a.cluster.bundle "
-            "(in a checkout playbooks/bundle.yml), or set k3a_bundle to an existing bundle"
-        )
-    return os.path.realpath(link)

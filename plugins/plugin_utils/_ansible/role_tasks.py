@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import yaml
+from ansible.template import trust_as_template
 
 COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
@@ -33,6 +38,23 @@ class RoleTask:
     variables: Mapping[str, Any] = field(default_factory=dict)
     register: str = ""
     delegated: bool = False
+
+
+@cache
+def tasks_of(roles: Path, file: str) -> tuple[RoleTask, ...]:
+    """The tasks of C(role/file), whose texts are the collection's own and may be templates."""
+    role, _slash, name = file.partition("/")
+    text = (roles / role / "tasks" / f"{name}.yml").read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return tuple(tasks_in(_trusted(yaml.load(text, Loader=loader))))  # noqa: S506 (both are safe loaders)
+
+
+def _trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
 
 
 def tasks_in(entries: Iterable[Mapping[str, Any]], outer: RoleTask | None = None) -> Iterator[RoleTask]:

@@ -15,9 +15,19 @@ import tarfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import BinaryIO
 
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root, exclusive, verified_index
+import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
+    Component,
+    bundle_key,
+    cache_root,
+    exclusive,
+    lock_link,
+    verified_index,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
     MANIFEST,
     BundleError,
@@ -28,6 +38,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     unpacked,
 )
 
+SOURCE = Path(__file__).parents[3] / "bundle"
 GZIP_MAGIC = b"\x1f\x8b"
 # Header and trailer of a gzip file; the last four bytes are the size of the content.
 GZIP_MINIMUM = 18
@@ -89,6 +100,31 @@ class Bundle:
                 with open(part.path, "rb") as stream:
                     stream.seek(part.offset)
                     archive.addfile(info, stream)
+
+
+@cache
+def default_bundle() -> str:
+    """The bundle that was built from the collection's own lock files."""
+    return find(str(SOURCE), cache_root())
+
+
+def find(source: str, cached: str) -> str:
+    """The bundle that was built from these lock files."""
+    recipes = yaml.safe_load(Path(source, "components.yml").read_text(encoding="utf-8"))["components"]
+    key = bundle_key([Component(name, recipe, source, cached) for name, recipe in recipes.items()])
+    link = lock_link(cached, key)
+    if not os.path.exists(link):
+        raise BundleError(
+            f"the bundle of this version is not in {cached}: build it with ansible-playbook k3a.cluster.bundle "
+            "(in a checkout playbooks/bundle.yml), or set k3a_bundle to an existing bundle"
+        )
+    return os.path.realpath(link)
+
+
+@cache
+def opened(path: str) -> Bundle:
+    """A bundle, opened once in a process and in those that it forks."""
+    return open_bundle(path)
 
 
 def open_bundle(path: str) -> Bundle:

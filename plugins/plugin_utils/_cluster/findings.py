@@ -22,6 +22,13 @@ from urllib.parse import urlsplit
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import may_set_itself
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import (
+    SERVER,
+    Groups,
+    agents,
+    existing,
+    servers,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
 
 CLOCK_TOLERANCE = 30.0
@@ -138,17 +145,18 @@ def library_findings(find: Callable[[str], Any] = find_spec) -> list[HostFinding
     return [HostFinding(("localhost",), Finding("library", FAIL, message, remedy))]
 
 
-def group_findings(groups: Mapping[str, Sequence[str]]) -> list[HostFinding]:
-    """The groups server and agent are all the collection knows of who does what."""
-    server, agent = groups.get("server", []), groups.get("agent", [])
+def group_findings(groups: Groups) -> list[HostFinding]:
+    """The groups of servers and agents are all the collection knows of who does what."""
+    server, agent = servers(groups), agents(groups)
     found = []
     if not server:
-        problem = "has no host" if "server" in groups else "is missing"
+        there = existing(groups, SERVER)
+        problem = f"the group {there[0]} has no host" if there else "the group server is missing"
         remedy = "put the host that is to run the control plane into it"
         alike = get_close_matches("server", groups, 1, 0.8)
-        if alike and "server" not in groups:
+        if alike and not there:
             remedy = f"rename the group {alike[0]}"
-        found.append(HostFinding((), Finding("group_server", FAIL, f"the group server {problem}", remedy)))
+        found.append(HostFinding((), Finding("group_server", FAIL, problem, remedy)))
     if server and len(server) % 2 == 0:
         count = len(server)
         message = f"{count} servers survive the loss of {(count - 1) // 2}, no more than {count - 1} do"

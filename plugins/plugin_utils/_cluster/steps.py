@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
 
 Arguments = dict[str, Any]
 
@@ -39,7 +39,7 @@ def placed(manifest: Manifest, data_dir: str) -> Arguments:
 
 
 def _with_id(arguments: Arguments) -> Arguments:
-    return {**arguments, "id": open_bundle(arguments["bundle"]).manifest.id}
+    return {**arguments, "id": opened(arguments["bundle"]).manifest.id}
 
 
 def _with_parted_registries(arguments: Arguments) -> Arguments:
@@ -54,6 +54,6 @@ COMPLETIONS: dict[str, Callable[[Arguments], Arguments]] = {
 }
 SETTLED: dict[str, Callable[[Arguments], Arguments]] = {
     "bootstrap": lambda _arguments: {"missing": []},
-    "bundle": lambda arguments: placed(open_bundle(arguments["bundle"]).manifest, arguments["data_dir"]),
+    "bundle": lambda arguments: placed(opened(arguments["bundle"]).manifest, arguments["data_dir"]),
     "certificate": lambda _arguments: {"requests": [], "paths": []},
 }

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The groups of the inventory that say who does what, by their short names and, for shared inventories, by long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+SERVER = ("server", "k3a_server")
+AGENT = ("agent", "k3a_agent")
+
+Groups = Mapping[str, Sequence[str]]
+
+
+def servers(groups: Groups) -> list[str]:
+    """The hosts that run the control plane, in the inventory's order."""
+    return members(groups, SERVER)
+
+
+def agents(groups: Groups) -> list[str]:
+    """The hosts that run a node and nothing else."""
+    return members(groups, AGENT)
+
+
+def members(groups: Groups, names: Sequence[str]) -> list[str]:
+    """The hosts of several groups, each once."""
+    return list(dict.fromkeys(host for name in names for host in groups.get(name, ())))
+
+
+def existing(groups: Groups, names: Sequence[str]) -> list[str]:
+    """Which of several groups there are."""
+    return [name for name in names if name in groups]

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, MemberReport, NodeReport
+
+NFT = {"name": "command_nft", "level": "fail", "message": "the host has no command nft", "remedy": "install it"}
+LOOKED = {
+    "host": {
+        "name": "node-1",
+        "server": True,
+        "node": True,
+        "replace": False,
+        "url": "https://10.0.0.1:6443",
+        "api": "10.0.0.1:6443",
+        "fixed": "",
+        "bundle": "/bundle",
+        "versions": {"kubernetes": "v1.37.2"},
+        "images": ["registry.k8s.io/pause:3.10"],
+        "annotations": ["k3a.io/node-args=[]"],
+        "settings": {"cluster_domain": "cluster.local"},
+    },
+    "findings": [NFT],
+    "facts": {"node_name": "n1", "node_ips": ["10.0.0.1"], "machine_id": "1", "clock": 1.5, "addresses": {"docker0": []}},
+    "changed": False,
+}
+MEMBER = {"id": "1", "name": "n1", "peer_urls": ["https://10.0.0.1:2380"], "client_urls": [], "healthy": True}
+ANSWER = {
+    "host": "node-1",
+    "url": "https://10.0.0.1:6443",
+    "authorities": {"server": "PEM"},
+    "healthy": True,
+    "reason": "",
+    "etcd_members": [MEMBER],
+    "nodes": [{"name": "n1", "machine_id": "1", "addresses": ["10.0.0.1"], "ready": True}],
+    "node_passwords": ["n1"],
+    "bootstrap_record": "current",
+}
+
+
+class TestHost:
+    def test_what_was_found_is_a_record(self):
+        report = reports.host_report(LOOKED)
+        assert (report.name, report.server, report.url) == ("node-1", True, "https://10.0.0.1:6443")
+        assert report.images == ("registry.k8s.io/pause:3.10",)
+        assert report.settings == {"cluster_domain": "cluster.local"}
+        assert report.findings == (Finding("command_nft", FAIL, "the host has no command nft", "install it"),)
+        assert report.seen == HostFacts(node_name="n1", node_ips=("10.0.0.1",), machine_id="1")
+
+    @pytest.mark.parametrize("facts", [None, {}, {"node_name": ""}])
+    def test_a_host_on_which_no_module_could_run_has_no_facts(self, facts):
+        report = reports.host_report({**LOOKED, "facts": facts})
+        assert report.facts is None
+        assert report.seen == HostFacts()
+        assert not report.is_known
+
+    def test_one_that_could_not_be_looked_at_has_no_report(self):
+        (report,) = reports.host_reports([{"unreachable": True, "msg": "no route"}, LOOKED])
+        assert report.name == "node-1"
+
+    @pytest.mark.parametrize(
+        "facts, known", [({}, False), ({"node_password": True}, True), ({"authority": "abc"}, True)]
+    )
+    def test_a_host_with_a_part_in_a_cluster_is_known(self, facts, known):
+        assert reports.host_report({**LOOKED, "facts": {**LOOKED["facts"], **facts}}).is_known is known
+
+    @pytest.mark.parametrize(
+        "facts, told",
+        [
+            ({"node_ips": "10.0.0.1"}, "its node_ips is '10.0.0.1', which is no tuple[str, ...]"),
+            ({"node_ips": [1]}, "its node_ips is [1], which is no tuple[str, ...]"),
+            ({"node_ips": ["10.0.0.1; rm -rf /"]}, "its node_ips name '10.0.0.1; rm -rf /', which is no address"),
+            ({"node_ips": ["{{ lookup('pipe', 'id') }}"]}, "which is no address"),
+            ({"node_name": ["n1"]}, "its node_name is ['n1'], which is no str"),
+            ({"machine_id": None}, "its machine_id is None, which is no str"),
+            ({"etcd_data": "no"}, "its etcd_data is 'no', which is no bool"),
+            ({"bundle_present": 1}, "its bundle_present is 1, which is no bool"),
+        ],
+    )
+    def test_facts_of_another_form_are_refused_by_name(self, facts, told):
+        with pytest.raises(reports.ReportError) as error:
+            reports.host_facts({**LOOKED["facts"], **facts})
+        assert told in str(error.value)
+
+    def test_what_is_refused_is_told_in_a_line(self):
+        with pytest.raises(reports.ReportError) as error:
+            reports.host_facts({"node_name": ["n"] * 1000})
+        assert len(str(error.value)) < 200
+
+    @pytest.mark.parametrize(
+        "about, told",
+        [({"settings": []}, "its settings is []"), ({"images": "pause"}, "its images is"), ({"name": 1}, "its name is 1")],
+    )
+    def test_so_is_the_controllers_own_half(self, about, told):
+        with pytest.raises(reports.ReportError) as error:
+            reports.host_report({**LOOKED, "host": {**LOOKED["host"], **about}})
+        assert told in str(error.value)
+
+    # Fails (reports.py, host_report): findings come from the host, too; of another form they end in a TypeError.
+    @pytest.mark.parametrize("findings", [[{"name": "x"}], [{**NFT, "host": "other"}], ["text"], "text", 1])
+    def test_findings_of_another_form_are_refused(self, findings):
+        with pytest.raises(reports.ReportError):
+            reports.host_report({**LOOKED, "findings": findings})
+
+
+class TestServer:
+    def test_what_a_server_says_is_a_record(self):
+        report = reports.server_report({**ANSWER, "item": "node-1", "changed": False, "ansible_loop_var": "item"})
+        assert (report.host, report.healthy, report.bootstrap_record) == ("node-1", True, "current")
+        assert report.etcd_members == (
+            MemberReport("1", "n1", peer_urls=("https://10.0.0.1:2380",), client_urls=(), healthy=True),
+        )
+        assert report.nodes == (NodeReport("n1", "1", ("10.0.0.1",), True),)
+        assert report.node_passwords == ("n1",)
+
+    def test_one_that_fails_says_why(self):
+        report = reports.server_report({"host": "node-1", "failed": True, "msg": "set k3a_node_ip"})
+        assert (report.healthy, report.host, report.reason) == (False, "node-1", "set k3a_node_ip")
+
+    # Fails (reports.py, server_report): no action sets the host of an unreachable server; Ansible has it as item.
+    def test_one_that_cannot_be_reached_is_known_by_the_loops_item(self):
+        report = reports.server_report({"item": "node-1", "unreachable": True, "msg": "no route"})
+        assert (report.healthy, report.host, report.reason) == (False, "node-1", "no route")
+
+    @pytest.mark.parametrize(
+        "about, told",
+        [
+            ({"healthy": "yes"}, "its healthy is 'yes', which is no bool"),
+            ({"authorities": "PEM"}, "its authorities is 'PEM', which is no Mapping"),
+            ({"url": None}, "its url is None, which is no str"),
+            ({"node_passwords": [{}]}, "its node_passwords is [{}]"),
+            ({"etcd_members": [{**MEMBER, "peer_urls": "https://10.0.0.1"}]}, "its peer_urls is"),
+            ({"etcd_members": [{**MEMBER, "id": 1}]}, "its id is 1"),
+            ({"nodes": [{"name": "n1", "addresses": [None]}]}, "its addresses is [None]"),
+        ],
+    )
+    def test_an_answer_of_another_form_is_refused_by_name(self, about, told):
+        with pytest.raises(reports.ReportError) as error:
+            reports.server_report({**ANSWER, **about})
+        assert told in str(error.value)
+
+    # Fails (reports.py, server_report and record): a list of no records, or a record without its name, is a TypeError.
+    @pytest.mark.parametrize(
+        "about",
+        [{"nodes": ["n1"]}, {"nodes": 1}, {"nodes": [{}]}, {"etcd_members": [{"name": "n1"}]}, {"etcd_members": [None]}],
+    )
+    def test_so_is_one_whose_records_are_none(self, about):
+        with pytest.raises(reports.ReportError):
+            reports.server_report({**ANSWER, **about})
+
+    # Fails (reports.py, CHECKS): what is in a mapping of texts is not looked at.
+    def test_an_authority_is_a_text(self):
+        with pytest.raises(reports.ReportError):
+            reports.server_report({**ANSWER, "authorities": {"server": ["PEM"]}})
