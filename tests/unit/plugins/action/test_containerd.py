@@ -39,7 +39,7 @@ def test_the_module_gets_the_parts(monkeypatch):
         return {"changed": False}
 
     monkeypatch.setattr(action.ActionModule, "_execute_module", executed)
-    monkeypatch.setattr(action.ActionBase, "run", lambda *_: {})
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {})
     plugin = action.ActionModule.__new__(action.ActionModule)
     plugin._task = type("Task", (), {"args": {"bundle": "/b", "registries": CASES[2]}})()
     plugin.run()

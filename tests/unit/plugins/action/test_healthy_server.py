@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
@@ -14,7 +15,7 @@ VARIABLES = {"hostvars": {"s1": {}, "s2": {"k3a_data_dir": "/data", "k3a_https_l
 
 def chosen(*asked):
     task = Task()
-    task.args = {"asked": list(asked)}
+    task.args = {"server_reports": list(asked)}
     context = PlayContext()
     return action.ActionModule(task, Connection(context), context, None, None, None).run(task_vars=VARIABLES)
 
@@ -24,21 +25,27 @@ def chosen(*asked):
 )
 def test_the_first_that_is_healthy_is_asked_as_it_is_installed(name, data_dir, port):
     found = chosen(
-        {"item": "s0", "unreachable": True}, {"item": name, "healthy": True}, {"item": "s9", "healthy": True}
+        {"item": "s0", "unreachable": True}, {"host": name, "healthy": True}, {"host": "s9", "healthy": True}
     )
     assert (found["server"], found["data_dir"], found["https_listen_port"]) == (name, data_dir, port)
     assert not found.get("failed") and not found["changed"]
 
 
+# Fails (reports.py, server_report): an unreachable server has no host, but the loop's item.
 def test_without_one_each_says_why():
     found = chosen(
-        {"item": "s1", "healthy": False, "reason": "the server is not installed yet"},
+        {"host": "s1", "healthy": False, "reason": "the server is not installed yet"},
         {"item": "s2", "unreachable": True, "msg": "Failed to connect"},
-        {"item": "s3", "failed": True, "msg": "set k3a_node_ip"},
+        {"host": "s3", "failed": True, "msg": "set k3a_node_ip"},
     )
     assert found["failed"] and found["msg"].splitlines() == [
         "No server of the cluster answers; nothing was changed",
         "s1: the server is not installed yet",
-        "s2: cannot be reached",
+        "s2: Failed to connect",
         "s3: set k3a_node_ip",
     ]
+
+
+def test_a_report_of_another_form_is_refused():
+    with pytest.raises(AnsibleActionFail, match="a report cannot be used: its healthy is 'yes', which is no bool"):
+        chosen({"host": "s1", "healthy": "yes"})

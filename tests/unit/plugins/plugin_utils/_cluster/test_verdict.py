@@ -146,7 +146,6 @@ class TestNodes:
     def test_who_runs_no_node_has_none(self):
         assert verdict.described_nodes([replace(SERVERS[0], node=False), HostReport("agent-1")]) == []
 
-    # Fails (verdict.py, described_nodes): lacks_password and throttle of node_record got in here, which node refuses.
     def test_they_are_as_the_module_takes_them(self):
         for described in verdict.described_nodes([*SERVERS, AGENT]):
             assert described.keys() - {"host"} <= node.OPTIONS["nodes"]["options"].keys()

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import host_action
+
+# What a host could answer with beyond what a module returns.
+STRANGE = {
+    "ansible_facts": {"k3a_data_dir": "/tmp", "ansible_python_interpreter": "/tmp/python"},
+    "add_host": {"host_name": "mine", "host_vars": {}},
+    "add_group": "server",
+    "ansible_stats": {"data": {}},
+    "item": "another",
+    "results": [{"healthy": True}],
+    "_k3a": {},
+    "skipped": True,
+    "unreachable": True,
+    "stdout": "text",
+}
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Have a host answer, and see what an action takes of it."""
+
+    def ask(taken_of, module="k3a.cluster.kubelet", action="k3a.cluster.kubelet", answers=frozenset()):
+        asked = []
+
+        def execute(self, module_name=None, *_, **__):
+            asked.append(module_name)
+            return dict(taken_of)
+
+        monkeypatch.setattr(ActionBase, "_execute_module", execute)
+        plugin = host_action.HostAction.__new__(host_action.HostAction)
+        plugin._task = type("Task", (), {"action": action})()
+        plugin.answers = answers
+        return plugin._execute_module(module, module_args={}), asked
+
+    return ask
+
+
+def test_what_a_module_documents_is_taken(answer):
+    module, own = "server_info", {"healthy": True, "url": "u", "authorities": {}, "nodes": []}
+    assert own.keys() < host_action.returned_keys(module)
+    common = {"changed": False, "failed": True, "msg": "m", "diff": [], "warnings": ["w"], "invocation": {}, "rc": 1}
+    assert answer({**own, **common}, module=f"k3a.cluster.{module}")[0] == {**own, **common}
+
+
+def test_everything_else_is_dropped(answer):
+    assert answer({"changed": True, **STRANGE})[0] == {"changed": True}
+
+
+@pytest.mark.parametrize("path", sorted(host_action.MODULES.glob("*.py")), ids=lambda path: path.stem)
+def test_no_module_documents_what_ansible_would_act_on(path):
+    assert host_action.returned_keys(path.stem).isdisjoint({*STRANGE, "ansible_facts", "add_host"} - {"item"})
+
+
+def test_ansibles_own_notes_stay(answer):
+    assert answer({"changed": True, "_ansible_parsed": True})[0] == {"changed": True, "_ansible_parsed": True}
+
+
+def test_keys_that_an_action_alone_is_told_are_its_own(answer):
+    told = {"changed": False, "material": "s"}
+    assert answer(told)[0] == {"changed": False}
+    assert answer(told, answers=frozenset({"material"}))[0] == told
+
+
+@pytest.mark.parametrize(
+    "module, action, expected",
+    [
+        (None, "k3a.cluster.etcd", "k3a.cluster.etcd"),
+        ("k3a.cluster.drift", "k3a.cluster.etcd", "k3a.cluster.drift"),
+        # One that calls itself otherwise is none of the collection's.
+        ("ansible.legacy.command", "k3a.cluster.etcd", "k3a.cluster.command"),
+        (None, "etcd", "k3a.cluster.etcd"),
+    ],
+)
+def test_only_modules_of_the_collection_run(answer, module, action, expected, monkeypatch):
+    monkeypatch.setattr(host_action, "returned_keys", lambda name: frozenset())
+    assert answer({}, module=module, action=action)[1] == [expected]
+
+
+@pytest.mark.parametrize("path", sorted(host_action.MODULES.glob("*.py")), ids=lambda path: path.stem)
+def test_the_keys_of_a_module_are_those_of_its_documentation(path):
+    _before, _name, text = path.read_text().partition('\nRETURN = r"""')
+    documented = yaml.safe_load(text.partition('"""')[0]) or {}
+    assert host_action.returned_keys(path.stem) == documented.keys()
+
+
+def test_every_module_that_runs_on_a_host_runs_by_such_an_action():
+    """An action of its own, or the one that all others share."""
+    root = Path(host_action.MODULES).parents[1]
+    routed = yaml.safe_load((root / "meta/runtime.yml").read_text())["plugin_routing"]["modules"]
+    own = {path.stem for path in (root / "plugins/action").glob("*.py")} - {"__init__", "step"}
+    modules = {path.stem for path in host_action.MODULES.glob("*.py")} - {"__init__"}
+    shared = {name for name, route in routed.items() if route == {"action_plugin": "k3a.cluster.step"}}
+    assert shared == routed.keys()
+    assert not shared & own
+    # What runs on the controller answers for itself.
+    assert modules - own - shared == {"bundle_archive", "bundle_component", "test_nodes"}
+    for name in sorted(own):
+        text = (root / f"plugins/action/{name}.py").read_text()
+        runs_modules = "_execute_module" in text
+        assert not runs_modules or "(HostAction)" in text, name
