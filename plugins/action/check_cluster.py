@@ -120,6 +120,7 @@ class ActionModule(ActionBase):
             bootstrap_record=answer.bootstrap_record,
             etcd_endpoints=tuple(servers.etcd_endpoints(hosts, answer)),
             etcd_leader=servers.etcd_leader(answer),
+            server_hosts=tuple(host.name for host in hosts if host.server),
             servers=api,
             urls=tuple(servers.api_urls(hosts, answer, api, away)),
             replaced=replaced,

@@ -22,6 +22,9 @@ class ActionModule(HostAction):
         variables = task_vars or {}
         host = self._task.args.get("host") or variables["inventory_hostname"]
         options = spec.usable(OF_THE_SERVER, variables["hostvars"][host])
+        seen = (variables["hostvars"][host].get("_k3a_check") or {}).get("facts") or {}
+        # A host that was looked at has the addresses that it is known by, from flannel's interface for one.
+        options["node_ip"] = seen.get("node_ips") or options.get("node_ip", [])
         given = {name: value for name, value in self._task.args.items() if name != "host"}
         answer = self._execute_module(module_args={**options, **given}, task_vars=task_vars)
         return {**answer, "host": host}

@@ -10,8 +10,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
-  - Returns the groups C(server), C(agent), C(k3a_server) and C(k3a_agent) as far as they exist, or a pattern that no host
-    matches, and of which Ansible does not warn.
+  - Returns the groups C(server), C(agent), C(k3a_server) and C(k3a_agent) as far as they exist, or a pattern that no
+    host matches, and of which Ansible does not warn.
 options:
   _input:
     description: The groups of the inventory, as Ansible's variable C(groups) has them.

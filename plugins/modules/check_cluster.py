@@ -89,6 +89,12 @@ etcd_leader:
   returned: with O(host_reports), when nothing is in the way
   type: str
   sample: server-1
+server_hosts:
+  description: The servers of the run, as the inventory names them.
+  returned: with O(host_reports), when nothing is in the way
+  type: list
+  elements: str
+  sample: [server-1]
 servers:
   description: Address and port of the API of all servers.
   returned: with O(host_reports), when nothing is in the way

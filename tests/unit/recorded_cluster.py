@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.k3a.cluster.plugins.lookup import bundle as bundle_lookup
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
@@ -268,7 +268,7 @@ def write_bundle(cache: Path) -> Path:
         {"path": f"images/{number}.tar", "name": IMAGES[name], "component": name} for number, name in enumerate(IMAGES)
     ]
     make_bundle(cache / "bundle", files, images=images, links={}, flags=KNOWN["flags"])
-    source = Path(bundle_lookup.COLLECTION) / "bundle"
+    source = archive.SOURCE
     recipes = yaml.safe_load((source / "components.yml").read_text())["components"]
     components = [build.Component(name, recipe, str(source), str(cache)) for name, recipe in recipes.items()]
     link = Path(build.lock_link(str(cache), build.bundle_key(components)))

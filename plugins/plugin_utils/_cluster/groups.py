@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The groups of the inventory that say who does what, by their short names and, for shared inventories, by long ones."""
+"""The groups of the inventory that say who does what, by short names and, for shared inventories, long ones."""
 
 from __future__ import annotations
 

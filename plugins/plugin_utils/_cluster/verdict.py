@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
 SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
 
@@ -30,6 +31,7 @@ class Verdict:
     bootstrap_record: str = "absent"
     etcd_endpoints: tuple[str, ...] = ()
     etcd_leader: str = ""
+    server_hosts: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
     return {
         **settings,
         "node_name": report.seen.node_name,
+        "node_ip": node_ip(settings["node_ip"], settings["flannel_iface"], report.seen.node_ips),
         "is_server": report.server,
         "is_node": report.node,
         "is_known": report.is_known,
