@@ -9,36 +9,48 @@ import json
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
 from ansible_collections.k3a.cluster.plugins.action import check_cluster
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster as check_cluster_module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority, Cluster, serving
 
 GROUPS = {"all": ["node-1", "node-2"], "server": ["node-1"], "agent": ["node-2"]}
 NFT = {"name": "command_nft", "level": "fail", "message": "the host has no command nft", "remedy": "install it"}
 SWAP = {"name": "swap", "level": "warn", "message": "swap is on", "remedy": "switch it off"}
+SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items()}
 NOTHING_PLANNED = {
     "founder": "node-1",
     "server": "node-1",
+    "server_data_dir": "/var/lib/k3a",
+    "https_listen_port": 6443,
     "authorities": {},
     "bootstrap_record": "absent",
-    "etcd_endpoints": ["https://10.0.0.1:2379"],
+    "etcd_endpoints": ("https://10.0.0.1:2379",),
     "etcd_leader": "",
-    "servers": ["10.0.0.1:6443"],
-    "urls": ["https://10.0.0.1:6443"],
-    "node_passwords": [],
-    "replaced": [],
+    "servers": ("10.0.0.1:6443",),
+    "urls": ("https://10.0.0.1:6443",),
+    "replaced": (),
+    "without_password": ("node-1", "node-2"),
+    "not_ready": (),
+    "excluded": {},
+    "max_unavailable": 1,
+    "tls_san": (),
+    "versions": {},
+    "coredns_image": "",
 }
 
 
-def looked(name, *findings, bundle="", server=None, replace=False, cluster=None, labels=(), **facts):
+def looked(name, *findings, bundle="", server=None, replace=False, settings=None, **facts):
     number = name[-1]
     server = name == "node-1" if server is None else server
-    host = {"name": name, "server": server, "bundle": bundle, "cluster": cluster or {}, "replace": replace}
-    host["labels"] = list(labels)
+    host = {"name": name, "server": server, "bundle": bundle, "replace": replace, "settings": {**SETTINGS, **(settings or {})}}
     if server:
         host |= {"url": f"https://10.0.0.{number}:6443", "api": f"10.0.0.{number}:6443"}
     known = {"etcd_running": True, "machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
+    # A bridge of a container engine is no node address, and the same on all.
+    known["addresses"] = {"docker0": ["172.17.0.1"]}
     return {"host": host, "findings": list(findings), "facts": known}
 
 
@@ -58,27 +70,94 @@ def judge(monkeypatch, tmp_path):
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
     monkeypatch.setenv("K3A_CACHE", str(tmp_path / "cache"))
 
-    def judge(*results, groups=None, asked=(), join=False, in_play=None, **variables):
+    def judge(*results, groups=None, asked=(), joined=None, in_play=None, **variables):
         groups = groups or GROUPS
         task_vars = {
             "groups": groups,
             "hostvars": {host: variables.get(host.replace("-", "_"), {}) for host in groups["all"]},
             "ansible_play_hosts_all": in_play or groups["all"],
         }
-        return Action(results=list(results), asked=list(asked), join=join).run(task_vars=task_vars)
+        options = {"host_reports": list(results), "server_reports": list(asked), "joined": joined or {}}
+        return Action(**options).run(task_vars=task_vars)
 
     return judge
 
 
 def test_all_is_well(judge):
     result = judge(looked("node-1"), looked("node-2"))
-    assert result == {
+    assert {key: value for key, value in result.items() if key not in ("hosts", "nodes", "config")} == {
         "changed": False,
         "failed": False,
         "warnings": [],
         "msg": "2 hosts are ready for Kubernetes.",
         **NOTHING_PLANNED,
     }
+    assert [node["host"] for node in result["nodes"]] == ["node-1", "node-2"]
+    assert result["hosts"].keys() == {"node-1", "node-2"}
+    assert result["config"]["servers"] == ["10.0.0.1:6443"]
+
+
+def test_a_report_of_another_form_ends_the_run_by_name(judge):
+    with pytest.raises(AnsibleActionFail, match="a report cannot be used: its node_ips name 'x', which is no address"):
+        judge(looked("node-1", node_ips=["x"]))
+    with pytest.raises(AnsibleActionFail, match="a report cannot be used: its healthy is 1, which is no bool"):
+        judge(looked("node-1"), asked=[{"host": "node-1", "healthy": 1}])
+
+
+class TestExcluded:
+    """What is in the way of an agent takes it out of the run, unless it is in the way of more than that."""
+
+    def test_the_run_goes_on_without_an_agent(self, judge):
+        result = judge(looked("node-1"), looked("node-2", NFT))
+        assert result["failed"] is False
+        assert result["excluded"] == {"node-2": ["the host has no command nft; install it"]}
+        assert result["msg"].splitlines() == [
+            "1 host is ready for Kubernetes.",
+            "node-2 is left out of this run: the host has no command nft; install it",
+        ]
+        assert result["hosts"].keys() == {"node-1"}
+        assert [node["host"] for node in result["nodes"]] == ["node-1"]
+        assert result["without_password"] == ("node-1",)
+
+    def test_one_on_which_nothing_can_run_is_one_of_them(self, judge):
+        root = {"name": "root", "level": "fail", "message": "no root", "remedy": "allow it"}
+        result = judge(looked("node-1"), {**looked("node-2", root), "facts": {}})
+        assert result["excluded"].keys() == result["hosts"].keys() ^ {"node-1", "node-2"} == {"node-2"}
+
+    @pytest.mark.parametrize("strict", ["node-1", "node-2"])
+    def test_unless_the_operator_is_strict(self, judge, strict):
+        settings = {"strict": True}
+        result = judge(looked("node-1", settings=settings), looked("node-2", NFT, settings=settings))
+        assert result["failed"] is True
+        assert result["msg"].splitlines()[1:] == ["node-2: the host has no command nft; install it"]
+        assert "hosts" not in result
+
+    def test_what_is_in_the_way_of_a_server_ends_the_run_for_all_with_everything_told(self, judge):
+        result = judge(looked("node-1", NFT), looked("node-2", {**NFT, "name": "x", "message": "no mount"}))
+        assert result["failed"] is True
+        assert result["msg"].splitlines()[1:] == [
+            "node-1: the host has no command nft; install it",
+            "node-2: no mount; install it",
+        ]
+        assert "hosts" not in result
+
+    def test_so_does_what_is_in_the_way_of_the_inventory(self, judge):
+        other = looked("node-2", NFT, settings={"cluster_domain": "other.local"})
+        result = judge(looked("node-1"), other)
+        assert result["failed"] is True
+        assert len(result["msg"].splitlines()) == 3
+
+    def test_agents_alone_are_not_all_left_out(self, judge):
+        asked = {**TestServers.ASKED, "etcd_members": [TestServers.MEMBERS[0]], "host": "node-1"}
+        result = judge(looked("node-2", NFT), asked=[asked], in_play=["node-2"])
+        assert result["failed"] is True
+
+    def test_how_many_may_be_away_counts_the_nodes_of_the_run(self, judge):
+        settings = {"max_unavailable": "50%"}
+        groups = {"all": [f"node-{number}" for number in range(1, 7)], "server": ["node-1"]}
+        groups["agent"] = groups["all"][1:]
+        hosts = [looked(name, *([NFT] if name in ("node-2", "node-3") else []), settings=settings) for name in groups["all"]]
+        assert judge(*hosts, groups=groups)["max_unavailable"] == 2
 
 
 def test_its_options_are_documented_as_they_are():
@@ -123,26 +202,31 @@ class TestJoin:
     """Machines that join by a token are no cluster by themselves."""
 
     GROUPS = {"all": ["localhost"], "ungrouped": ["localhost"]}
+    JOINED = {"url": "https://192.0.2.10:6443", "servers": ["10.0.0.1:6443", "10.0.0.2:6443"], "authorities": {}}
 
     def test_neither_groups_nor_servers_are_asked_of_them(self, judge):
         machine = {**looked("node-2"), "host": {**looked("node-2")["host"], "name": "localhost"}}
-        result = judge(machine, groups=self.GROUPS, join=True)
+        result = judge(machine, groups=self.GROUPS, joined=self.JOINED)
         assert (result["failed"], result["warnings"]) == (False, [])
         assert result["msg"] == "1 host is ready for Kubernetes."
         assert "servers" not in result
+        record = result["hosts"]["localhost"]
+        assert (record["node_name"], record["api_servers"]) == ("node-2", self.JOINED["servers"])
 
     def test_what_is_wrong_with_them_is_told(self, judge):
-        assert "no command nft" in judge(looked("node-2", NFT), groups=self.GROUPS, join=True)["msg"]
+        result = judge(looked("node-2", NFT), groups=self.GROUPS, joined=self.JOINED)
+        assert result["failed"] and "no command nft" in result["msg"]
 
     def test_labels_are_judged_that_a_node_may_not_give_itself(self, judge):
-        own = looked("node-2", labels=["example.com/disk=ssd", "topology.kubernetes.io/zone=a"])
-        assert not judge(own, groups=self.GROUPS, join=True)["failed"]
-        others = looked("node-2", labels=["node-role.kubernetes.io/worker="])
-        assert judge(others, groups=self.GROUPS, join=True)["msg"].splitlines()[1:] == [
+        own = looked("node-2", settings={"node_label": ["example.com/disk=ssd", "topology.kubernetes.io/zone=a"]})
+        assert not judge(own, groups=self.GROUPS, joined=self.JOINED)["failed"]
+        others = looked("node-2", settings={"node_label": ["node-role.kubernetes.io/worker="]})
+        assert judge(others, groups=self.GROUPS, joined=self.JOINED)["msg"].splitlines()[1:] == [
             "node-2: k3a_node_label: a node may not give itself node-role.kubernetes.io/worker=;"
             " take it out, and have it set with kubectl label, or add the machine to the inventory"
         ]
-        assert not judge(looked("node-1"), looked("node-2", labels=["node-role.kubernetes.io/worker="]))["failed"]
+        result = judge(looked("node-1"), others)
+        assert not result["failed"] and result["excluded"] == {}
 
 
 class TestServers:
@@ -159,34 +243,34 @@ class TestServers:
             "learner": False,
             "leader": number == "3",
             "healthy": True,
-            "url": "https://10.0.0.2:6443",
         }
         for number in "123"
     ]
     ASKED = {
-        "item": "node-2",
+        "host": "node-2",
         "authorities": {"server": "PEM"},
         "healthy": True,
         "url": "https://10.0.0.2:6443",
         "etcd_members": MEMBERS,
         "bootstrap_record": "stale",
         "node_passwords": ["node-1"],
-        "nodes": [{"name": "node-3", "machine_id": "id-node-3", "addresses": []}],
+        "nodes": [{"name": "node-3", "machine_id": "id-node-3", "addresses": [], "ready": False}],
     }
 
     def test_the_one_that_answers_speaks_for_the_cluster(self, judge):
         result = judge(*self.RESULTS, groups=self.GROUPS, asked=[self.ASKED])
         assert {name: result[name] for name in NOTHING_PLANNED} == {
+            **NOTHING_PLANNED,
             "founder": "",
             "server": "node-2",
             "authorities": {"server": "PEM"},
             "bootstrap_record": "stale",
-            "etcd_endpoints": [f"https://10.0.0.{number}:2379" for number in (1, 2, 3)],
+            "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",
-            "servers": [f"10.0.0.{number}:6443" for number in (1, 2, 3)],
-            "urls": [f"https://10.0.0.{number}:6443" for number in (2, 1, 3)],
-            "node_passwords": ["node-1"],
-            "replaced": [],
+            "servers": tuple(f"10.0.0.{number}:6443" for number in (1, 2, 3)),
+            "urls": tuple(f"https://10.0.0.{number}:6443" for number in (2, 1, 3)),
+            "without_password": ("node-1", "node-2", "node-3"),
+            "not_ready": ("node-3",),
         }
         assert result["failed"] is False
 
@@ -198,7 +282,8 @@ class TestServers:
     def test_a_node_made_anew_is_among_what_is_replaced(self, judge):
         anew = looked("node-3", server=True, replace=True, machine_id="new", etcd_data=True)
         result = judge(*self.RESULTS[:2], anew, groups=self.GROUPS, asked=[self.ASKED])
-        assert result["replaced"] == ["node-3"]
+        assert result["replaced"] == ("node-3",)
+        assert result["hosts"]["node-3"]["is_replaced"] is True
 
     def test_everything_that_is_wrong_is_told_at_once(self, judge):
         stranger = {**self.MEMBERS[0], "name": "gone", "peer_urls": ["https://10.0.0.9:2380"]}
@@ -232,7 +317,7 @@ class TestServers:
         """Servers that are not in this run are known by their variables."""
         values = {"k3a_cluster_domain": "other.local", "k3a_https_listen_port": "soon"}
         result = judge(
-            looked("node-1", server=True, etcd_data=True, cluster={"k3a_cluster_domain": "cluster.local"}),
+            looked("node-1", server=True, etcd_data=True),
             groups=self.GROUPS,
             asked=[self.ASKED],
             in_play=["node-1"],
@@ -296,7 +381,7 @@ class TestUrl:
         assert self.found("https://127.0.0.1:1", "") == []
 
     def test_the_hosts_variables_say_which_and_the_servers_which_names_there_are(self, judge, url, tmp_path, authority):
-        other = {"item": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
+        other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
         nodes = looked("node-1"), looked("node-2")
         result = judge(*nodes, asked=[other], node_2={"k3a_server_url": url})
         assert f"node-2: k3a_server_url {url} answers with a certificate" in result["msg"]

@@ -88,7 +88,7 @@ def test_nothing_is_wrong(run, bundle):
     assert result["host"]["name"] == "node-1"
     assert result["host"]["server"] is True
     assert result["host"]["bundle"] == bundle
-    assert result["host"]["cluster"]["k3a_cluster_cidr"] == ["10.42.0.0/16"]
+    assert result["host"]["settings"]["cluster_cidr"] == ["10.42.0.0/16"]
     assert options["bundle_id"] == parse_manifest(canonical(MANIFEST)).id
 
 
@@ -106,7 +106,7 @@ def test_variables_are_the_modules_options_and_the_task_has_the_last_word(run):
 
 def test_variables_are_templates_over_the_roles_defaults(run):
     result, options = run(k3a_cluster_domain=trust_as_template("{{ k3a_flannel_backend }}.local"))
-    assert result["host"]["cluster"]["k3a_cluster_domain"] == "vxlan.local"
+    assert result["host"]["settings"]["cluster_domain"] == "vxlan.local"
     assert told(result) == []
     assert options["flannel_backend"] == "vxlan"
 
@@ -283,3 +283,21 @@ def test_a_fault_of_the_module_stays_a_failure(run):
 def test_an_unreachable_host_is_ansibles_to_report(run):
     with pytest.raises(AnsibleConnectionFailure):
         run(AnsibleConnectionFailure("no route to host"))
+
+
+@pytest.mark.parametrize(
+    "facts, reason",
+    [
+        ({"node_ips": ["x; reboot"]}, "its node_ips name 'x; reboot', which is no address"),
+        ({"node_password": "yes"}, "its node_password is 'yes', which is no bool"),
+    ],
+)
+def test_what_a_host_says_in_another_form_is_a_finding_of_its_own(run, facts, reason):
+    result = run({"findings": [], "facts": {**FACTS, **facts, "clock": time.time()}})[0]
+    assert f"what it says of itself cannot be used: {reason}; see what answers in its place" in told(result)
+
+
+def test_settings_are_all_variables_but_secrets(run):
+    settings = run(k3a_token="canary-1", k3a_registries={"configs": {}})[0]["host"]["settings"]
+    secret = {name for name, option in spec.specification().items() if option.get("no_log")}
+    assert {spec.PREFIX + name for name in settings} == spec.specification().keys() - secret
