@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+
+
+def with_declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The module's arguments with the certificates of the components that the profile stands for."""
+    return {**arguments, "declared": registry.certificates(arguments["profile"])}
 
 
 def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -45,7 +51,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and turn what it found into requests."""
         super().run(tmp, task_vars)
-        found = self._execute_module("k3a.cluster.certificate", module_args=self._task.args, task_vars=task_vars)
+        arguments = with_declared(self._task.args)
+        found = self._execute_module("k3a.cluster.certificate", module_args=arguments, task_vars=task_vars)
         certificates = found.pop("certificates", [])
         if found.get("failed") or self._task.args.get("signed"):
             return found

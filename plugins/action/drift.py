@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.action import bundle as bundle_action
-from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
+from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among, with_declared
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
@@ -35,7 +35,11 @@ def with_parted_registries(arguments: Arguments) -> Arguments:
 
 
 # What the action plugins of modules do before, and what later tasks see of them when they have nothing to do.
-COMPLETED: dict[str, Callable[[Arguments], Arguments]] = {"bundle": with_id, "containerd": with_parted_registries}
+COMPLETED: dict[str, Callable[[Arguments], Arguments]] = {
+    "bundle": with_id,
+    "certificate": with_declared,
+    "containerd": with_parted_registries,
+}
 NOTHING_DONE: dict[str, Callable[[Arguments], Arguments]] = {
     "bootstrap": lambda _arguments: {"missing": []},
     "bundle": lambda arguments: bundle_action.placed(open_bundle(arguments["bundle"]).manifest, arguments["data_dir"]),

@@ -49,11 +49,12 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 
 
 def main() -> None:
-    host.run(AnsibleModule(argument_spec=host.OPTIONS, supports_check_mode=True))
+    host.run(AnsibleModule(argument_spec=host.OPTIONS, supports_check_mode=True), registry.users())
 
 
 if __name__ == "__main__":

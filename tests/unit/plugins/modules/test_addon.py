@@ -14,10 +14,11 @@ pytest.importorskip("kubernetes")
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import announced
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, load
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Resource, Unreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.modules import addon
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
-ROOT = Path(__file__).parents[4]
-RBAC = {"name": "rbac", "path": [str(ROOT / "roles/addons/files/rbac.yaml")]}
+RBAC = {"name": "rbac", "manifest": rbac.objects(DECLARATIONS)}
 
 
 def called(folder: Path, check_mode: bool = True, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, node_id
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.modules import check_config
 
@@ -68,8 +68,19 @@ def test_a_host_without_address_of_the_family_has_no_node_address(seen):
 def test_what_a_server_keeps_is_told_without_its_token(seen):
     known = type(seen)(**{**vars(seen), "token": "K10ab::server:s3cr3t-word", "authority": "ab", "etcd_data": True})
     facts = check_config.facts(known, wanted(token="s3cr3t-word"))
-    assert (facts["authority"], facts["etcd_data"], facts["load_balancer"]) == ("ab", True, seen.load_balancer)
+    assert (facts["authority"], facts["etcd_data"]) == ("ab", True)
     assert "s3cr3t" not in str(facts)
+
+
+def test_what_runs_and_what_is_installed_is_told_by_names(seen):
+    ours = tuple(Component(name, f"k3a-{name}.service", False, ()) for name in ("etcd", "load-balancer"))
+    known = type(seen)(
+        **{**vars(seen), "active_units": frozenset({ours[0].unit}), "installed": frozenset({"load-balancer"})}
+    )
+    facts = check_config.facts(known, wanted(components=ours))
+    assert (facts["etcd_running"], facts["load_balancer"]) == (True, True)
+    facts = check_config.facts(seen, wanted(components=ours))
+    assert (facts["etcd_running"], facts["load_balancer"]) == (False, False)
 
 
 def test_a_name_may_end_in_the_machines_id(seen):

@@ -77,7 +77,7 @@ class TestInstalled:
         monkeypatch.setattr(look, "PASSWORD_FILE", f"{tmp_path}/none")
         seen = self.seen(Layout(str(tmp_path)))
         assert (seen.etcd_data, seen.authority, seen.token) == (False, "", "")
-        assert (seen.load_balancer, seen.node_password) == (False, False)
+        assert (seen.installed, seen.node_password) == (frozenset(), False)
 
     def test_a_server_has_its_authority_token_and_data(self, tmp_path):
         layout = server(tmp_path)
@@ -89,11 +89,11 @@ class TestInstalled:
         Path(layout.etcd, "member/wal/0.wal").write_text("")
         assert self.seen(layout).etcd_data
 
-    def test_a_node_has_its_load_balancer_and_its_password(self, tmp_path, monkeypatch):
+    def test_a_node_has_its_units_and_its_password(self, tmp_path, monkeypatch):
         password = tmp_path / "password"
         password.write_text("secret\n")
         monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
-        (tmp_path / "k3a-load-balancer.service").write_text("")
+        (tmp_path / "k3a-flannel.service").write_text("")
         monkeypatch.setattr(look, "unit_path", lambda name: f"{tmp_path}/{name}")
         seen = self.seen(Layout(str(tmp_path)))
-        assert (seen.load_balancer, seen.node_password) == (True, True)
+        assert (seen.installed, seen.node_password) == ({"flannel"}, True)
