@@ -181,13 +181,18 @@ def make_plan(
         absent=absent,
         unit=None if current_text == unit else unit,
         triggers=changed_triggers,
-        reload=current_text != unit or bool(changed_triggers) or any(s.stale for s in (state, *triggers.values())),
+        reload=current_text != unit or bool(changed_triggers) or _has_to_read((state, *triggers.values())),
         enable=disabled,
         start=idle,
         restart=restart,
         interrupts=bool(restart and state.main_pid),
         changes=tuple(changes),
     )
+
+
+def _has_to_read(states: Iterable[systemd.UnitState]) -> bool:
+    """Whether systemd does not have what is on the disk: a run may have been killed after it had written that."""
+    return any(state.stale or not state.loaded for state in states)
 
 
 def apply(component: Component, plan: Plan) -> None:

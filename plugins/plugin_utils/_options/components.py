@@ -16,8 +16,10 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 PREFIX = "k3a_"
 # The variables of further arguments, and the programs that these are for.
 ARGUMENTS = {f"{PREFIX}{each.arguments}": each.program for each in DECLARATIONS if each.arguments}
+_ALL = tuple((each, port) for each in DECLARATIONS for port in each.ports)
+_MOVED = tuple((each, port) for each, port in _ALL if port.option)
 # The variables that move a port.
-PORTS = tuple(f"{PREFIX}{port.option}" for each in DECLARATIONS for port in each.ports if port.option)
+PORTS = tuple(f"{PREFIX}{port.option}" for _each, port in _MOVED)
 
 Values = Mapping[str, Any]
 
@@ -62,16 +64,14 @@ def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
 
 
 def also_on(variable: str, values: Values) -> str:
-    """Whose port the one is that a variable moves a port to, besides its own; nothing when it is free."""
-    known = [(each, port) for each in DECLARATIONS for port in each.ports]
-    moved = next(port for _each, port in known if f"{PREFIX}{port.option}" == variable)
-    return next(
-        (
-            f"{PREFIX}{port.option}" if port.option else declared.program
-            for declared, port in known
-            if port is not moved
-            and is_open(port, values)
-            and (port.protocol, number_of(port, values)) == (moved.protocol, values[variable])
-        ),
-        "",
+    """Whose port a variable moves another one to; nothing when it is free. Of two variables the later is told."""
+    own = PORTS.index(variable)
+    protocol = _MOVED[own][1].protocol
+    taken = {port.option: f"{PREFIX}{port.option}" for _each, port in _MOVED[:own]}
+    others = [(each, port) for each, port in _ALL if not port.option or port.option in taken]
+    holders = (
+        taken.get(port.option) or each.program
+        for each, port in others
+        if is_open(port, values) and (port.protocol, number_of(port, values)) == (protocol, values[variable])
     )
+    return next(holders, "")

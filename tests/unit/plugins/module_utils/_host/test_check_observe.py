@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, judge
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
@@ -22,7 +22,6 @@ WANTED = Wanted(
     (),
     ("10.42.0.0/16",),
     ("10.43.0.0/16",),
-    6443,
     "vxlan",
     "",
     "nftables",
@@ -71,7 +70,8 @@ class TestInstalled:
     """What an earlier run has left, and what a run on the same host finds there again."""
 
     def seen(self, layout):
-        return look.observe(replace(WANTED, data_dir=layout.data_dir), lambda command: (0, "", ""))
+        ours = (Component("flannel", "k3a-flannel.service", True, ()),)
+        return look.observe(replace(WANTED, components=ours, data_dir=layout.data_dir), lambda command: (0, "", ""))
 
     def test_a_fresh_host_has_nothing(self, tmp_path, monkeypatch):
         monkeypatch.setattr(look, "PASSWORD_FILE", f"{tmp_path}/none")

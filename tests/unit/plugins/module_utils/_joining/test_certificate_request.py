@@ -210,8 +210,9 @@ def test_a_damaged_key_is_told_with_its_path(cluster, wanted, content, tmp_path)
 
 
 def test_a_certificate_that_the_api_does_not_sign_is_refused(wanted):
-    with pytest.raises(RequestError, match="no signer of the API makes the certificate client-admin"):
-        certificate_request.body({**wanted["client-flannel"], "name": "client-admin"}, "x", "request")
+    with pytest.raises(RequestError, match="no signer of the API makes the certificate etcd-client"):
+        leaf = {**wanted["client-flannel"], "name": "etcd-client", "authority": "etcd-server"}
+        certificate_request.body(leaf, "x", "request")
 
 
 def test_an_answer_that_is_no_certificate_is_told(wanted):
