@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.action import bundle as bundle_action
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among, with_declared
+from ansible_collections.k3a.cluster.plugins.action.host import with_users
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
@@ -39,6 +40,7 @@ COMPLETED: dict[str, Callable[[Arguments], Arguments]] = {
     "bundle": with_id,
     "certificate": with_declared,
     "containerd": with_parted_registries,
+    "host": with_users,
 }
 NOTHING_DONE: dict[str, Callable[[Arguments], Arguments]] = {
     "bootstrap": lambda _arguments: {"missing": []},

@@ -28,6 +28,10 @@ options:
     type: list
     elements: str
     default: [10.42.0.0/16]
+  users:
+    description: For the action plugin, which fills it in. The users that the components run as, and what each is for.
+    type: dict
+    default: {}
   timeout:
     description: How many seconds to wait for another run on this host to end.
     type: int
@@ -49,12 +53,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 
 
 def main() -> None:
-    host.run(AnsibleModule(argument_spec=host.OPTIONS, supports_check_mode=True), registry.users())
+    host.run(AnsibleModule(argument_spec=host.OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 STREAM_PORT = 10010
+NETWORK_NAMESPACES = "/run/netns"
+# Its shims and runc have these outside the directories that they are told to use, together with others of their kind.
+SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
 DECLARATION = Declaration(
     name="containerd",
     role=AGENT,
@@ -38,12 +41,12 @@ DECLARATION = Declaration(
             "/opt/containerd/bin",
             "/opt/containerd/lib",
             "/opt/containerd",
-            "/run/containerd/runc/k8s.io",
-            "/run/containerd/runc",
-            "/run/containerd/s",
+            f"{RUNC_STATE}/k8s.io",
+            RUNC_STATE,
+            SHIM_SOCKETS,
             "/run/containerd",
-            "/run/netns",
-            "/run/nri",
+            NETWORK_NAMESPACES,
+            os.path.dirname(NRI_SOCKET),
         )
     ),
 )

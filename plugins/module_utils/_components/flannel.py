@@ -38,7 +38,7 @@ USER = "system:k3a-flannel"
 BRIDGE = "cni0"
 # The name of the network, by which the CNI plugins keep their state.
 NETWORK = "cbr0"
-CNI_STATE = "/var/lib/cni"
+CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
 DECLARATION = Declaration(
     name="flannel",
     role=AGENT,
@@ -63,7 +63,7 @@ DECLARATION = Declaration(
         bridges=(BRIDGE,),
         paths=(
             *(f"{CNI_STATE}/results/{NETWORK}-*", f"{CNI_STATE}/results/cni-loopback-*"),
-            *(f"{CNI_STATE}/networks/{NETWORK}", layouts.FLANNEL_RUN),
+            *(f"{CNI_STATE}/networks/{NETWORK}", RUN),
         ),
         shared=(f"{CNI_STATE}/networks", f"{CNI_STATE}/results", CNI_STATE),
         routes=True,
@@ -117,7 +117,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
     arguments = {
         "kubeconfig-file": client,
         "net-config-path": network,
-        "subnet-file": f"{layouts.FLANNEL_RUN}/subnet.env",
+        "subnet-file": f"{RUN}/subnet.env",
         "iface": params["iface"] or node_ips[0],
         "cni-conf-template": template,
         "cni-conf-file": cni,
@@ -147,7 +147,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         ),
         files=tuple(files.File(path, content.encode(), mode=0o600) for path, content in contents.items()),
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
-        generated=(cni, f"{layouts.FLANNEL_RUN}/subnet.env"),
+        generated=(cni, f"{RUN}/subnet.env"),
         healthy=(health.exists(cni),),
         awaits=AWAITS,
     )

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 NAME = "default"
+# What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
+KUBECTL_CACHE = "/root/.kube/cache"
 # The administrator's kubeconfig is no process, but it needs a certificate, and its users leave something behind.
 DECLARATION = Declaration(
     name="kubeconfig",
     role=SERVER,
     certificates=(Certificate("client-admin", "client", "system:admin", organization="system:masters"),),
-    remains=Remains(shared=("/root/.kube/cache/discovery", "/root/.kube/cache", "/root/.kube")),
+    remains=Remains(shared=(f"{KUBECTL_CACHE}/discovery", KUBECTL_CACHE, "/root/.kube")),
 )
 
 

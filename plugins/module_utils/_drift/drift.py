@@ -25,8 +25,8 @@ STEPS: dict[str, ModuleType] = {
     **{"bootstrap": bootstrap, "bundle": bundle, "certificate": certificate, "host": host},
     **registry.steps(),
 }
-# What the module of a step that acts for all components hands to it.
-HANDED: dict[ModuleType, tuple[Any, ...]] = {approver: (registry.approved(),), host: (registry.users(),)}
+# What the module of a step takes from the registry and hands to it.
+HANDED: dict[ModuleType, tuple[Any, ...]] = {approver: (registry.approved(),)}
 
 
 class _Ended(Exception):

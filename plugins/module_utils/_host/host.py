@@ -216,14 +216,15 @@ def _run(command: list[str]) -> None:
 OPTIONS = {
     "data_dir": {"type": "path", "default": "/var/lib/k3a"},
     "cluster_cidr": {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]},
+    "users": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 300},
 }
 
 
-def run(module: AnsibleModule, users: Mapping[str, str]) -> None:
+def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]), users)
+    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]), params["users"])
     try:
         plan = make_plan(wanted)
         if plan.changes and not module.check_mode:

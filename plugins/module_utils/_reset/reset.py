@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd, kubelet, registry
+from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd, kubeconfig, kubelet, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT
@@ -41,11 +41,7 @@ KUBELET_UNIT, CONTAINERD_UNIT = kubelet.DECLARATION.unit, containerd.DECLARATION
 NODE_UNITS = tuple(each.unit for each in registry.DECLARATIONS if each.role == AGENT and each.certificates)
 RUNTIME = os.path.dirname(layouts.CONTAINERD_STATE)
 TASKS = f"{layouts.CONTAINERD_STATE}/io.containerd.runtime.v2.task"
-# containerd and runc have these outside the directories that they are told to use, together with others of their kind.
-SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
 LOGIND, LOGIND_MARK = "/etc/systemd/logind.conf.d/99-kubelet.conf", b"# Kubelet logind override"
-# What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
-KUBECTL_CACHE = "/root/.kube/cache"
 # Directories that we make and others may use too: they go when nothing is in them.
 SHARED_DIRECTORIES = (os.path.dirname(host.SYSUSERS), *registry.remains().shared)
 
@@ -207,15 +203,15 @@ def forget_pods(node: Node) -> Iterable[Removal]:
 
 def forget_runtime(node: Node) -> Iterable[Removal]:
     """What containerd, its shims and runc keep while they run."""
-    sockets = {shim_socket(task) for task in grandchildren(TASKS)} | dead_sockets(SHIM_SOCKETS)
-    for path in grandchildren(RUNC_STATE):
+    sockets = {shim_socket(task) for task in grandchildren(TASKS)} | dead_sockets(containerd.SHIM_SOCKETS)
+    for path in grandchildren(containerd.RUNC_STATE):
         if TASKS.encode() in (files.read_bytes(f"{path}/state.json") or b""):
             yield from removal_of(path, node)
     for path in sorted(filter(None, sockets)):
         yield from removal_of(path, node)
     running = any(unit.name == CONTAINERD_UNIT and unit.running for unit in node.units)
-    if running or NRI_SOCKET in dead_sockets(os.path.dirname(NRI_SOCKET)):
-        yield from removal_of(NRI_SOCKET, node)
+    if running or containerd.NRI_SOCKET in dead_sockets(os.path.dirname(containerd.NRI_SOCKET)):
+        yield from removal_of(containerd.NRI_SOCKET, node)
     yield from removal_of(RUNTIME, node)
 
 
@@ -241,13 +237,13 @@ def forget_host(node: Node) -> Iterable[Removal]:
 
 def forget_kubectl(node: Node) -> Iterable[Removal]:
     """What kubectl remembers of this server's API; the answers of several clusters are kept together."""
-    known = tree.names(f"{KUBECTL_CACHE}/discovery")
+    known = tree.names(f"{kubeconfig.KUBECTL_CACHE}/discovery")
     ours = [name for name in known if name.startswith("127.0.0.1_")]
     if ours and os.path.isdir(f"{node.data_dir}/server"):
         for name in ours:
-            yield from removal_of(f"{KUBECTL_CACHE}/discovery/{name}", node)
+            yield from removal_of(f"{kubeconfig.KUBECTL_CACHE}/discovery/{name}", node)
         if known == ours:
-            yield from removal_of(f"{KUBECTL_CACHE}/http", node)
+            yield from removal_of(f"{kubeconfig.KUBECTL_CACHE}/http", node)
 
 
 def forget_state(node: Node) -> Iterable[Removal]:
@@ -322,7 +318,8 @@ def dead_namespaces(node: Node) -> list[str]:
     """The network namespaces of pods in which nobody else lives: another container runtime has some of these too."""
     going = {found.pid for found in process.of_bundles(node.processes, node.bundles)}
     inhabited = {found.network for found in node.processes if found.pid not in going}
-    paths = [f"/run/netns/{name}" for name in tree.names("/run/netns") if name.startswith("cni-")]
+    directory = containerd.NETWORK_NAMESPACES
+    paths = [f"{directory}/{name}" for name in tree.names(directory) if name.startswith("cni-")]
     return [path for path in paths if os.stat(path).st_ino not in inhabited]
 
 
