@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleLookupError
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.lookup import rbac
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import load
 
 
 def test_a_role_gets_objects_that_an_addon_takes():
-    objects = Templar(DataLoader()).template(trust_as_template("{{ lookup('k3a.cluster.rbac') }}"))
+    (objects,) = rbac.LookupModule().run([])
     assert {each["kind"] for each in objects} >= {"Namespace", "ClusterRole", "RoleBinding"}
     assert len(load([{"name": "rbac", "manifest": objects}])) == len(objects)
 
