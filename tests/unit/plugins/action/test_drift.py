@@ -73,11 +73,13 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     )
     assert result == {"changed": False, "reason": ""}
     steps = {step["name"]: step["options"] for step in asked["steps"]}
-    assert [step["name"] for step in asked["steps"]] == [
+    expected = [
         *("host", "bundle", "bootstrap", "certificate", "etcd", "apiserver"),
         *("controller_manager", "scheduler", "kubeconfig", "approver"),
         *("containerd", "certificate", "kubelet", "kube_proxy", "flannel"),
     ]
+    # Those of components that come later stand among them.
+    assert [step["name"] for step in asked["steps"] if step["name"] in expected] == expected
     assert {options["data_dir"] for options in steps.values()} == {"/srv/k3a"}
     assert steps["bundle"]["bundle"] == str(tmp_path / "bundle")
     assert steps["containerd"]["bundle"] == f"/srv/k3a/data/{steps['bundle']['id']}"
@@ -92,7 +94,9 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
     _result, asked = run(["agent/prepare", *NODE], host="agent-1")
     names = [step["name"] for step in asked["steps"]]
-    assert names == ["host", "bundle", "containerd", "certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
+    expected = ["host", "bundle", "containerd", "certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
+    assert [name for name in names if name in expected] == expected
+    assert not {"bootstrap", "etcd", "apiserver", "scheduler"} & set(names)
 
 
 def test_no_secret_is_among_what_is_logged(run):
