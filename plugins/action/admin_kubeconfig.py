@@ -16,20 +16,13 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
-LEAF: dict[str, Any] = {
-    "name": "client-admin",
-    "authority": "client",
-    "common_name": "system:admin",
-    "organization": "system:masters",
-    "usages": ["client"],
-    "dns": [],
-    "ips": [],
-    "pair": False,
-}
+# The same as on a server, but that its key is made here, and that it is in no file of its own.
+LEAF = leaves.leaf_of(kubeconfig.DECLARATION.certificates[0], "", leaves.Names("", (), ())).as_dict()
 
 
 # So long, in seconds, the API is tried from here; nothing but a line of the closing message depends on it.

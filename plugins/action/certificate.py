@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
@@ -43,7 +44,8 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and turn what it found into requests."""
         super().run(tmp, task_vars)
-        found = self._execute_module("k3a.cluster.certificate", module_args=self._task.args, task_vars=task_vars)
+        arguments = steps.completed("certificate", self._task.args)
+        found = self._execute_module("k3a.cluster.certificate", module_args=arguments, task_vars=task_vars)
         certificates = found.pop("certificates", [])
         if found.get("failed") or self._task.args.get("signed"):
             return found

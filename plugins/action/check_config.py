@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
@@ -19,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, identity, reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec, variables
 
 # The module's options that are variables of the host by another name.
 FROM_VARIABLES = (
@@ -28,8 +29,6 @@ FROM_VARIABLES = (
     "data_dir",
     "flannel_backend",
     "flannel_iface",
-    "https_listen_port",
-    "lb_server_port",
     "node_ip",
     "node_name",
     "proxy_mode",
@@ -128,7 +127,11 @@ class ActionModule(HostAction):
             options["token"] = values["k3a_token"]
         if manifest:
             options |= {"bundle_id": manifest.id, "bundle_size": manifest.size}
-        return {**options, **self._task.args}
+        options |= self._task.args
+        good = {name: value for name, value in values.items() if name not in bad}
+        asked = {f"{spec.PREFIX}{name}": value for name, value in self._task.args.items()}
+        roles = [role for role in (SERVER, AGENT) if options[role]]
+        return {"components": components.components({**good, **asked}, roles), **options}
 
     def _look(self, options: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The module's result; a host on which no module can run has one finding that says why."""

@@ -33,9 +33,9 @@ options:
   wait_for:
     description:
       - Components of this host that earlier steps started with O(wait=false), and that have to be healthy too.
+      - The module refuses a name that its component does not know, and names those that it knows.
     type: list
     elements: str
-    choices: [etcd, controller-manager, scheduler, kubelet, kube-proxy, load-balancer]
     default: []
   pending:
     description:

@@ -56,11 +56,11 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._components import approver
+from ansible_collections.k3a.cluster.plugins.module_utils._components import approver, registry
 
 
 def main() -> None:
-    approver.run(AnsibleModule(argument_spec=approver.OPTIONS, supports_check_mode=True))
+    approver.run(AnsibleModule(argument_spec=approver.OPTIONS, supports_check_mode=True), registry.approved())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,11 @@ options:
     type: str
     choices: [server, agent]
     required: true
+  declared:
+    description: For the action plugin, which fills it in. The certificates that the profile's components declare.
+    type: list
+    elements: dict
+    default: []
   authorities:
     description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
     type: dict

@@ -94,7 +94,7 @@ OPTIONS = {
 
 def bearer(requests: list, token: str) -> str:
     """What to show to the API; nothing when the machine proves itself by its certificate."""
-    if not any(request["name"] == certificate_request.NODE for request in requests):
+    if not any(certificate_request.of_node(request) for request in requests):
         return ""
     if not token:
         raise joining.JoinError(

@@ -51,10 +51,6 @@ options:
     elements: str
     default: [10.43.0.0/16]
     description: Networks of the services.
-  https_listen_port:
-    type: int
-    default: 6443
-    description: Port of the API.
   flannel_backend:
     type: str
     choices: [vxlan, host-gw, wireguard-native, none]
@@ -99,14 +95,50 @@ options:
     type: bool
     default: false
     description: Whether the node's name ends in an id of the machine.
-  lb_server_port:
-    type: int
-    default: 6444
-    description: Port of the node's own load balancer.
   token:
     type: str
     default: ""
     description: The server token that the operator gave; a server that keeps another one is a finding.
+  components:
+    type: list
+    elements: dict
+    default: []
+    description: For the action plugin, which fills it in. All components, with what they need of this host.
+    suboptions:
+      name:
+        type: str
+        required: true
+        description: The component's name.
+      unit:
+        type: str
+        required: true
+        description: Its service.
+      routes:
+        type: bool
+        required: true
+        description: Whether it makes routes through the host's own interfaces.
+      ports:
+        type: list
+        elements: dict
+        required: true
+        description: The ports that it will listen on here.
+        suboptions:
+          protocol:
+            type: str
+            required: true
+            description: V(tcp) or V(udp).
+          number:
+            type: int
+            required: true
+            description: The port's number.
+          reach:
+            type: str
+            required: true
+            description: From where it has to be reached.
+          program:
+            type: str
+            required: true
+            description: Who listens.
 """
 
 EXAMPLES = r"""
@@ -201,11 +233,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
-    ETCD_UNIT,
     FAIL,
     Finding,
     Observed,
     Wanted,
+    components_in,
     judge,
     node_ips,
     node_name,
@@ -220,7 +252,6 @@ OPTIONS = {
     "node_ip": options.NODE_IP,
     "cluster_cidr": options.CLUSTER_CIDR,
     "service_cidr": options.SERVICE_CIDR,
-    "https_listen_port": options.HTTPS_LISTEN_PORT,
     "flannel_backend": options.FLANNEL_BACKEND,
     "flannel_iface": options.FLANNEL_IFACE,
     "proxy_mode": options.PROXY_MODE,
@@ -231,8 +262,28 @@ OPTIONS = {
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
-    "lb_server_port": options.LB_SERVER_PORT,
     "token": {"type": "str", "default": "", "no_log": True},
+    "components": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "unit": {"type": "str", "required": True},
+            "routes": {"type": "bool", "required": True},
+            "ports": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "protocol": {"type": "str", "required": True},
+                    "number": {"type": "int", "required": True},
+                    "reach": {"type": "str", "required": True},
+                    "program": {"type": "str", "required": True},
+                },
+            },
+        },
+    },
 }
 
 
@@ -242,6 +293,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         ips = node_ips(seen, wanted)
     except AddressError:  # which is a finding already
         ips = []
+    running = {each.name for each in wanted.components if each.unit in seen.active_units}
     lasting = [a for a in seen.addresses if a.primary and not a.interface.startswith(CLUSTER_INTERFACES)]
     return {
         "hostname": seen.hostname,
@@ -257,9 +309,9 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "cgroup": seen.cgroup,
         "swap": seen.swap,
         "etcd_data": seen.etcd_data,
-        "etcd_running": ETCD_UNIT in seen.active_units,
+        "etcd_running": "etcd" in running,
         "authority": seen.authority,
-        "load_balancer": seen.load_balancer,
+        "load_balancer": "load-balancer" in seen.installed,
         "node_password": seen.node_password,
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }
@@ -269,7 +321,7 @@ def main() -> None:
     """Look, judge, report."""
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     options: dict[str, Any] = {name: tuple(o) if isinstance(o, list) else o for name, o in module.params.items()}
-    wanted = Wanted(**options)
+    wanted = Wanted(**{**options, "components": components_in(module.params["components"])})
     if os.geteuid() != 0:
         remedy = "become root (become: true), or connect as root"
         findings, known = [Finding("root", FAIL, "the user of the connection is not root", remedy)], {}

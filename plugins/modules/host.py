@@ -26,6 +26,10 @@ extends_documentation_fragment:
 options:
   cluster_cidr:
     description: The networks of pods; their families decide which packets are forwarded.
+  users:
+    description: For the action plugin, which fills it in. The users that the components run as, and what each is for.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

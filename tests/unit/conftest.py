@@ -87,6 +87,7 @@ class Init:
         self.loaded: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen] = {}
         self.enabled: set[str] = set()
+        self.waiting: set[str] = set()
         self.told: list[str] = []
 
     def __call__(self, *arguments, check=True):
@@ -98,24 +99,33 @@ class Init:
             self.loaded = {path.name: path.read_text() for path in self.directory.iterdir()}
         elif verb == "enable":
             self.enabled.add(unit)
+        elif verb == "start":
+            assert unit in self.loaded
+            self.waiting.add(unit)
         elif verb == "restart":
             self.stop(unit)
             self.start(unit)
         elif verb == "disable":
             self.stop(unit)
             self.enabled.discard(unit)
+            self.waiting.discard(unit)
         return ""
 
     def show(self, unit):
         process = self.processes.get(unit)
-        active = process is not None and process.poll() is None
+        running = process is not None and process.poll() is None
+        state = "active" if running else "failed" if process else "inactive"
+        if "Type=oneshot\n" in self.loaded.get(unit, ""):
+            state = "activating" if running else "failed" if process and process.returncode else "inactive"
+        elif unit in self.waiting:
+            state = "active"
         on_disk = (self.directory / unit).read_text() if (self.directory / unit).exists() else None
         stale = unit in self.loaded and on_disk != self.loaded[unit]
         properties = {
             "LoadState": "loaded" if unit in self.loaded else "not-found",
-            "ActiveState": "active" if active else "failed" if process else "inactive",
-            "SubState": "running" if active else "dead",
-            "MainPID": process.pid if active else 0,
+            "ActiveState": state,
+            "SubState": "running" if running else "waiting" if unit in self.waiting else "dead",
+            "MainPID": process.pid if running else 0,
             "UnitFileState": "enabled" if unit in self.enabled else "disabled",
             "NRestarts": 0,
             "NeedDaemonReload": "yes" if stale else "no",

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
-import yaml
-
-ITEMS = yaml.safe_load((Path(__file__).parents[2] / "roles/addons/files/rbac.yaml").read_text())["items"]
+ITEMS = rbac.objects(DECLARATIONS)
 BOOTSTRAPPERS = ("Group", "system:bootstrappers")
 
 

@@ -11,14 +11,46 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    ANYWHERE,
+    OF_API,
+    SERVER,
+    Certificate,
+    Declaration,
+    Grant,
+    Port,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+DECLARATION = Declaration(
+    name="apiserver",
+    role=SERVER,
+    program="kube-apiserver",
+    arguments="kube_apiserver_arg",
+    ports=(Port(6443, ANYWHERE, option="https_listen_port"),),
+    certificates=(
+        Certificate("client-kube-apiserver", "client", "system:kube-apiserver-kubelet-client"),
+        Certificate("client-auth-proxy", "request-header", "system:auth-proxy"),
+        Certificate("serving-kube-apiserver", "server", "kube-apiserver", usages=("server",), names=OF_API),
+        Certificate("etcd-client", "etcd-server", "etcd-client", stem="etcd/client"),
+    ),
+    users=(control_plane.KUBE,),
+    grants=(
+        # As a client of the kubelets: logs, exec, port-forward and metrics, and nothing else.
+        Grant(
+            "system:k3a-kubelet-api",
+            (("User", "system:kube-apiserver-kubelet-client"),),
+            role="system:kubelet-api-admin",
+        ),
+    ),
+)
 ENCRYPTION = "encryption-config.json"
 PROGRAM = "k3a"
 
@@ -103,7 +135,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         sources += [(f"{leaf}.crt", layout.tls(f"{leaf}.crt")), (f"{leaf}.key", layout.tls(f"{leaf}.key"))]
     if encrypted:
         sources.append((ENCRYPTION, layout.cred(ENCRYPTION)))
-    credentials = layouts.Credentials("k3a-apiserver.service", tuple(sources))
+    credentials = layouts.Credentials(DECLARATION.unit, tuple(sources))
     configuration = {
         "authentication.yaml": AUTHENTICATION,
         "admission.yaml": admission(params["pod_security_level"]),
@@ -120,7 +152,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         (
             "ExecStart",
             systemd.command_line(
-                f"{params['bundle']}/bin/kube-apiserver", flags.merge(arguments, params["extra_args"])
+                f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, params["extra_args"])
             ),
         ),
         *credentials.directives,
@@ -137,7 +169,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
     # Not Requires=: the API server waits for its datastore by itself, and must not stop when that restarts.
     unit = (("After", "network-online.target k3a-etcd.service"), ("Wants", "network-online.target"))
     return component.Component(
-        name="apiserver",
+        name=DECLARATION.name,
         unit=systemd.unit_text("Kubernetes API server (k3a)", (*unit, *layouts.NEVER_GIVE_UP), service),
         directories=(
             files.Directory(layout.server_etc("").rstrip("/"), 0o755),
@@ -160,7 +192,7 @@ def ready(layout: layouts.Layout, port: int) -> health.Condition:
 def awaited(params: dict[str, Any]) -> component.Component:
     """The API server of this server as what waits for it sees it."""
     condition = ready(layouts.Layout(params["data_dir"]), params["https_listen_port"])
-    return component.Component(name="apiserver", unit="", healthy=(condition,))
+    return component.Component(name=DECLARATION.name, unit="", healthy=(condition,))
 
 
 def privileged_port(port: int) -> tuple[tuple[str, str], ...]:

@@ -8,17 +8,103 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    SERVER,
+    Certificate,
+    Declaration,
+    Grant,
+    Rule,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+USER = ("User", "system:k3a-approver")
+JOINING = ("Group", "system:bootstrappers")
+DECLARATION = Declaration(
+    name="approver",
+    role=SERVER,
+    program="k3a-approver",
+    certificates=(Certificate("client-approver", "client", USER[1]),),
+    users=(control_plane.KUBE,),
+    # Hashes of the nodes' passwords and the approver's lease. What a machine that joins brings comes to a namespace of
+    # its own, so that it cannot put a hash for a node that is not its own.
+    namespaces=(node_password.NAMESPACE, node_password.JOIN_NAMESPACE),
+    grants=(
+        # It judges what nodes and joining machines ask for.
+        Grant(
+            USER[1],
+            (USER,),
+            rules=(
+                Rule(("certificatesigningrequests",), ("get", "list", "watch"), group="certificates.k8s.io"),
+                Rule(("certificatesigningrequests/approval",), ("update",), group="certificates.k8s.io"),
+                Rule(
+                    ("signers",),
+                    ("approve",),
+                    group="certificates.k8s.io",
+                    names=(approver.CLIENT_SIGNER, approver.KUBELET_SIGNER, approver.SERVING_SIGNER),
+                ),
+                Rule(("nodes",), ("get", "list")),
+            ),
+        ),
+        # It keeps the nodes' passwords.
+        Grant(
+            USER[1],
+            (USER,),
+            rules=(
+                Rule(("secrets",), ("get", "list", "create", "patch", "delete")),
+                Rule(("leases",), ("create",), group="coordination.k8s.io"),
+                Rule(("leases",), ("get", "update"), group="coordination.k8s.io", names=(loop.NAME,)),
+            ),
+            namespace=node_password.NAMESPACE,
+        ),
+        Grant(
+            USER[1],
+            (USER,),
+            rules=(Rule(("secrets",), ("get", "list", "delete")),),
+            namespace=node_password.JOIN_NAMESPACE,
+        ),
+        # The addresses of the API, and events about requests that were denied.
+        Grant(
+            USER[1],
+            (USER,),
+            rules=(
+                Rule(("events",), ("create",)),
+                Rule(("endpointslices",), ("get", "list"), group="discovery.k8s.io"),
+            ),
+            namespace="default",
+        ),
+        # A machine that joins asks for a certificate, of which it knows the name, and brings its node password. It sees
+        # neither the requests nor the passwords of others, and nothing is approved for it but by the approver.
+        Grant(
+            "system:k3a-join",
+            (JOINING,),
+            rules=(Rule(("certificatesigningrequests",), ("create", "get"), group="certificates.k8s.io"),),
+        ),
+        Grant(
+            "system:k3a-join",
+            (JOINING,),
+            rules=(Rule(("secrets",), ("create",)),),
+            namespace=node_password.JOIN_NAMESPACE,
+        ),
+        # What nodes have to know of the cluster as a whole.
+        Grant(
+            "system:k3a-config",
+            (JOINING, ("Group", "system:nodes"), USER),
+            rules=(Rule(("configmaps",), ("get",), names=("k3a-config",)),),
+            namespace="kube-system",
+        ),
+    ),
+)
 OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 
 
@@ -27,8 +113,8 @@ def interpreter(running: str) -> str:
     return running if running.startswith("/usr/") else "/usr/bin/python3"
 
 
-def approver_component(params: dict, python: str) -> component.Component:
-    """The approver as it should run on this server."""
+def approver_component(params: dict[str, Any], python: str, approved: Sequence[str]) -> component.Component:
+    """The approver as it should run on this server; it approves certificates of these processes on a node."""
     layout = layouts.Layout(params["data_dir"])
     path = f"{params['data_dir']}/server/lib/k3a.pyz"
     sources = (
@@ -36,7 +122,7 @@ def approver_component(params: dict, python: str) -> component.Component:
         ("client.crt", layout.tls("client-approver.crt")),
         ("client.key", layout.tls("client-approver.key")),
     )
-    credentials = layouts.Credentials("k3a-approver.service", sources)
+    credentials = layouts.Credentials(DECLARATION.unit, sources)
     # Nothing but the standard library and what is in the archive.
     command = systemd.command_line(
         python, ("-I", "-S", path, "approve", f"https://127.0.0.1:{params['https_listen_port']}")
@@ -52,16 +138,17 @@ def approver_component(params: dict, python: str) -> component.Component:
         *layouts.SANDBOX,
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
-    archive = program.archive({"approve": loop}, (approver, csr, node_api, node_password))
+    command_data = {"approve": {"approved": list(approved)}}
+    archive = program.archive({"approve": loop}, (approver, csr, node_api, node_password), command_data)
     return component.Component(
-        name="approver",
+        name=DECLARATION.name,
         unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),
         files=(files.File(path, archive, mode=0o644),),
         inputs=credentials.inputs,
     )
 
 
-def run(module: AnsibleModule) -> None:
+def run(module: AnsibleModule, approved: Sequence[str]) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    wanted = approver_component(module.params, interpreter(sys.executable))
+    wanted = approver_component(module.params, interpreter(sys.executable), approved)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))

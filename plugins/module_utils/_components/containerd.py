@@ -20,6 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     process,
     systemd,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, Declaration, Port, Remains
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import (
     CONTAINERD_SOCKET,
     CONTAINERD_STATE,
@@ -33,6 +34,29 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import toml, 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+STREAM_PORT = 10010
+NETWORK_NAMESPACES = "/run/netns"
+# Its shims and runc have these outside the directories that they are told to use, together with others of their kind.
+SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
+DECLARATION = Declaration(
+    name="containerd",
+    role=AGENT,
+    program="containerd",
+    ports=(Port(STREAM_PORT),),
+    remains=Remains(
+        shared=(
+            "/opt/containerd/bin",
+            "/opt/containerd/lib",
+            "/opt/containerd",
+            f"{RUNC_STATE}/k8s.io",
+            RUNC_STATE,
+            SHIM_SOCKETS,
+            "/run/containerd",
+            NETWORK_NAMESPACES,
+            os.path.dirname(NRI_SOCKET),
+        )
+    ),
+)
 NAMESPACE = "k8s.io"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"
@@ -76,7 +100,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
                     **registries.credentials(params["registries"]),
                 },
             },
-            CRI_SERVICE: {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},
+            CRI_SERVICE: {"stream_server_address": "127.0.0.1", "stream_server_port": str(STREAM_PORT)},
             # A layer that is only half on the disk when the power fails would stay broken through every later pull.
             "io.containerd.service.v1.diff-service": {"sync_fs": True},
         },
@@ -103,7 +127,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     service = (
         ("Type", "notify"),
         ("Environment", f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/containerd", [f"--config={config}"])),
+        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", [f"--config={config}"])),
         *KEEP_RUNNING,
         *MEMORY,
         # Containers have scopes of their own; stopping the runtime must leave them and their shims alone.
@@ -118,7 +142,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     # containerd reads the hosts.toml files at every pull, so they are no reason for a restart.
     hosts = registries.hosts_files(params["registries"], certs_d)
     return component.Component(
-        name="containerd",
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "containerd, the container runtime (k3a)",
             (("After", "network.target local-fs.target"), *NEVER_GIVE_UP),
@@ -194,7 +218,7 @@ OPTIONS = component.argument_spec(
 )
 
 
-def present_images(params: dict, foreseen: bool) -> set[str]:
+def present_images(params: dict[str, Any], foreseen: bool) -> set[str]:
     """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
     bundles = (params["bundle"], f"{params['data_dir']}/data/current")
     tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])

@@ -13,7 +13,11 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, User
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
+
+# Whom all processes of the control plane but the datastore run as.
+KUBE = User("kube", "Kubernetes control plane (k3a)")
 
 
 def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
@@ -36,10 +40,15 @@ LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": Fals
 
 
 def client_component(
-    name: str, params: dict[str, Any], credentials: layouts.Credentials, arguments: Mapping[str, str]
+    declared: Declaration,
+    params: dict[str, Any],
+    credentials: layouts.Credentials,
+    arguments: Mapping[str, str],
+    awaits: Mapping[str, str] | None = None,
 ) -> component.Component:
     """A client of the API on its own server: loopback only, no root, its kubeconfig names its credentials."""
     layout = layouts.Layout(params["data_dir"])
+    name = declared.name
     config = credentials.path("kubeconfig")
     content = kubeconfig.by_path(
         f"https://127.0.0.1:{params['https_listen_port']}",
@@ -58,7 +67,7 @@ def client_component(
         "tls-min-version": "VersionTLS12",
     }
     command = systemd.command_line(
-        f"{params['bundle']}/bin/kube-{name}", flags.merge({**common, **arguments}, params["extra_args"])
+        f"{params['bundle']}/bin/{declared.program}", flags.merge({**common, **arguments}, params["extra_args"])
     )
     service = (
         ("User", "kube"),
@@ -79,5 +88,6 @@ def client_component(
         ),
         files=(files.File(kubeconfig_path(layout, name), content.encode(), mode=0o600),),
         inputs=credentials.inputs,
-        healthy=(health.answers_ok(health.ENDPOINTS[name]),),
+        healthy=(health.answers_ok(declared.health),),
+        awaits=awaits or {},
     )

@@ -7,15 +7,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    SERVER,
+    Certificate,
+    Declaration,
+    Grant,
+    Port,
+    Rule,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+PORT = 10257
+DECLARATION = Declaration(
+    name="controller-manager",
+    role=SERVER,
+    program="kube-controller-manager",
+    health=f"https://127.0.0.1:{PORT}/healthz",
+    arguments="kube_controller_manager_arg",
+    ports=(Port(PORT),),
+    certificates=(Certificate("client-controller", "client", "system:kube-controller-manager"),),
+    users=(control_plane.KUBE,),
+    grants=(
+        # By what its bootstrapsigner publishes, signed with each token, a machine with a token knows the cluster.
+        Grant(
+            "system:k3a-cluster-info",
+            (("User", "system:anonymous"), ("Group", "system:bootstrappers"), ("Group", "system:nodes")),
+            rules=(Rule(("configmaps",), ("get",), names=("cluster-info",)),),
+            namespace="kube-public",
+        ),
+    ),
+)
 OPTIONS = component.argument_spec(
     {
         "https_listen_port": options.HTTPS_LISTEN_PORT,
@@ -27,11 +55,11 @@ OPTIONS = component.argument_spec(
 )
 
 
-def controller_manager_component(params: dict) -> component.Component:
+def controller_manager_component(params: dict[str, Any]) -> component.Component:
     """The controller manager as it should run on this server."""
     signers_files = ("server-ca.key", "client-ca.crt", "client-ca.key", "service.key")
     credentials = control_plane.client_credentials(
-        Layout(params["data_dir"]), "controller-manager", "client-controller", *signers_files
+        Layout(params["data_dir"]), DECLARATION.name, "client-controller", *signers_files
     )
     client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
     server = (credentials.path("server-ca.crt"), credentials.path("server-ca.key"))
@@ -52,13 +80,13 @@ def controller_manager_component(params: dict) -> component.Component:
         "cluster-cidr": ",".join(params["cluster_cidr"]),
         "controllers": "*,bootstrapsigner,tokencleaner",
         "root-ca-file": credentials.path("server-ca.crt"),
-        "secure-port": "10257",
+        "secure-port": str(PORT),
         "service-account-private-key-file": credentials.path("service.key"),
         "service-cluster-ip-range": ",".join(params["service_cidr"]),
         "terminated-pod-gc-threshold": "1000",
         "use-service-account-credentials": "true",
     }
-    return control_plane.client_component("controller-manager", params, credentials, arguments)
+    return control_plane.client_component(DECLARATION, params, credentials, arguments)
 
 
 def wait_for_api(module: AnsibleModule) -> None:

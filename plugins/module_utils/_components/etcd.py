@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import join as joining
@@ -16,11 +16,41 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore import memb
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    OF_SERVER,
+    SERVER,
+    SERVERS,
+    Certificate,
+    Declaration,
+    Port,
+    User,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+BOTH = ("server", "client")
+DECLARATION = Declaration(
+    name="etcd",
+    role=SERVER,
+    program="etcd",
+    health="http://127.0.0.1:2381/readyz",
+    arguments="etcd_arg",
+    ports=(Port(2379, SERVERS), Port(2380, SERVERS), Port(2381)),
+    certificates=(
+        Certificate(
+            "etcd-server-client", "etcd-server", "etcd-server", usages=BOTH, names=OF_SERVER, stem="etcd/server-client"
+        ),
+        Certificate(
+            *("etcd-peer-server-client", "etcd-peer", "etcd-peer"),
+            usages=BOTH,
+            names=OF_SERVER,
+            stem="etcd/peer-server-client",
+        ),
+    ),
+    users=(User("etcd", "etcd datastore (k3a)"),),
+)
 OPTIONS = component.argument_spec(
     {
         "node_name": options.NODE_NAME,
@@ -36,11 +66,11 @@ OPTIONS = component.argument_spec(
 )
 
 
-def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Component:
+def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> component.Component:
     """etcd as it should run on this server."""
     layout = layouts.Layout(params["data_dir"])
     credentials = layouts.Credentials(
-        "k3a-etcd.service",
+        DECLARATION.unit,
         tuple(
             (name, layout.tls(f"etcd/{name}"))
             for name in (
@@ -99,7 +129,7 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
         ("ReadWritePaths", layout.etcd),
     )
     return component.Component(
-        name="etcd",
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "etcd, the datastore of Kubernetes (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
@@ -108,7 +138,7 @@ def etcd_component(params: dict, node_name: str, node_ip: str) -> component.Comp
             files.Directory(layout.etcd, 0o700, "etcd", "etcd"),
         ),
         inputs=credentials.inputs,
-        healthy=(health.answers_ok(health.ENDPOINTS["etcd"]),),
+        healthy=(health.answers_ok(DECLARATION.health),),
     )
 
 

@@ -11,14 +11,72 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._components import (
+    kube_proxy,
+    kubeconfig,
+    kubelet,
+    load_balancer,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
+    component,
+    declaration,
+    files,
+    health,
+    options,
+    systemd,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    AGENT,
+    NODES,
+    Certificate,
+    Declaration,
+    Grant,
+    Port,
+    Remains,
+    Rule,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+USER = "system:k3a-flannel"
+BRIDGE = "cni0"
+# The name of the network, by which the CNI plugins keep their state.
+NETWORK = "cbr0"
+CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
+DECLARATION = Declaration(
+    name="flannel",
+    role=AGENT,
+    program="flanneld",
+    ports=(
+        Port(8472, NODES, "udp", when=("flannel_backend", "vxlan")),
+        Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native")),
+    ),
+    certificates=(Certificate("client-flannel", "client", USER, approved=True),),
+    grants=(
+        # It keeps its lease in the annotations of its node and sets the condition NetworkUnavailable.
+        Grant(
+            USER,
+            (("User", USER),),
+            rules=(Rule(("nodes",), ("get", "list", "watch")), Rule(("nodes/status",), ("patch",))),
+        ),
+    ),
+    remains=Remains(
+        tables=("flannel-ipv4", "flannel-ipv6", "cni_hostport"),
+        chains=("CNI-", "FLANNEL-"),
+        interfaces=(BRIDGE, "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6"),
+        bridges=(BRIDGE,),
+        paths=(
+            *(f"{CNI_STATE}/results/{NETWORK}-*", f"{CNI_STATE}/results/cni-loopback-*"),
+            *(f"{CNI_STATE}/networks/{NETWORK}", RUN),
+        ),
+        shared=(f"{CNI_STATE}/networks", f"{CNI_STATE}/results", CNI_STATE),
+        routes=True,
+    ),
+)
+AWAITS = declaration.awaitable([load_balancer.DECLARATION, kubelet.DECLARATION, kube_proxy.DECLARATION])
 BACKENDS: dict[str, dict[str, Any]] = {
     "vxlan": {"Type": "vxlan"},
     "host-gw": {"Type": "host-gw"},
@@ -44,7 +102,7 @@ def cni_template(params: dict[str, Any]) -> dict[str, Any]:
     """The CNI configuration, but for the node's own subnet and the MTU, which flannel fills in when it knows them."""
     bridge = {
         "type": "bridge",
-        "bridge": "cni0",
+        "bridge": BRIDGE,
         "isGateway": True,
         "isDefaultGateway": True,
         "hairpinMode": True,
@@ -52,7 +110,7 @@ def cni_template(params: dict[str, Any]) -> dict[str, Any]:
         "ipam": {"type": "host-local", "ranges": [], "routes": [{"dst": cidr} for cidr in params["cluster_cidr"]]},
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "backend": params["proxy_mode"]}
-    return {"cniVersion": "1.0.0", "name": "cbr0", "plugins": [bridge, portmap]}
+    return {"cniVersion": "1.0.0", "name": NETWORK, "plugins": [bridge, portmap]}
 
 
 def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence[str]) -> component.Component:
@@ -66,15 +124,16 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
     arguments = {
         "kubeconfig-file": client,
         "net-config-path": network,
-        "subnet-file": f"{layouts.FLANNEL_RUN}/subnet.env",
+        "subnet-file": f"{RUN}/subnet.env",
         "iface": params["iface"] or node_ips[0],
         "cni-conf-template": template,
         "cni-conf-file": cni,
     }
+    command = systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, ()))
     service = (
         ("Type", "notify"),
         ("Environment", f"NODE_NAME={node_name}"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/flanneld", flags.merge(arguments, ()))),
+        ("ExecStart", command),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("TimeoutStartSec", "infinity"),
@@ -89,14 +148,15 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         client: kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key),
     }
     return component.Component(
-        name="flannel",
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "flannel, the pod network (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
         files=tuple(files.File(path, content.encode(), mode=0o600) for path, content in contents.items()),
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
-        generated=(cni, f"{layouts.FLANNEL_RUN}/subnet.env"),
+        generated=(cni, f"{RUN}/subnet.env"),
         healthy=(health.exists(cni),),
+        awaits=AWAITS,
     )
 
 

@@ -12,11 +12,30 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    AGENT,
+    Certificate,
+    Declaration,
+    Port,
+    Remains,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+HEALTH, METRICS = 10256, 10249
+# Its user is bound to its permissions by Kubernetes itself.
+DECLARATION = Declaration(
+    name="kube-proxy",
+    role=AGENT,
+    program="kube-proxy",
+    health=f"http://127.0.0.1:{HEALTH}/healthz",
+    arguments="kube_proxy_arg",
+    ports=(Port(METRICS), Port(HEALTH)),
+    certificates=(Certificate("client-kube-proxy", "client", "system:kube-proxy", approved=True),),
+    remains=Remains(tables=("kube-proxy",), chains=("KUBE-",)),
+)
 OPTIONS = component.argument_spec(
     {
         "server_url": options.SERVER_URL,
@@ -30,7 +49,7 @@ OPTIONS = component.argument_spec(
 UNTOUCHED_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
 
 
-def configuration(params: dict, node_name: str, client: str) -> dict[str, Any]:
+def configuration(params: dict[str, Any], node_name: str, client: str) -> dict[str, Any]:
     """The KubeProxyConfiguration of this node."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -38,14 +57,14 @@ def configuration(params: dict, node_name: str, client: str) -> dict[str, Any]:
         "clientConnection": {"kubeconfig": client},
         "clusterCIDR": ",".join(params["cluster_cidr"]),
         **({} if params["manage_conntrack"] else {"conntrack": UNTOUCHED_CONNTRACK}),
-        "healthzBindAddress": "127.0.0.1:10256",
+        "healthzBindAddress": f"127.0.0.1:{HEALTH}",
         "hostnameOverride": node_name,
-        "metricsBindAddress": "127.0.0.1:10249",
+        "metricsBindAddress": f"127.0.0.1:{METRICS}",
         "mode": params["proxy_mode"],
     }
 
 
-def kube_proxy_component(params: dict, node_name: str) -> component.Component:
+def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Component:
     """kube-proxy as it should run on this node."""
     layout = layouts.Layout(params["data_dir"])
     config = layout.agent_etc("kube-proxy.yaml")
@@ -53,11 +72,11 @@ def kube_proxy_component(params: dict, node_name: str) -> component.Component:
     certificate, key = layout.agent_tls("client-kube-proxy.crt"), layout.agent_tls("client-kube-proxy.key")
     content = kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key)
     command = systemd.command_line(
-        f"{params['bundle']}/bin/kube-proxy", flags.merge({"config": config}, params["extra_args"])
+        f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge({"config": config}, params["extra_args"])
     )
     service = (("ExecStart", command), *layouts.KEEP_RUNNING, *layouts.MEMORY, *layouts.NETWORK_SANDBOX)
     return component.Component(
-        name="kube-proxy",
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "Kubernetes service proxy (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
@@ -66,7 +85,7 @@ def kube_proxy_component(params: dict, node_name: str) -> component.Component:
             files.File(client, content.encode(), mode=0o600),
         ),
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
-        healthy=(health.answers_ok(health.ENDPOINTS["kube-proxy"]),),
+        healthy=(health.answers_ok(DECLARATION.health),),
     )
 
 

@@ -12,6 +12,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    SERVER,
+    Certificate,
+    Declaration,
+    Remains,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
@@ -19,6 +25,15 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 NAME = "default"
+# What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
+KUBECTL_CACHE = "/root/.kube/cache"
+# The administrator's kubeconfig is no process, but it needs a certificate, and its users leave something behind.
+DECLARATION = Declaration(
+    name="kubeconfig",
+    role=SERVER,
+    certificates=(Certificate("client-admin", "client", "system:admin", organization="system:masters"),),
+    remains=Remains(shared=(f"{KUBECTL_CACHE}/discovery", KUBECTL_CACHE, "/root/.kube")),
+)
 
 
 def by_path(server: str, authority: str, certificate: str, key: str) -> str:
@@ -71,7 +86,7 @@ def sources(layout: Layout) -> tuple[str, str, str]:
     return layout.tls("server-ca.crt"), layout.tls("client-admin.crt"), layout.tls("client-admin.key")
 
 
-def wanted_file(params: dict, contents: list[bytes]) -> files.File:
+def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:
     """The kubeconfig as it should be."""
     text = embedded(f"https://127.0.0.1:{params['https_listen_port']}", *contents)
     return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), secret=True)

@@ -15,12 +15,55 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    AGENT,
+    NODES,
+    OF_NODE,
+    Certificate,
+    Declaration,
+    Grant,
+    Port,
+    Remains,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+# The certificates API signs for a kubelet's server under this name only, so it has the same however it is signed.
+NODE, ORGANIZATION = "system:node:{node}", "system:nodes"
+DECLARATION = Declaration(
+    name="kubelet",
+    role=AGENT,
+    program="kubelet",
+    health="http://127.0.0.1:10248/healthz",
+    arguments="kubelet_arg",
+    ports=(Port(10248), Port(10250, NODES)),
+    certificates=(
+        Certificate("serving-kubelet", "server", NODE, ORGANIZATION, usages=("server",), names=OF_NODE),
+        Certificate("client-kubelet", "client", NODE, ORGANIZATION, pair=KUBELET_CLIENT),
+    ),
+    grants=(
+        # It renews its own client certificate before that expires: for itself only, and only with the one it has.
+        Grant(
+            "system:k3a-kubelet-client-renewal",
+            (("Group", ORGANIZATION),),
+            role="system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        ),
+    ),
+    remains=Remains(
+        chains=("KUBE-",),
+        paths=("/var/log/pods", "/var/log/containers"),
+        shared=(
+            "/etc/systemd/logind.conf.d",
+            "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
+            "/usr/libexec/kubernetes/kubelet-plugins/volume",
+            "/usr/libexec/kubernetes/kubelet-plugins",
+            "/usr/libexec/kubernetes",
+        ),
+    ),
+)
 # Seconds that an API may take to say whether it has a node; one that does not answer changes nothing.
 LOOK_TIMEOUT = 2.0
 RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
@@ -145,7 +188,7 @@ def kubelet_component(
         params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, KUBELET_CLIENT
     )
     return component.Component(
-        name="kubelet",
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "Kubernetes node agent (k3a)",
             (
@@ -165,7 +208,7 @@ def kubelet_component(
             layout.agent_tls(name)
             for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
         ),
-        healthy=(health.answers_ok(health.ENDPOINTS["kubelet"]),),
+        healthy=(health.answers_ok(DECLARATION.health),),
         outdated=(deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
     )
 

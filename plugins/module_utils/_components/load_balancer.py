@@ -10,17 +10,23 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, Declaration, Port
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-NAME = "load-balancer"
-HEALTH = health.ENDPOINTS[NAME]
+HEALTH_PORT = 6445
+DECLARATION = Declaration(
+    name="load-balancer",
+    role=AGENT,
+    program="k3a-load-balancer",
+    health=f"http://127.0.0.1:{HEALTH_PORT}/healthz",
+    ports=(Port(6444, option="lb_server_port"), Port(HEALTH_PORT)),
+)
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/@]+):([0-9]{1,5})")
 
 
@@ -46,7 +52,7 @@ def listen_address(port: int) -> str:
     """Where it takes connections."""
     if not 0 < port < 65536:
         raise LoadBalancerError(f"{port} is no port: choose one from 1 to 65535")
-    if port == urlsplit(HEALTH).port:
+    if port == HEALTH_PORT:
         raise LoadBalancerError(f"port {port} is that of the load balancer's own health endpoint: choose another")
     return f"127.0.0.1:{port}"
 
@@ -54,18 +60,19 @@ def listen_address(port: int) -> str:
 def load_balancer_component(params: dict[str, Any], config: dict[str, Any]) -> component.Component:
     """The load balancer as it should run on this node. Other servers restart nothing: it reads their file again."""
     layout = layouts.Layout(params["data_dir"])
-    credentials = layouts.Credentials(f"k3a-{NAME}.service", (("server-ca.crt", layout.agent_tls("server-ca.crt")),))
-    path = layout.agent_etc(f"{NAME}.json")
+    credentials = layouts.Credentials(DECLARATION.unit, (("server-ca.crt", layout.agent_tls("server-ca.crt")),))
+    path = layout.agent_etc(f"{DECLARATION.name}.json")
     arguments = {
         "ca-file": credentials.path("server-ca.crt"),
         "config": path,
-        "health": urlsplit(HEALTH).netloc,
+        "health": f"127.0.0.1:{HEALTH_PORT}",
         "listen": listen_address(params["port"]),
     }
+    command = systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, ()))
     service = (
         ("Type", "notify"),
         ("DynamicUser", "yes"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/k3a-{NAME}", flags.merge(arguments, ()))),
+        ("ExecStart", command),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
@@ -73,14 +80,14 @@ def load_balancer_component(params: dict[str, Any], config: dict[str, Any]) -> c
         *layouts.SANDBOX,
     )
     return component.Component(
-        name=NAME,
+        name=DECLARATION.name,
         unit=systemd.unit_text(
             "Load balancer of the API (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
         # It is not root, and has to read this at any time.
         reloaded=(files.File(path, (json.dumps(config, indent=2) + "\n").encode(), mode=0o644),),
         inputs=credentials.inputs,
-        healthy=(health.answers_ok(HEALTH),),
+        healthy=(health.answers_ok(DECLARATION.health),),
     )
 
 

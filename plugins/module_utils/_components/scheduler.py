@@ -7,15 +7,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, controller_manager
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, declaration, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    SERVER,
+    Certificate,
+    Declaration,
+    Port,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+PORT = 10259
+DECLARATION = Declaration(
+    name="scheduler",
+    role=SERVER,
+    program="kube-scheduler",
+    health=f"https://127.0.0.1:{PORT}/healthz",
+    arguments="kube_scheduler_arg",
+    ports=(Port(PORT),),
+    certificates=(Certificate("client-scheduler", "client", "system:kube-scheduler"),),
+    users=(control_plane.KUBE,),
+)
+AWAITS = declaration.awaitable([controller_manager.DECLARATION])
 OPTIONS = component.argument_spec(
     {
         "https_listen_port": options.HTTPS_LISTEN_PORT,
@@ -25,10 +43,10 @@ OPTIONS = component.argument_spec(
 )
 
 
-def scheduler_component(params: dict) -> component.Component:
+def scheduler_component(params: dict[str, Any]) -> component.Component:
     """The scheduler as it should run on this server."""
-    credentials = control_plane.client_credentials(Layout(params["data_dir"]), "scheduler", "client-scheduler")
-    return control_plane.client_component("scheduler", params, credentials, {"secure-port": "10259"})
+    credentials = control_plane.client_credentials(Layout(params["data_dir"]), DECLARATION.name, "client-scheduler")
+    return control_plane.client_component(DECLARATION, params, credentials, {"secure-port": str(PORT)}, AWAITS)
 
 
 def run(module: AnsibleModule) -> None:

@@ -11,44 +11,22 @@ Most of what a module run costs on a node is Python's start and Ansible's own li
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any, NoReturn
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import installation as bundle
-from ansible_collections.k3a.cluster.plugins.module_utils._components import (
-    apiserver,
-    approver,
-    containerd,
-    controller_manager,
-    etcd,
-    flannel,
-    kube_proxy,
-    kubeconfig,
-    kubelet,
-    load_balancer,
-    scheduler,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._components import approver, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate
 
 # Each step by the name of its module.
-STEPS = {
-    "apiserver": apiserver,
-    "approver": approver,
-    "bootstrap": bootstrap,
-    "bundle": bundle,
-    "certificate": certificate,
-    "containerd": containerd,
-    "controller_manager": controller_manager,
-    "etcd": etcd,
-    "flannel": flannel,
-    "host": host,
-    "kube_proxy": kube_proxy,
-    "kubeconfig": kubeconfig,
-    "kubelet": kubelet,
-    "load_balancer": load_balancer,
-    "scheduler": scheduler,
+STEPS: dict[str, ModuleType] = {
+    **{"bootstrap": bootstrap, "bundle": bundle, "certificate": certificate, "host": host},
+    **registry.steps(),
 }
+# What the module of a step takes from the registry and hands to it.
+HANDED: dict[ModuleType, tuple[Any, ...]] = {approver: (registry.approved(),)}
 
 
 class _Ended(Exception):
@@ -81,7 +59,7 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if validated.error_messages:
         return {"failed": True, "msg": "; ".join(validated.error_messages)}
     try:
-        step.run(CheckedModule(validated.validated_parameters))
+        step.run(CheckedModule(validated.validated_parameters), *HANDED.get(step, ()))
     except _Ended as ended:
         return ended.result
     raise AssertionError(f"the step {name} has no result")

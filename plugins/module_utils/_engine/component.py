@@ -35,6 +35,11 @@ class Component:
 
     Its process reads C(files) when it starts, and C(reloaded) files whenever it needs them: these restart nothing. It
     writes C(generated) files itself. C(outdated) says why it has to do again what it does only when it starts.
+
+    C(triggers) are units that start the service, by their kinds (C(timer), C(path)). Such a service does one thing and
+    ends; its triggers are what starts with the system and has to be active.
+
+    C(awaits) are the components that it can be told to wait for, and where each is asked for its health.
     """
 
     name: str
@@ -48,11 +53,18 @@ class Component:
     inputs: tuple[str, ...] = ()
     healthy: tuple[health.Condition, ...] = ()
     outdated: tuple[health.Condition, ...] = ()
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    awaits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unit_name(self) -> str:
         """The name of its systemd unit."""
         return f"k3a-{self.name}.service"
+
+    @property
+    def trigger_units(self) -> dict[str, str]:
+        """The units that start it by their names, with their texts."""
+        return {f"k3a-{self.name}.{kind}": text for kind, text in self.triggers.items()}
 
 
 @dataclass(frozen=True)
@@ -65,8 +77,10 @@ class Plan:
     links: tuple[Link, ...]
     absent: tuple[str, ...]
     unit: str | None
+    triggers: Mapping[str, str]
     reload: bool
-    enable: bool
+    enable: tuple[str, ...]
+    start: tuple[str, ...]
     restart: str | None
     interrupts: bool
     changes: tuple[Change, ...] = field(default=())
@@ -108,8 +122,20 @@ def restart_reason(state: systemd.UnitState, running: str | None, wanted: str) -
     return "it does not run"
 
 
-def make_plan(component: Component, state: systemd.UnitState, running: str | None, digest: str) -> Plan:
-    """Compare a component with what is on the node."""
+def repeat_reason(state: systemd.UnitState) -> str | None:
+    """Why a service that others start has to do its work again: the next time it reads all that is new by itself."""
+    return "it failed the last time" if state.active == "failed" else None
+
+
+def make_plan(
+    component: Component,
+    state: systemd.UnitState,
+    running: str | None,
+    digest: str,
+    triggers: Mapping[str, systemd.UnitState] | None = None,
+) -> Plan:
+    """Compare a component with what is on the node; C(triggers) are the states of the units that start it."""
+    triggers = triggers or {}
     changes: list[files.Change] = []
 
     def differing(wanted: tuple, compare: Callable[[Any], Change | None]) -> tuple:
@@ -121,19 +147,32 @@ def make_plan(component: Component, state: systemd.UnitState, running: str | Non
     changed_files = differing((*component.files, *component.reloaded), files.file_change)
     links = differing(component.links, files.link_change)
     absent = differing(component.absent, files.absent_change)
-    unit = systemd.with_digest(component.unit, digest)
+    # What others start reads everything anew each time, so nobody has to know what it read the last time.
+    unit = component.unit if component.triggers else systemd.with_digest(component.unit, digest)
     current = files.read_bytes(systemd.unit_path(component.unit_name))
     current_text = "" if current is None else current.decode(errors="replace")
     if systemd.without_digest(current_text) != component.unit:
         changes.append(
             files.Change(systemd.unit_path(component.unit_name), systemd.without_digest(current_text), component.unit)
         )
-    restart = restart_reason(state, running, digest) or _first_reason(component.outdated)
+    changed_triggers = {}
+    for name, text in component.trigger_units.items():
+        former = (files.read_bytes(systemd.unit_path(name)) or b"").decode(errors="replace")
+        if former != text:
+            changed_triggers[name] = text
+            changes.append(files.Change(systemd.unit_path(name), former, text))
+    reason = repeat_reason(state) if component.triggers else restart_reason(state, running, digest)
+    restart = reason or _first_reason(component.outdated)
     if restart:
         before = f"{state.active}\n" if current is not None else "absent\n"
-        changes.append(files.Change(component.unit_name, before, f"active (restarted: {restart})\n"))
-    if current is not None and not state.enabled:
-        changes.append(files.Change(component.unit_name, "disabled\n", "enabled\n"))
+        after = f"done again: {restart}\n" if component.triggers else f"active (restarted: {restart})\n"
+        changes.append(files.Change(component.unit_name, before, after))
+    idle = tuple(name for name, each in triggers.items() if each.active != "active")
+    changes += [files.Change(name, f"{triggers[name].active}\n", "active\n") for name in idle]
+    states = triggers if component.triggers else {component.unit_name: state}
+    disabled = tuple(name for name, each in states.items() if not each.enabled)
+    if current is not None:
+        changes += [files.Change(name, "disabled\n", "enabled\n") for name in disabled]
     return Plan(
         digest=digest,
         directories=directories,
@@ -141,12 +180,19 @@ def make_plan(component: Component, state: systemd.UnitState, running: str | Non
         links=links,
         absent=absent,
         unit=None if current_text == unit else unit,
-        reload=state.stale or current_text != unit,
-        enable=not state.enabled,
+        triggers=changed_triggers,
+        reload=current_text != unit or bool(changed_triggers) or _has_to_read((state, *triggers.values())),
+        enable=disabled,
+        start=idle,
         restart=restart,
         interrupts=bool(restart and state.main_pid),
         changes=tuple(changes),
     )
+
+
+def _has_to_read(states: Iterable[systemd.UnitState]) -> bool:
+    """Whether systemd does not have what is on the disk: a run may have been killed after it had written that."""
+    return any(state.stale or not state.loaded for state in states)
 
 
 def apply(component: Component, plan: Plan) -> None:
@@ -159,39 +205,51 @@ def apply(component: Component, plan: Plan) -> None:
         files.make_link(link)
     for path in plan.absent:
         files.remove_file(path)
-    if plan.unit is not None:
-        path = systemd.unit_path(component.unit_name)
-        files.write_file(files.File(path, plan.unit.encode(), mode=0o600))
+    units = {**({} if plan.unit is None else {component.unit_name: plan.unit}), **plan.triggers}
+    for name, text in units.items():
+        files.write_file(files.File(systemd.unit_path(name), text.encode(), mode=0o600))
     if plan.reload:
         systemd.daemon_reload()
-    if plan.enable:
-        systemd.enable(component.unit_name)
+    for name in plan.enable:
+        systemd.enable(name)
     if plan.restart:
         systemd.restart(component.unit_name)
+    for name in plan.start:
+        systemd.start(name)
 
 
-def wait_until_well(component: Component, timeout: float) -> str | None:
-    """Wait for the unit to run and all its conditions to hold; the reason, with the journal, when they do not."""
-    reason = _unmet(component, time.monotonic() + timeout)
+def wait_until_well(component: Component, timeout: float, begun: bool = False) -> str | None:
+    """Wait for the unit to run and all its conditions to hold; the reason, with the journal, when they do not.
+
+    Work that a trigger began may go on for as long as it likes; that of a service which this run began has to end well.
+    """
+    reason = _unmet(component, time.monotonic() + timeout, begun)
     if reason is None:
         return None
     journal = systemd.journal_tail(component.unit_name)
     return f"k3a-{component.name} is not healthy: {reason}. Last lines of its journal:\n{journal}"
 
 
-def _first_unwell(component: Component, params: Mapping[str, Any]) -> str | None:
+def _first_unwell(component: Component, params: Mapping[str, Any], begun: bool) -> str | None:
     """The reason of the first that is not well: those that earlier steps started without waiting, then this one."""
-    endpoints = {name: health.answers_ok(health.ENDPOINTS[name]) for name in params["wait_for"]}
+    endpoints = {name: health.answers_ok(component.awaits[name]) for name in params["wait_for"]}
     earlier = [Component(name=name, unit="", healthy=(condition,)) for name, condition in endpoints.items()]
-    reasons = (wait_until_well(each, params["timeout"]) for each in (*earlier, component))
+    reasons = (wait_until_well(each, params["timeout"], begun) for each in (*earlier, component))
     return next((reason for reason in reasons if reason), None)
+
+
+def unknown_to(component: Component, names: Iterable[str]) -> str | None:
+    """What is wrong with the components that one is told to wait for."""
+    known = ", ".join(component.awaits) or "none"
+    unknown = next((name for name in names if name not in component.awaits), None)
+    return unknown and f"wait_for names {unknown}; those that k3a-{component.name} can wait for: {known}"
 
 
 def _first_reason(conditions: Iterable[health.Condition]) -> str | None:
     return next((reason for reason in (condition() for condition in conditions) if reason), None)
 
 
-def _unmet(component: Component, deadline: float) -> str | None:
+def _unmet(component: Component, deadline: float, begun: bool = False) -> str | None:
     seen: list[systemd.UnitState] = []
 
     def well() -> str | None:
@@ -199,9 +257,7 @@ def _unmet(component: Component, deadline: float) -> str | None:
         if seen[-1].queued:
             # Until systemd has come to it, what runs is the process that is about to be replaced.
             return f"{component.unit_name} is about to be started anew"
-        if seen[-1].active != "active":
-            return f"{component.unit_name} is {seen[-1].active} ({seen[-1].sub})"
-        return _first_reason(component.healthy)
+        return _wrong_unit(component, seen[-1], begun) or _first_reason(component.healthy)
 
     def hopeless() -> str | None:
         now = seen[-1]
@@ -211,6 +267,18 @@ def _unmet(component: Component, deadline: float) -> str | None:
         return f"{component.unit_name} keeps failing" if ended or failing else None
 
     return health.wait_for(well, deadline, hopeless)
+
+
+def _wrong_unit(component: Component, state: systemd.UnitState, begun: bool) -> str | None:
+    """Which unit is not as it has to be: a service runs; one that others start has not failed, and these are active."""
+    if not component.triggers:
+        states = {component.unit_name: state}
+    elif state.active == "failed" or (begun and state.active != "inactive"):
+        return f"{component.unit_name} is {state.active} ({state.sub})"
+    else:
+        states = {name: systemd.unit_state(name) for name in component.trigger_units}
+    wrong = (f"{name} is {each.active} ({each.sub})" for name, each in states.items() if each.active != "active")
+    return next(wrong, None)
 
 
 def converge(
@@ -224,6 +292,9 @@ def converge(
     What has to happen before a plan is carried out, or forbids it, is for C(prepare).
     """
     timeout = module.params["timeout"]
+    problem = unknown_to(component, module.params["wait_for"])
+    if problem:
+        module.fail_json(msg=problem)
     try:
         if module.check_mode:
             foreseen = _observe(component, pending)
@@ -238,7 +309,7 @@ def converge(
             apply(component, plan)
             # What depends on a component that is interrupted must find it back before it is interrupted itself.
             wait = module.params["wait"] or first.interrupts
-            reason = _first_unwell(component, module.params) if wait else None
+            reason = _first_unwell(component, module.params, bool(plan.restart)) if wait else None
     except (Busy, systemd.SystemdError, OSError) as error:
         module.fail_json(msg=f"k3a-{component.name}: {error}")
     if reason:
@@ -251,12 +322,14 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
     del pending
     written = [(file.path, file.secret) for file in (*component.files, *component.reloaded)]
     generated = [(path, False) for path in component.generated]
-    paths = [(systemd.unit_path(component.unit_name), False), *written, *generated]
+    units = [*component.trigger_units, component.unit_name]
+    paths = [*((systemd.unit_path(name), False) for name in units), *written, *generated]
     found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]
     if found and not module.check_mode:
         try:
             with host_lock(module.params["timeout"]):
-                systemd.stop(component.unit_name)
+                for name in units:
+                    systemd.stop(name)
                 for change in found:
                     files.remove_file(change.path)
                 systemd.daemon_reload()
@@ -275,7 +348,8 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
 def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
     state = systemd.unit_state(component.unit_name)
     digest = digest_of(component, pending)
-    return make_plan(component, state, systemd.running_digest(state.main_pid), digest)
+    triggers = {name: systemd.unit_state(name) for name in component.trigger_units}
+    return make_plan(component, state, systemd.running_digest(state.main_pid), digest, triggers)
 
 
 def _result(component: Component, plan: Plan, unhealthy: str = "") -> dict[str, Any]:
@@ -293,7 +367,7 @@ SHARED_OPTIONS: dict[str, Any] = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
     "wait": {"type": "bool", "default": True},
-    "wait_for": {"type": "list", "elements": "str", "choices": list(health.ENDPOINTS), "default": []},
+    "wait_for": {"type": "list", "elements": "str", "default": []},
     "pending": options.PENDING,
 }
 BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}

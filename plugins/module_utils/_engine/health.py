@@ -18,15 +18,6 @@ from collections.abc import Callable
 
 Condition = Callable[[], "str | None"]
 POLL = 0.1
-# Where the components that have a plain health endpoint on loopback have it.
-ENDPOINTS = {
-    "etcd": "http://127.0.0.1:2381/readyz",
-    "controller-manager": "https://127.0.0.1:10257/healthz",
-    "scheduler": "https://127.0.0.1:10259/healthz",
-    "kubelet": "http://127.0.0.1:10248/healthz",
-    "kube-proxy": "http://127.0.0.1:10256/healthz",
-    "load-balancer": "http://127.0.0.1:6445/healthz",
-}
 PROBE_TIMEOUT = 5
 
 

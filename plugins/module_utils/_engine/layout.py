@@ -13,7 +13,6 @@ from dataclasses import dataclass
 KUBELET_DIRECTORY = "/var/lib/kubelet"
 CONTAINERD_STATE = "/run/k3a/containerd"
 CONTAINERD_SOCKET = f"{CONTAINERD_STATE}/containerd.sock"
-FLANNEL_RUN = "/run/flannel"
 
 # A process without root sees only what it must, and can change only its own directory.
 SANDBOX = (

@@ -15,6 +15,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MAIN = '''\
@@ -23,11 +24,12 @@ import importlib
 import sys
 
 COMMANDS = {commands!r}
+DATA = {data!r}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit("usage: k3a " + "|".join(sorted(COMMANDS)) + " ...")
-    sys.exit(importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:]))
+    sys.exit(importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:], **DATA.get(sys.argv[1], {{}})))
 '''
 
 
@@ -35,9 +37,17 @@ class ProgramError(Exception):
     """The program cannot be put together."""
 
 
-def archive(commands: Mapping[str, ModuleType], library: Sequence[ModuleType] = ()) -> bytes:
-    """A program of commands, each a module with C(main(arguments)), and of the modules that they import."""
-    members = {"__main__.py": MAIN.format(commands={name: module.__name__ for name, module in commands.items()})}
+def archive(
+    commands: Mapping[str, ModuleType],
+    library: Sequence[ModuleType] = (),
+    data: Mapping[str, Mapping[str, Any]] | None = None,
+) -> bytes:
+    """A program of commands, each a module with C(main(arguments, **data)), and of the modules that they import.
+
+    The data of a command is part of the program: plain values that its source does not know.
+    """
+    names = {name: module.__name__ for name, module in commands.items()}
+    members = {"__main__.py": MAIN.format(commands=names, data=dict(data or {}))}
     for module in (*commands.values(), *library):
         path = module.__name__.replace(".", "/")
         members[f"{path}.py"] = source_of(module)

@@ -54,11 +54,28 @@ def unit_path(unit: str) -> str:
 
 def unit_text(description: str, unit: Directives, service: Directives) -> str:
     """A service unit that starts with the system."""
-    sections = (
+    return _text(
         ("Unit", (("Description", description), *unit)),
         ("Service", service),
         ("Install", (("WantedBy", "multi-user.target"),)),
     )
+
+
+def triggered_text(description: str, unit: Directives, service: Directives) -> str:
+    """A service unit that only other units start: it does one thing, and ends."""
+    return _text(("Unit", (("Description", description), *unit)), ("Service", (("Type", "oneshot"), *service)))
+
+
+def trigger_text(kind: str, description: str, directives: Directives) -> str:
+    """A unit that starts the service of the same name: a C(timer) at its times, a C(path) when something changes."""
+    return _text(
+        ("Unit", (("Description", description),)),
+        (kind.capitalize(), directives),
+        ("Install", (("WantedBy", f"{kind}s.target"),)),
+    )
+
+
+def _text(*sections: tuple[str, Directives]) -> str:
     return "\n".join(f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections)
 
 
@@ -131,6 +148,12 @@ def restart(unit: str) -> None:
     """Have a unit started anew, without waiting for it."""
     _systemctl("reset-failed", unit, check=False)
     _systemctl("restart", "--no-block", unit)
+
+
+def start(unit: str) -> None:
+    """Have a unit started that waits for something; it waits already when this returns."""
+    _systemctl("reset-failed", unit, check=False)
+    _systemctl("start", unit)
 
 
 def pause(unit: str) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
@@ -53,10 +54,7 @@ KUBERNETES_UNITS = (
     "snap.kubelet.daemon.service",
     "snap.microk8s.daemon-kubelite.service",
 )
-ETCD_UNIT = "k3a-etcd.service"
 FIREWALL_UNITS = ("firewalld.service", "ufw.service")
-
-ANY, LOOPBACK = "any address", "loopback"
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,6 @@ class Wanted:
     node_ip: tuple[str, ...]
     cluster_cidr: tuple[str, ...]
     service_cidr: tuple[str, ...]
-    https_listen_port: int
     flannel_backend: str
     flannel_iface: str
     proxy_mode: str
@@ -91,18 +88,36 @@ class Wanted:
     bundle_id: str
     bundle_size: int
     with_node_id: bool = False
-    lb_server_port: int = options.LB_SERVER_PORT["default"]
     token: str = ""
+    components: tuple[Component, ...] = ()
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a component of ours listens on."""
+    """A port that a program of ours listens on, and from where it has to be reached."""
 
     protocol: str
     number: int
-    bind: str
-    component: str
+    reach: str
+    program: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of ours: its unit, whether it makes routes, and its ports on this host."""
+
+    name: str
+    unit: str
+    routes: bool
+    ports: tuple[Port, ...]
+
+
+def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
+    """The components as the controller hands them over."""
+    return tuple(
+        Component(each["name"], each["unit"], each["routes"], tuple(Port(**port) for port in each["ports"]))
+        for each in declared
+    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,7 @@ class Observed:
     etcd_data: bool = False
     authority: str = ""
     token: str = ""
-    load_balancer: bool = False
+    installed: frozenset[str] = frozenset()
     node_password: bool = False
 
 
@@ -158,7 +173,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_routes(seen, wanted),
         *_ports(seen, wanted),
         *_token(seen, wanted),
-        *_neighbours(seen),
+        *_neighbours(seen, wanted),
     ]
 
 
@@ -314,11 +329,11 @@ def node_ips(seen: Observed, wanted: Wanted) -> list[str]:
 
 
 def _routes(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
-    ours = "k3a-flannel.service" in seen.active_units
+    ours = any(each.routes and each.unit in seen.active_units for each in wanted.components)
     for variable, cidrs in (("k3a_cluster_cidr", wanted.cluster_cidr), ("k3a_service_cidr", wanted.service_cidr)):
         for route in seen.routes:
             prefix = ipaddress.ip_network(route.network).prefixlen
-            # flannel's host-gw backend routes pod networks through the node's own interface.
+            # A component that makes routes may lead pod networks through the node's own interface.
             if prefix == 0 or route.interface.startswith(address.CLUSTER_INTERFACES) or (ours and route.gateway):
                 continue
             for cidr in (c for c in cidrs if address.overlaps((c, route.network))):
@@ -330,27 +345,19 @@ def _routes(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
 
 def wanted_ports(wanted: Wanted) -> list[Port]:
     """The ports that the components will listen on."""
-    server = [
-        Port("tcp", wanted.https_listen_port, ANY, "kube-apiserver"),
-        Port("tcp", 2379, ANY, "etcd"),
-        Port("tcp", 2380, ANY, "etcd"),
-        Port("tcp", 2381, LOOPBACK, "etcd"),
-        Port("tcp", 10257, LOOPBACK, "kube-controller-manager"),
-        Port("tcp", 10259, LOOPBACK, "kube-scheduler"),
-    ]
-    agent = [
-        Port("tcp", 10010, LOOPBACK, "containerd"),
-        Port("tcp", 10248, LOOPBACK, "kubelet"),
-        Port("tcp", 10249, LOOPBACK, "kube-proxy"),
-        Port("tcp", 10250, ANY, "kubelet"),
-        Port("tcp", 10256, LOOPBACK, "kube-proxy"),
-        Port("tcp", wanted.lb_server_port, LOOPBACK, "the load balancer"),
-        Port("tcp", 6445, LOOPBACK, "the load balancer"),
-    ]
-    flannel = {"vxlan": 8472, "wireguard-native": 51820}
-    if wanted.flannel_backend in flannel:
-        agent.append(Port("udp", flannel[wanted.flannel_backend], ANY, "flannel"))
-    return [*(server if wanted.server else []), *(agent if wanted.agent else [])]
+    return [port for each in wanted.components for port in each.ports]
+
+
+def reached_ports(wanted: Wanted) -> list[Port]:
+    """The ports that other hosts have to reach."""
+    return [port for port in wanted_ports(wanted) if port.reach != LOOPBACK]
+
+
+def _in_words(ports: Iterable[Port]) -> str:
+    numbers: dict[str, list[int]] = {}
+    for port in ports:
+        numbers.setdefault(port.protocol.upper(), []).append(port.number)
+    return " and ".join(f"{protocol} {', '.join(map(str, sorted(own)))}" for protocol, own in numbers.items())
 
 
 def contested(sockets: Sequence[Socket], wanted: Wanted) -> list[tuple[Port, Socket]]:
@@ -360,7 +367,7 @@ def contested(sockets: Sequence[Socket], wanted: Wanted) -> list[tuple[Port, Soc
         for port in wanted_ports(wanted)
         for socket in sockets
         if (socket.protocol, socket.port) == (port.protocol, port.number)
-        and (port.bind == ANY or socket.wildcard or socket.loopback)
+        and (port.reach != LOOPBACK or socket.wildcard or socket.loopback)
     ]
 
 
@@ -371,7 +378,7 @@ def _ports(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         if (holder and holder.ours) or (not holder and _kernel_socket_of_ours(socket, seen)):
             continue
         who = f"{holder.process} (pid {holder.pid}{holder.of_unit})" if holder else "the kernel or another container"
-        message = f"port {port.number}/{port.protocol}, which {port.component} needs, is in use by {who}"
+        message = f"port {port.number}/{port.protocol}, which {port.program} needs, is in use by {who}"
         if message not in told:
             told.add(message)
             yield Finding(f"port_{port.number}", FAIL, message, "stop it, or have it listen elsewhere")
@@ -397,7 +404,7 @@ def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         yield Finding("token", FAIL, message, remedy)
 
 
-def _neighbours(seen: Observed) -> Iterable[Finding]:
+def _neighbours(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     for unit in sorted(seen.active_units.intersection(KUBERNETES_UNITS)):
         message = f"another Kubernetes runs on this host ({unit})"
         yield Finding("other_kubernetes", FAIL, message, "remove it first, or use another host")
@@ -406,7 +413,7 @@ def _neighbours(seen: Observed) -> Iterable[Finding]:
         yield Finding("other_kubernetes", WARN, message, "remove what is left of it")
     if "firewalld.service" in seen.active_units or seen.firewall_rules:
         which = "firewalld" if "firewalld.service" in seen.active_units else "ufw"
-        remedy = "let the node's and the cluster's networks through, TCP 6443, 2379, 2380, 10250 and UDP 8472 or 51820"
+        remedy = f"let the nodes' and the cluster's networks through, {_in_words(reached_ports(wanted))}"
         yield Finding("firewall", WARN, f"{which} filters packets on this host", remedy)
     if seen.selinux:
         remedy = "set it to permissive, or bring a policy that lets containerd run containers"

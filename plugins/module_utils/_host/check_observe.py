@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import unit_path
@@ -33,7 +33,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
     """Everything that the judgement needs to know about this host; run is a module's run_command."""
     table = proc.mounts(_text("/proc/self/mountinfo"))
     cgroup = proc.cgroup_version(table)
-    systemd, active_units = _systemd(run)
+    systemd, active_units = _systemd(run, [each.unit for each in wanted.components])
     sockets = tuple(
         socket
         for protocol in ("tcp", "udp")
@@ -65,7 +65,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         holders=proc.holders(contested),
         etcd_data=Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(Layout(wanted.data_dir)),
-        load_balancer=os.path.exists(unit_path("k3a-load-balancer.service")),
+        installed=frozenset(each.name for each in wanted.components if os.path.exists(unit_path(each.unit))),
         node_password=os.path.exists(PASSWORD_FILE),
         token=_text(Layout(wanted.data_dir).token).strip(),
     )
@@ -89,10 +89,10 @@ def parse_version(shown: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _systemd(run: Run) -> tuple[int, frozenset[str]]:
+def _systemd(run: Run, own: Sequence[str]) -> tuple[int, frozenset[str]]:
     if not os.path.isdir("/run/systemd/system"):
         return 0, frozenset()
-    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, "k3a-flannel.service", check.ETCD_UNIT)
+    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, *own)
     return (
         parse_version(_show(run, "--property=Version")),
         parse_units(_show(run, "--property=Id,ActiveState", *units)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-USERS = {"etcd": "etcd datastore (k3a)", "kube": "Kubernetes control plane (k3a)"}
 SYSUSERS = "/etc/sysusers.d/k3a.conf"
 MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
 SYSCTL = "/etc/sysctl.d/60-k3a.conf"
@@ -65,6 +64,7 @@ class Host:
     files: tuple[File, ...]
     settings: dict[str, str]
     record: str
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def record_path(data_dir: str) -> str:
     return f"{data_dir}/host.json"
 
 
-def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
-    """The host that a node of these address families needs."""
+def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str]) -> Host:
+    """The host that a node of these address families needs; users are those of all components, with their purposes."""
     settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **raised(record_path(data_dir))}
-    sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in USERS.items())
+    sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in users.items())
     sysctl = "".join(
         f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
     )
@@ -97,6 +97,7 @@ def wanted_host(data_dir: str, families: Sequence[int]) -> Host:
         files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
         settings=settings,
         record=record_path(data_dir),
+        users=tuple(users),
     )
 
 
@@ -114,7 +115,7 @@ def make_plan(wanted: Host) -> Plan:
     """Compare a host with what is there."""
     directories = [(item, files.directory_change(item)) for item in wanted.directories]
     texts = [(item, files.file_change(item)) for item in wanted.files]
-    users = missing_users()
+    users = missing_users(wanted.users)
     modules = loadable(MODULES)
     settings = {
         key: value for key, value in wanted.settings.items() if has_to_change(key, value, read_setting(key), modules)
@@ -163,9 +164,9 @@ def recorded(path: str) -> dict[str, str | None]:
     return json.loads(content)["settings"] if content else {}
 
 
-def missing_users() -> tuple[str, ...]:
+def missing_users(users: Sequence[str]) -> tuple[str, ...]:
     """The users that do not exist yet."""
-    return tuple(user for user in USERS if user not in {entry.pw_name for entry in pwd.getpwall()})
+    return tuple(user for user in users if user not in {entry.pw_name for entry in pwd.getpwall()})
 
 
 def loadable(names: Sequence[str]) -> tuple[str, ...]:
@@ -215,6 +216,7 @@ def _run(command: list[str]) -> None:
 OPTIONS = {
     "data_dir": options.DATA_DIR,
     "cluster_cidr": options.CLUSTER_CIDR,
+    "users": {"type": "dict", "default": {}},
     "timeout": options.TIMEOUT,
 }
 
@@ -222,7 +224,7 @@ OPTIONS = {
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]))
+    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]), params["users"])
     try:
         plan = make_plan(wanted)
         if plan.changes and not module.check_mode:

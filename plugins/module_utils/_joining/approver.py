@@ -6,8 +6,9 @@
 """Who may have which certificate: the decision about a certificate signing request, on plain data.
 
 A machine that joins gets its kubelet's client certificate for a name that is free, or that is its own by the node's
-password. A node gets what it needs besides that: a certificate for its own name and addresses, and those of kube-proxy
-and flannel. Everything else is for a person to decide. Besides, what becomes of a password that no Node owns.
+password. A node gets what it needs besides that: a certificate for its own name and addresses, and those of the
+processes that the components declare. Everything else is for a person to decide. Besides, what becomes of a password
+that no Node owns.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,7 +28,6 @@ KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
 # What a request is: of a machine that joins, of a node for its kubelet's server, of a node for another process.
 JOIN, SERVING, COMPONENT = "join", "serving", "component"
-COMPONENTS = ("system:kube-proxy", "system:k3a-flannel")
 NODE = "system:node:"
 NODES = "system:nodes"
 SERVER_ROLE = "node-role.kubernetes.io/control-plane"
@@ -101,10 +101,10 @@ def node_name(csr: Mapping[str, Any], request: Request) -> str:
     return names[0][len(NODE) :] if len(names) == 1 and names[0].startswith(NODE) else ""
 
 
-def decide(csr: Mapping[str, Any], request: Request, context: Context) -> Decision:
-    """Judge a request of one of our kinds."""
+def decide(csr: Mapping[str, Any], request: Request, context: Context, approved: Sequence[str]) -> Decision:
+    """Judge a request of one of our kinds; C(approved) are the processes on a node that may have a certificate."""
     kind, name = kind_of(csr), node_name(csr, request)
-    wrong = wrong_form(csr, request)
+    wrong = wrong_form(csr, request, approved)
     if wrong:
         return Decision(DENY, wrong)
     if kind == JOIN:
@@ -115,7 +115,7 @@ def decide(csr: Mapping[str, Any], request: Request, context: Context) -> Decisi
     return Decision(APPROVE, f"{request.common_names[0]} on node {name}")
 
 
-def wrong_form(csr: Mapping[str, Any], request: Request) -> str:
+def wrong_form(csr: Mapping[str, Any], request: Request, approved: Sequence[str]) -> str:
     """What in a request itself is not as it has to be, whatever the cluster knows of the node."""
     kind, name = kind_of(csr), node_name(csr, request)
     if not NODE_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
@@ -128,8 +128,8 @@ def wrong_form(csr: Mapping[str, Any], request: Request) -> str:
     if not needed <= usages <= needed | {"digital signature", "key encipherment"}:
         return f"it is for {', '.join(sorted(usages)) or 'nothing'} and has to be for {' and '.join(sorted(needed))}"
     if kind == COMPONENT:
-        if request.common_names not in [(component,) for component in COMPONENTS] or request.organizations:
-            return f"a node may have certificates of {' and '.join(COMPONENTS)}, without an organization, and no others"
+        if request.common_names not in [(process,) for process in approved] or request.organizations:
+            return f"a node may have certificates of {' and '.join(approved)}, without an organization, and no others"
     elif request.common_names != (NODE + name,) or request.organizations != (NODES,):
         return f"its subject has to be {NODE}{name} of the organization {NODES} and nothing else"
     if kind != SERVING and (request.dns or request.ips):

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -129,9 +129,16 @@ class Lease:
 class Approver:
     """The work of the one approver that holds the lease."""
 
-    def __init__(self, api: node_api.NodeApi, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        api: node_api.NodeApi,
+        journal: Journal,
+        approved: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
         self._journal = journal
+        self._approved = approved
         self._clock = clock
         self._version = ""
         # Requests that wait for something, and when a name was last given to a machine.
@@ -227,7 +234,7 @@ class Approver:
         except (csr_reader.CsrError, ValueError) as error:
             return approver.Decision(approver.DENY, f"its request cannot be read: {error}"), "", ""
         # Before anything is looked up by a name that was never valid.
-        wrong = approver.wrong_form(csr, request)
+        wrong = approver.wrong_form(csr, request, self._approved)
         if wrong:
             return approver.Decision(approver.DENY, wrong), "", ""
         node = approver.node_name(csr, request)
@@ -236,7 +243,7 @@ class Approver:
         except ValueError as error:
             self._journal.trouble("settings", f"ConfigMap kube-system/k3a-config is malformed: {error}")
             return approver.Decision(approver.LATER), node, ""
-        return approver.decide(csr, request, context), node, context.password
+        return approver.decide(csr, request, context, self._approved), node, context.password
 
     def _context(self, csr: dict[str, Any], node: str) -> approver.Context:
         kind = approver.kind_of(csr)
@@ -448,8 +455,11 @@ def _tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def main(arguments: list[str]) -> int:
-    """Run until told to stop: the API's URL is the one argument, the credentials come from systemd."""
+def main(arguments: list[str], approved: Sequence[str]) -> int:
+    """Run until told to stop: the API's URL is the one argument, the credentials come from systemd.
+
+    C(approved) are the processes whose certificates a node may have.
+    """
     directory = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if len(arguments) != 1 or not directory:
         _tell("usage: approve <URL of the API>, run by systemd with credentials")
@@ -471,7 +481,7 @@ def main(arguments: list[str]) -> int:
     try:
         signal.signal(signal.SIGTERM, stop)
         notify("READY=1")
-        run(lease, Approver(api, journal), journal)
+        run(lease, Approver(api, journal, approved), journal)
     except Stopped:
         api.close()
         with contextlib.suppress(node_api.ApiError):  # it expires, then

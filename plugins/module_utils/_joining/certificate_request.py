@@ -28,13 +28,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, 
 
 GROUP = "certificates.k8s.io/v1"
 KIND = "certificatesigningrequests"
-NODE = "client-kubelet"
-SIGNERS = {
-    NODE: "kubernetes.io/kube-apiserver-client-kubelet",
-    "serving-kubelet": "kubernetes.io/kubelet-serving",
-    "client-kube-proxy": "kubernetes.io/kube-apiserver-client",
-    "client-flannel": "kubernetes.io/kube-apiserver-client",
-}
+# Who signs what with the authorities that the API has; the node itself is known by the pair that its kubelet renews.
+NODE_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+SIGNERS = {"client": "kubernetes.io/kube-apiserver-client", "server": "kubernetes.io/kubelet-serving"}
 PAUSE = 0.2
 CONFLICT = 409
 # For so long a server that has just started may not know who is who, and who may do what.
@@ -55,6 +51,19 @@ class Asked(NamedTuple):
 
     def __str__(self) -> str:
         return f"the request {self.name} for the certificate {self.leaf['name']} ({self.leaf['common_name']})"
+
+
+def of_node(leaf: Mapping[str, Any]) -> bool:
+    """Whether a certificate is the one by which the machine is a node, and may ask for the others."""
+    return bool(leaf["pair"])
+
+
+def signer(leaf: Mapping[str, Any]) -> str:
+    """Who in the cluster signs a certificate."""
+    known = NODE_SIGNER if of_node(leaf) else SIGNERS.get(leaf["authority"], "")
+    if not known:
+        raise RequestError(f"no signer of the API makes the certificate {leaf['name']}")
+    return known
 
 
 def new_name(leaf: Mapping[str, Any]) -> str:
@@ -80,15 +89,13 @@ def request_pem(leaf: Mapping[str, Any]) -> str:
 
 def body(leaf: Mapping[str, Any], name: str, request: str) -> dict[str, Any]:
     """The object that asks for a certificate."""
-    if leaf["name"] not in SIGNERS:
-        raise RequestError(f"no signer of the API makes the certificate {leaf['name']}")
     return {
         "apiVersion": GROUP,
         "kind": "CertificateSigningRequest",
         "metadata": {"name": name},
         "spec": {
             "request": base64.b64encode(request.encode()).decode(),
-            "signerName": SIGNERS[leaf["name"]],
+            "signerName": signer(leaf),
             "usages": ["digital signature", *(f"{usage} auth" for usage in leaf["usages"])],
         },
     }
@@ -134,13 +141,13 @@ class Requester:
 
     def certificates(self, wanted: Sequence[Mapping[str, Any]], token: str, password: str) -> dict[str, str]:
         """The certificates by name, with their chains."""
-        first = [leaf for leaf in wanted if leaf["name"] == NODE]
-        rest = [leaf for leaf in wanted if leaf["name"] != NODE]
+        first = [leaf for leaf in wanted if of_node(leaf)]
+        rest = [leaf for leaf in wanted if not of_node(leaf)]
         signed = self._ask(self._api(token=token), first, password) if first else {}
         if rest and first:
             # The certificate alone, which is no secret: its key stays where it is.
             with tempfile.NamedTemporaryFile("w", suffix=".crt") as own:
-                own.write(signed[NODE])
+                own.write(signed[first[0]["name"]])
                 own.flush()
                 signed.update(self._ask(self._api(certificate=own.name, key=key_file(first[0])), rest))
         elif rest:

@@ -15,9 +15,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TABLES = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "cni_hostport")
-# The chains of the kubelet and kube-proxy, of the portmap plugin, and of flannel.
-CHAINS = ("KUBE-", "CNI-", "FLANNEL-")
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
+
+TABLES = registry.remains().tables
+CHAINS = registry.remains().chains
 
 Table = tuple[str, str]
 

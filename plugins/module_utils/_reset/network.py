@@ -15,11 +15,10 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Route
 
-BRIDGE = "cni0"
-# flannel's for each of its backends and families; the bridge is the CNI plugin's.
-INTERFACES = (BRIDGE, "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6")
+INTERFACES, BRIDGES = registry.remains().interfaces, registry.remains().bridges
 
 _DELETE_LINK, _DELETE_ROUTE = 17, 25
 _REQUEST, _ACK = 1, 4
@@ -30,10 +29,10 @@ _DESTINATION, _OUTPUT = 1, 4
 
 
 def interfaces(sys_class_net: str = "/sys/class/net") -> list[str]:
-    """The interfaces of the pod network: ours by name, and the host's ends of the pods' on our bridge."""
+    """The interfaces of the pod network: ours by name, and the host's ends of the pods' on our bridges."""
     present = os.listdir(sys_class_net)
     return [name for name in INTERFACES if name in present] + sorted(
-        name for name in present if _bridge_of(f"{sys_class_net}/{name}") == BRIDGE
+        name for name in present if _bridge_of(f"{sys_class_net}/{name}") in BRIDGES
     )
 
 

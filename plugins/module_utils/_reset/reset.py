@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import errno
+import glob
 import grp
 import json
 import os
@@ -24,8 +25,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd, kubeconfig, kubelet, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
@@ -33,40 +36,14 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import firewall, network, process, tree
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import ResetError
 
-KUBELET_UNIT, CONTAINERD_UNIT = "k3a-kubelet.service", "k3a-containerd.service"
-NODE_UNITS = (KUBELET_UNIT, "k3a-kube-proxy.service", "k3a-flannel.service")
+KUBELET_UNIT, CONTAINERD_UNIT = kubelet.DECLARATION.unit, containerd.DECLARATION.unit
+# Whoever has a certificate of an agent is a member of the cluster.
+NODE_UNITS = tuple(each.unit for each in registry.DECLARATIONS if each.role == AGENT and each.certificates)
 RUNTIME = os.path.dirname(layouts.CONTAINERD_STATE)
 TASKS = f"{layouts.CONTAINERD_STATE}/io.containerd.runtime.v2.task"
-# containerd and runc have these outside the directories that they are told to use, together with others of their kind.
-SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
 LOGIND, LOGIND_MARK = "/etc/systemd/logind.conf.d/99-kubelet.conf", b"# Kubelet logind override"
-CNI_STATE = "/var/lib/cni"
-# What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
-KUBECTL_CACHE = "/root/.kube/cache"
-# Directories that our components make for themselves and others may use too: they go when nothing is in them.
-SHARED_DIRECTORIES = (
-    "/etc/sysusers.d",
-    "/etc/systemd/logind.conf.d",
-    "/root/.kube/cache/discovery",
-    "/root/.kube/cache",
-    "/root/.kube",
-    "/opt/containerd/bin",
-    "/opt/containerd/lib",
-    "/opt/containerd",
-    "/run/containerd/runc/k8s.io",
-    "/run/containerd/runc",
-    "/run/containerd/s",
-    "/run/containerd",
-    "/run/netns",
-    "/run/nri",
-    "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
-    "/usr/libexec/kubernetes/kubelet-plugins/volume",
-    "/usr/libexec/kubernetes/kubelet-plugins",
-    "/usr/libexec/kubernetes",
-    "/var/lib/cni/networks",
-    "/var/lib/cni/results",
-    "/var/lib/cni",
-)
+# Directories that we make and others may use too: they go when nothing is in them.
+SHARED_DIRECTORIES = (os.path.dirname(host.SYSUSERS), *registry.remains().shared)
 
 _BUNDLE = re.compile(r"\.?[0-9a-f]{64}(\.new|\.old)?")
 _SIGNS = {"agent": {"containerd", "etc", "tls"}, "server": {"cred", "db", "etc", "tls"}}
@@ -217,26 +194,24 @@ def forget_pods(node: Node) -> Iterable[Removal]:
     directory = layouts.KUBELET_DIRECTORY
     for name in tree.names(directory):
         yield from removal_of(f"{directory}/{name}", node)
-    for name in tree.names(f"{CNI_STATE}/results"):
-        if name.startswith(("cbr0-", "cni-loopback-")):
-            yield from removal_of(f"{CNI_STATE}/results/{name}", node)
-    for path in (f"{CNI_STATE}/networks/cbr0", layouts.FLANNEL_RUN, "/var/log/pods", "/var/log/containers"):
-        yield from removal_of(path, node)
+    for pattern in registry.remains().paths:
+        for path in sorted(glob.glob(pattern)):
+            yield from removal_of(path, node)
     if (files.read_bytes(LOGIND) or b"").startswith(LOGIND_MARK):
         yield Removal((LOGIND,), remove_logind_settings)
 
 
 def forget_runtime(node: Node) -> Iterable[Removal]:
     """What containerd, its shims and runc keep while they run."""
-    sockets = {shim_socket(task) for task in grandchildren(TASKS)} | dead_sockets(SHIM_SOCKETS)
-    for path in grandchildren(RUNC_STATE):
+    sockets = {shim_socket(task) for task in grandchildren(TASKS)} | dead_sockets(containerd.SHIM_SOCKETS)
+    for path in grandchildren(containerd.RUNC_STATE):
         if TASKS.encode() in (files.read_bytes(f"{path}/state.json") or b""):
             yield from removal_of(path, node)
     for path in sorted(filter(None, sockets)):
         yield from removal_of(path, node)
     running = any(unit.name == CONTAINERD_UNIT and unit.running for unit in node.units)
-    if running or NRI_SOCKET in dead_sockets(os.path.dirname(NRI_SOCKET)):
-        yield from removal_of(NRI_SOCKET, node)
+    if running or containerd.NRI_SOCKET in dead_sockets(os.path.dirname(containerd.NRI_SOCKET)):
+        yield from removal_of(containerd.NRI_SOCKET, node)
     yield from removal_of(RUNTIME, node)
 
 
@@ -262,13 +237,13 @@ def forget_host(node: Node) -> Iterable[Removal]:
 
 def forget_kubectl(node: Node) -> Iterable[Removal]:
     """What kubectl remembers of this server's API; the answers of several clusters are kept together."""
-    known = tree.names(f"{KUBECTL_CACHE}/discovery")
+    known = tree.names(f"{kubeconfig.KUBECTL_CACHE}/discovery")
     ours = [name for name in known if name.startswith("127.0.0.1_")]
     if ours and os.path.isdir(f"{node.data_dir}/server"):
         for name in ours:
-            yield from removal_of(f"{KUBECTL_CACHE}/discovery/{name}", node)
+            yield from removal_of(f"{kubeconfig.KUBECTL_CACHE}/discovery/{name}", node)
         if known == ours:
-            yield from removal_of(f"{KUBECTL_CACHE}/http", node)
+            yield from removal_of(f"{kubeconfig.KUBECTL_CACHE}/http", node)
 
 
 def forget_state(node: Node) -> Iterable[Removal]:
@@ -315,7 +290,7 @@ def own_users() -> list[str]:
     """The users that our sysusers file made; an etcd of somebody else has another description."""
     if not os.path.exists(host.SYSUSERS):
         return []
-    return [entry.pw_name for entry in pwd.getpwall() if host.USERS.get(entry.pw_name) == entry.pw_gecos]
+    return [entry.pw_name for entry in pwd.getpwall() if registry.users().get(entry.pw_name) == entry.pw_gecos]
 
 
 def is_kubeconfig_of(data_dir: str, path: str) -> bool:
@@ -343,7 +318,8 @@ def dead_namespaces(node: Node) -> list[str]:
     """The network namespaces of pods in which nobody else lives: another container runtime has some of these too."""
     going = {found.pid for found in process.of_bundles(node.processes, node.bundles)}
     inhabited = {found.network for found in node.processes if found.pid not in going}
-    paths = [f"/run/netns/{name}" for name in tree.names("/run/netns") if name.startswith("cni-")]
+    directory = containerd.NETWORK_NAMESPACES
+    paths = [f"{directory}/{name}" for name in tree.names(directory) if name.startswith("cni-")]
     return [path for path in paths if os.stat(path).st_ino not in inhabited]
 
 

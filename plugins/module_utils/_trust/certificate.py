@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER, Certificate
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 OPTIONS = {
-    "profile": {"type": "str", "choices": ["server", "agent"], "required": True},
+    "profile": {"type": "str", "choices": [SERVER, AGENT], "required": True},
+    "declared": {"type": "list", "elements": "dict", "default": []},
     "authorities": {"type": "dict", "required": True},
     "signed": {"type": "dict", "default": {}},
     "node_name": options.NODE_NAME,
@@ -37,24 +39,37 @@ OPTIONS = {
 }
 
 
-def leaves_of(params: dict) -> tuple[leaves.Leaf, ...]:
+def leaves_of(params: dict[str, Any]) -> tuple[leaves.Leaf, ...]:
     """The certificates that this host should have."""
+    directory = tls_directory(params)
+    declared = [Certificate(**{**each, "usages": tuple(each["usages"])}) for each in params["declared"]]
+    names = names_of(params)
+    return tuple(leaves.leaf_of(each, directory, names) for each in declared)
+
+
+def tls_directory(params: dict[str, Any]) -> str:
+    """Where the certificates are."""
     layout = Layout(params["data_dir"])
+    return (layout.agent_tls if params["profile"] == AGENT else layout.tls)("").rstrip("/")
+
+
+def names_of(params: dict[str, Any]) -> leaves.Names:
+    """By what this host is known, in the role that the certificates are for."""
     node_name = params["node_name"] or address.host_name()
     ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     ips = [*ips, *params["node_external_ip"]]
-    if params["profile"] == "agent":
-        return leaves.agent_leaves(layout, node_name, ips)
+    if params["profile"] == AGENT:
+        return leaves.Names(node_name, (node_name,), tuple(ips))
     sans = params["tls_san"]
     names = [node_name, *(san for san in sans if not address.is_ip(san))]
     service_ips = [address.service_ip(cidr, 1) for cidr in params["service_cidr"]]
     addresses = [*ips, params["advertise_address"], *(san for san in sans if address.is_ip(san)), *service_ips]
-    return leaves.server_leaves(layout, names, addresses, params["cluster_domain"])
+    return leaves.Names(node_name, tuple(names), tuple(addresses), params["cluster_domain"])
 
 
-def trust_files(params: dict) -> list[files.File]:
+def trust_files(params: dict[str, Any]) -> list[files.File]:
     """The authorities that a node verifies others with, in the first step; a server has them already."""
-    if params["profile"] == "server" or params["signed"]:
+    if params["profile"] == SERVER or params["signed"]:
         return []
     layout = Layout(params["data_dir"])
     return [
@@ -104,8 +119,7 @@ def run(module: AnsibleModule) -> None:
             found = [observe(leaf, make_keys=False) for leaf in wanted]
             module.exit_json(**result(params, wanted, found, changes))
         with host_lock(params["timeout"]):
-            tls = os.path.dirname(wanted[0].certificate)
-            files.make_directory(files.Directory(tls, 0o700))
+            files.make_directory(files.Directory(tls_directory(params), 0o700))
             for file, change in trust:
                 if change:
                     files.write_file(file)
@@ -118,7 +132,7 @@ def run(module: AnsibleModule) -> None:
         module.fail_json(msg=str(error))
 
 
-def result(params: dict, wanted: tuple, found: list, changes: list) -> dict:
+def result(params: dict[str, Any], wanted: tuple, found: list, changes: list) -> dict:
     """What the action plugin decides with, and what has been installed."""
     installed = [leaf.certificate for leaf in wanted if leaf.name in params["signed"]]
     return {

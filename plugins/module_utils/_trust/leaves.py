@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The certificates of a node as data: who signs them, for whom, where they are (K3s's table, for what exists here)."""
+"""Certificates as data: who signs them, for whom, where they are; which there are, the components declare."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import KUBELET_DIRECTORY, Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    NOBODY,
+    OF_API,
+    OF_NODE,
+    OF_SERVER,
+    Certificate,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import KUBELET_DIRECTORY
 
 # An authority's name, and where its certificate and key are under server/tls.
 AUTHORITIES = {
@@ -47,73 +54,43 @@ class Leaf:
         return asdict(self)
 
 
-def server_leaves(layout: Layout, names: Sequence[str], ips: Sequence[str], domain: str) -> tuple[Leaf, ...]:
-    """The control plane's certificates; names and addresses are all those by which a server is reached."""
-    kubernetes = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}")
-    loopback = ("127.0.0.1", "::1")
+@dataclass(frozen=True)
+class Names:
+    """By what a host and its cluster are known: C(dns) and C(ips) are all by which the host is reached."""
 
-    def leaf(name: str, authority: str, common_name: str, **more: Any) -> Leaf:
-        return Leaf(name, authority, common_name, layout.tls(f"{name}.crt"), layout.tls(f"{name}.key"), **more)
+    node: str
+    dns: tuple[str, ...]
+    ips: tuple[str, ...]
+    domain: str = "cluster.local"
 
-    def etcd(name: str, authority: str, common_name: str, **more: Any) -> Leaf:
-        stem = name.replace("etcd-", "etcd/", 1)
-        return Leaf(name, authority, common_name, layout.tls(f"{stem}.crt"), layout.tls(f"{stem}.key"), **more)
 
-    everywhere = {"dns": unique(["localhost", *names]), "ips": unique([*loopback, *ips])}
-    both = ("server", "client")
-    return (
-        leaf("client-admin", "client", "system:admin", organization="system:masters"),
-        leaf("client-controller", "client", "system:kube-controller-manager"),
-        leaf("client-scheduler", "client", "system:kube-scheduler"),
-        leaf("client-approver", "client", "system:k3a-approver"),
-        leaf("client-kube-apiserver", "client", "system:kube-apiserver-kubelet-client"),
-        leaf("client-auth-proxy", "request-header", "system:auth-proxy"),
-        leaf(
-            "serving-kube-apiserver",
-            "server",
-            "kube-apiserver",
-            usages=("server",),
-            dns=unique([*kubernetes, *everywhere["dns"]]),
-            ips=everywhere["ips"],
-        ),
-        etcd("etcd-client", "etcd-server", "etcd-client"),
-        etcd("etcd-server-client", "etcd-server", "etcd-server", usages=both, **everywhere),
-        etcd("etcd-peer-server-client", "etcd-peer", "etcd-peer", usages=both, **everywhere),
+def leaf_of(declared: Certificate, directory: str, names: Names) -> Leaf:
+    """A declared certificate as that of one host, with its files in a directory."""
+    path = f"{directory}/{declared.stem or declared.name}"
+    dns, ips = _alternative_names(declared.names, names)
+    return Leaf(
+        name=declared.name,
+        authority=declared.authority,
+        common_name=declared.common_name.replace("{node}", names.node),
+        certificate=declared.pair or f"{path}.crt",
+        key=f"{path}.key",
+        organization=declared.organization,
+        usages=declared.usages,
+        dns=unique(dns),
+        ips=unique(ips),
+        pair=bool(declared.pair),
     )
 
 
-def agent_leaves(layout: Layout, node_name: str, ips: Sequence[str]) -> tuple[Leaf, ...]:
-    """The certificates of a node that runs pods."""
-
-    def leaf(name: str, authority: str, common_name: str, **more: Any) -> Leaf:
-        return Leaf(
-            name, authority, common_name, layout.agent_tls(f"{name}.crt"), layout.agent_tls(f"{name}.key"), **more
-        )
-
-    # The certificates API signs for a kubelet's server under this name only, so it has the same however it is signed.
-    node, nodes = f"system:node:{node_name}", "system:nodes"
-    return (
-        leaf(
-            "serving-kubelet",
-            "server",
-            node,
-            organization=nodes,
-            usages=("server",),
-            dns=unique([node_name, "localhost"]),
-            ips=unique(["127.0.0.1", *ips]),
-        ),
-        Leaf(
-            "client-kubelet",
-            "client",
-            node,
-            certificate=KUBELET_CLIENT,
-            key=layout.agent_tls("client-kubelet.key"),
-            organization=nodes,
-            pair=True,
-        ),
-        leaf("client-kube-proxy", "client", "system:kube-proxy"),
-        leaf("client-flannel", "client", "system:k3a-flannel"),
-    )
+def _alternative_names(whose: str, names: Names) -> tuple[list[str], list[str]]:
+    kubernetes = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    reached, loopback = ["localhost", *names.dns], ["127.0.0.1", "::1"]
+    return {
+        NOBODY: ([], []),
+        OF_NODE: ([names.node, "localhost"], ["127.0.0.1", *names.ips]),
+        OF_SERVER: (reached, [*loopback, *names.ips]),
+        OF_API: ([*kubernetes, f"{kubernetes[-1]}.{names.domain}", *reached], [*loopback, *names.ips]),
+    }[whose]
 
 
 def unique(items: Sequence[str]) -> tuple[str, ...]:

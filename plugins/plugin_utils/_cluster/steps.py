@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import Manifest
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registries, registry
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
 
 Arguments = dict[str, Any]
@@ -48,8 +48,20 @@ def _with_parted_registries(arguments: Arguments) -> Arguments:
     return {**arguments, "registries": public, "registry_secrets": secrets}
 
 
+def _with_users(arguments: Arguments) -> Arguments:
+    """The users that all components run as; the host need not know the components."""
+    return {**arguments, "users": registry.users()}
+
+
+def _with_declared(arguments: Arguments) -> Arguments:
+    """The certificates of the components that the profile stands for."""
+    return {**arguments, "declared": registry.certificates(arguments["profile"])}
+
+
 COMPLETIONS: dict[str, Callable[[Arguments], Arguments]] = {
     "bundle": _with_id,
+    "certificate": _with_declared,
+    "host": _with_users,
     "containerd": _with_parted_registries,
 }
 SETTLED: dict[str, Callable[[Arguments], Arguments]] = {

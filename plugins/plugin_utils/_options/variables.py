@@ -14,20 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.health import ENDPOINTS
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
 
-COMPONENTS = {
-    "k3a_etcd_arg": "etcd",
-    "k3a_kube_apiserver_arg": "kube-apiserver",
-    "k3a_kube_controller_manager_arg": "kube-controller-manager",
-    "k3a_kube_proxy_arg": "kube-proxy",
-    "k3a_kube_scheduler_arg": "kube-scheduler",
-    "k3a_kubelet_arg": "kubelet",
-}
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -157,12 +149,10 @@ def _port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]} lies inside k3a_service_node_port_range", "choose one outside"
 
 
-def _balancer_port(name: str, values: Values, flags: Any) -> Iterable[Problem]:
-    yield from _port(name, values, flags)
-    health_port = urlsplit(ENDPOINTS["load-balancer"]).port
-    taken = {values.get("k3a_https_listen_port"): "k3a_https_listen_port", health_port: "its health endpoint"}
-    if values[name] in taken:
-        yield f"{name} {values[name]} is the port of {taken[values[name]]}, too", "choose another one"
+def _own_port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    other = components.also_on(name, values)
+    if other:
+        yield f"{name} {values[name]} is a port of {other}, too", "choose another one"
 
 
 def _port_range(text: str) -> range:
@@ -204,7 +194,7 @@ def _url(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _arguments(name: str, values: Values, flags: Mapping[str, Sequence[str]]) -> Iterable[Problem]:
-    component = COMPONENTS[name]
+    component = components.ARGUMENTS[name]
     for argument in values[name]:
         flag, _operation, _value = split_argument(argument)
         if "=" not in argument or not flag:
@@ -297,15 +287,15 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_cluster_domain", _domain),
     ("k3a_node_name", _node_name),
     ("k3a_tls_san", _tls_san),
-    ("k3a_https_listen_port", _port),
-    ("k3a_lb_server_port", _balancer_port),
+    *((name, _port) for name in components.PORTS),
+    *((name, _own_port) for name in components.PORTS),
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),
     ("k3a_server_url", _url),
-    *((name, _arguments) for name in COMPONENTS),
+    *((name, _arguments) for name in components.ARGUMENTS),
     ("k3a_node_label", _labels),
     ("k3a_node_annotation", _labels),
     ("k3a_node_taint", _taints),

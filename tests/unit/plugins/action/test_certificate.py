@@ -12,6 +12,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)
@@ -24,7 +25,8 @@ def authorities():
 
 @pytest.fixture
 def arguments(authorities, tmp_path, monkeypatch):
-    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet/pki/kubelet-client-current.pem"))
+    pair = str(tmp_path / "kubelet/pki/kubelet-client-current.pem")
+    monkeypatch.setattr(action.registry, "certificates", lambda role: leaf_samples.declared(role, pair))
     return {
         "profile": "agent",
         "authorities": {name: certificate for name, (certificate, _key) in authorities.items()},
@@ -91,7 +93,7 @@ def test_no_key_leaves_the_node(run_action, authorities, arguments):
 
 def test_what_is_announced_names_the_file_the_reason_and_what_comes():
     request = {
-        **leaves.agent_leaves(Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
+        **leaf_samples.agent_leaves(Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
         "reasons": ["it is missing", "x"],
     }
     assert action.announced(request) == {

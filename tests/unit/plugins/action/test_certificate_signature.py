@@ -8,9 +8,9 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as action
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def server(tmp_path, authority):
 
 
 def request_for(node, key=None):
-    leaf = leaves.agent_leaves(Layout("/d"), node, ["10.0.0.2"])[2]
+    leaf = leaf_samples.agent_leaves(Layout("/d"), node, ["10.0.0.2"])[2]
     return {
         **leaf.as_dict(),
         "request": pki.request_of(key or pki.key_pem(pki.new_key())),

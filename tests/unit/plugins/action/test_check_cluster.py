@@ -23,6 +23,7 @@ SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaul
 NOTHING_PLANNED = {
     "founder": "node-1",
     "server": "node-1",
+    "server_hosts": ("node-1",),
     "server_data_dir": "/var/lib/k3a",
     "https_listen_port": 6443,
     "authorities": {},
@@ -267,6 +268,7 @@ class TestServers:
             "bootstrap_record": "stale",
             "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",
+            "server_hosts": ("node-1", "node-2", "node-3"),
             "servers": tuple(f"10.0.0.{number}:6443" for number in (1, 2, 3)),
             "urls": tuple(f"https://10.0.0.{number}:6443" for number in (2, 1, 3)),
             "without_password": ("node-1", "node-2", "node-3"),
@@ -382,13 +384,19 @@ class TestUrl:
 
     def test_the_hosts_variables_say_which_and_the_servers_which_names_there_are(self, judge, url, tmp_path, authority):
         other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
-        nodes = looked("node-1"), looked("node-2")
-        result = judge(*nodes, asked=[other], node_2={"k3a_server_url": url})
-        assert f"node-2: k3a_server_url {url} answers with a certificate" in result["msg"]
+        given = {"server_url": url}
+        result = judge(looked("node-1", settings=given), looked("node-2", settings=given), asked=[other])
+        assert f"node-1, node-2: k3a_server_url {url} answers with a certificate" in result["msg"]
+        # That of an agent alone takes the agent out.
+        result = judge(looked("node-1"), looked("node-2", settings=given), asked=[other])
+        assert f"node-2 is left out of this run: k3a_server_url {url} answers with a certificate" in result["msg"]
         asked = {**other, "authorities": {"server": authority.text}}
-        named = {"k3a_server_url": url.replace("127.0.0.1", "localhost")}
-        assert "node-2: the certificates" in judge(*nodes, asked=[asked], node_2=named)["msg"]
-        assert not judge(*nodes, asked=[asked], node_1={"k3a_tls_san": ["localhost"]}, node_2=named)["failed"]
+        named = {"server_url": url.replace("127.0.0.1", "localhost")}
+        nodes = looked("node-1", settings=named), looked("node-2", settings=named)
+        assert "node-1, node-2: the certificates" in judge(*nodes, asked=[asked])["msg"]
+        result = judge(*nodes, asked=[asked], node_1={"k3a_tls_san": "localhost"})
+        assert not result["failed"]
+        assert result["tls_san"] == ("localhost",)
 
 
 class TestBundles:

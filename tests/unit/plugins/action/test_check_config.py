@@ -53,6 +53,12 @@ class Action(ActionModule):
         return self.answer
 
 
+def ports_of(options, name):
+    """The ports that the module is told a component will have."""
+    (ports,) = [each["ports"] for each in options["components"] if each["name"] == name]
+    return [port["number"] for port in ports]
+
+
 @pytest.fixture
 def bundle(tmp_path):
     (tmp_path / "manifest.json").write_bytes(canonical(MANIFEST))
@@ -125,7 +131,7 @@ def test_an_ill_typed_variable_is_told_and_not_passed_on(run):
         'k3a_https_listen_port must be a whole number, and is "http"; correct it',
         "k3a_write_kubeconfig_mode must be a text, and is the number 384; put it in quotes",
     ]
-    assert "https_listen_port" not in options
+    assert ports_of(options, "apiserver") == [6443]
 
 
 def test_a_malformed_variable_is_told_and_not_passed_on(run):
@@ -203,7 +209,7 @@ def test_the_host_is_what_is_documented(run):
 
 def test_options_of_the_new_node_are_variables_too(run):
     options = run(k3a_with_node_id=True, k3a_lb_server_port=7444)[1]
-    assert (options["with_node_id"], options["lb_server_port"]) == (True, 7444)
+    assert (options["with_node_id"], ports_of(options, "load-balancer")) == (True, [7444, 6445])
 
 
 def test_an_option_has_the_type_default_and_choices_of_its_variable():

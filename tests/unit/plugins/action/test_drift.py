@@ -6,23 +6,33 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 from ansible_collections.k3a.cluster.plugins.action import drift as action
+from ansible_collections.k3a.cluster.plugins.modules import drift as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTaskError
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.verdict import Verdict, host_records
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import make_bundle
 
-SERVER = ["agent/prepare", "server/control_plane", "server/controllers"]
-NODE = ["agent/runtime", "agent/certificates", "agent/load_balancer", "agent/node", "agent/network"]
+SETTINGS = {
+    **{name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items() if not spec.specification()[name].get("no_log")},
+    "data_dir": "/srv/k3a",
+    "kubelet_arg": ["max-pods=200"],
+}
 REGISTRIES = {"configs": {"reg.example": {"auth": {"username": "me", "password": "canary-password"}}}}
+SAME = {"changed": False, "reason": "", "certificates": [[], []]}
 
 
 class Action(action.ActionModule):
     """The action with a host that answers what it is told to; tasks, defaults and templates are the real ones."""
 
-    def __init__(self, tasks, answer):
-        self._task = type("Task", (), {"args": {"tasks": tasks}})()
+    def __init__(self, answer):
+        self._task = type("Task", (), {"args": {}})()
         self._loader = DataLoader()
         self._templar = Templar(loader=self._loader)
         self.answer = answer
@@ -36,42 +46,46 @@ class Action(action.ActionModule):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Ask of one host of a cluster with a server and an agent."""
+    """Ask of one host of a cluster with a server and an agent, both of which have a part in it already."""
     bundle = tmp_path / "bundle"
     make_bundle(bundle)
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
 
-    def run(tasks, host="server-1", answer=None, **given):
+    def run(host="server-1", answer=None, record=None, verdict=None, **given):
+        settings = {**SETTINGS, "bundle": str(bundle)}
+        known = {"node_password": True, "authority": "abc"}
+        reports = [
+            HostReport(
+                name,
+                server=name.startswith("server"),
+                api="10.0.0.1:6443" if name.startswith("server") else "",
+                settings=settings,
+                facts=HostFacts(name, (address,), **known),
+            )
+            for name, address in (("server-1", "10.0.0.1"), ("agent-1", "10.0.0.2"))
+        ]
+        urls = {"servers": ("10.0.0.1:6443",), "urls": ("https://10.0.0.1:6443",)}
+        plan = Verdict(server="server-1", etcd_leader="server-1", max_unavailable=2, authorities={"server": "A"}, **urls)
+        records = host_records(reports, plan)
+        records[host] |= record or {}
         variables = {
             "inventory_hostname": host,
-            "groups": {"server": ["server-1"], "agent": ["agent-1"], "all": ["server-1", "agent-1"]},
-            "ansible_play_hosts": ["server-1", "agent-1"],
-            "ansible_play_hosts_all": ["server-1", "agent-1"],
-            "k3a_bundle": str(bundle),
-            "_k3a_check": {
-                "facts": {"node_name": host, "load_balancer": False},
-                "host": {"api": "10.0.0.1:6443", "fixed": ""},
-            },
-            "_k3a_server": {
-                "url": "https://10.0.0.1:6443",
-                "servers": ["10.0.0.1:6443"],
-                "authorities": {"server": "A"},
-            },
-            "_k3a_verdict": {"server": "server-1", "etcd_endpoints": [], "etcd_leader": "server-1", "founder": ""},
+            "_k3a_verdict": {**plan.as_result(), "hosts": records, **(verdict or {})},
             **given,
         }
-        variables["hostvars"] = {name: {**variables, "inventory_hostname": name} for name in variables["groups"]["all"]}
-        asking = Action(tasks, answer or {"changed": False, "reason": "", "certificates": [[], []]})
+        asking = Action(answer or SAME)
         return asking.run(task_vars=variables), asking.asked
 
     return run
 
 
+def about(result):
+    return {key: result[key] for key in ("state", "reason", "in_window", "throttle")}
+
+
 def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path):
-    result, asked = run(
-        SERVER + NODE, k3a_kubelet_arg=["max-pods=200"], k3a_data_dir=trust_as_template("{{ '/srv/' ~ 'k3a' }}")
-    )
-    assert result == {"changed": False, "reason": ""}
+    result, asked = run()
+    assert about(result) == {"state": "settled", "reason": "", "in_window": False, "throttle": 0}
     steps = {step["name"]: step["options"] for step in asked["steps"]}
     assert [step["name"] for step in asked["steps"]] == [
         *("host", "bundle", "bootstrap", "certificate", "etcd", "apiserver"),
@@ -87,52 +101,184 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert steps["kubelet"]["extra_args"] == ["max-pods=200"]
     assert steps["kubelet"]["server_url"] == "https://127.0.0.1:6443"
     assert steps["kubelet"]["pending"] == steps["etcd"]["pending"] == []
+    assert steps["certificate"]["authorities"] == {"server": "A"}
 
 
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
-    _result, asked = run(["agent/prepare", *NODE], host="agent-1")
+    _result, asked = run(host="agent-1")
     names = [step["name"] for step in asked["steps"]]
     assert names == ["host", "bundle", "containerd", "certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
 
 
+def test_a_server_without_a_node_has_no_node(run):
+    names = [step["name"] for step in run(record={"is_node": False})[1]["steps"]]
+    assert names[-1] == "approver"
+
+
+def test_the_record_of_the_host_is_the_answer(run):
+    result, _asked = run(host="agent-1")
+    assert result["changed"] is False
+    assert (result["node_name"], result["is_server"], result["data_dir"]) == ("agent-1", False, "/srv/k3a")
+    assert result["kubelet_arg"] == ["max-pods=200"]
+
+
 def test_no_secret_is_among_what_is_logged(run):
-    _result, asked = run(SERVER + NODE, k3a_token="canary-token", k3a_registries=REGISTRIES)
-    assert "canary" not in json.dumps(asked["steps"])
+    result, asked = run(k3a_token="canary-token", k3a_registries=REGISTRIES)
+    assert "canary" not in json.dumps([asked["steps"], result])
     assert asked["secrets"] == {
         "bootstrap": {"token": "canary-token"},
         "containerd": {"registry_secrets": {"reg.example": {"password": "canary-password"}}},
     }
 
 
-def test_what_the_host_says_is_the_answer(run):
-    answer = {"changed": False, "reason": "etcd: it does not run", "certificates": []}
-    assert run(SERVER, answer=answer)[0] == {"changed": False, "reason": "etcd: it does not run"}
-    failed = {"failed": True, "msg": "no Python"}
-    assert run(SERVER, answer=failed)[0] == failed
+@pytest.mark.parametrize(
+    "host, in_window, throttle", [("server-1", False, 2), ("agent-1", True, 0)], ids=["server", "agent"]
+)
+def test_a_host_that_differs_is_changed_within_bounds(run, host, in_window, throttle):
+    """A server in its place in the order, so many at a time; an agent in the play of its own."""
+    answer = {"changed": False, "reason": "kubelet: it does not run", "certificates": []}
+    assert about(run(host=host, answer=answer)[0]) == {
+        "state": "changing",
+        "reason": "kubelet: it does not run",
+        "in_window": in_window,
+        "throttle": throttle,
+    }
+
+
+@pytest.mark.parametrize("host", ["server-1", "agent-1"])
+@pytest.mark.parametrize("record", [{"is_known": False}, {"is_replaced": True}])
+def test_a_new_host_is_not_asked_and_nothing_bounds_it(run, host, record):
+    result, asked = run(host=host, record=record)
+    assert asked is None
+    assert about(result) == {"state": "new", "reason": "the host has no node yet", "in_window": False, "throttle": 0}
+
+
+def test_nor_is_one_whose_password_the_cluster_does_not_have(run):
+    result, asked = run(host="agent-1", record={"lacks_password": True})
+    assert asked is None
+    assert (result["state"], result["in_window"]) == ("changing", True)
+    assert result["reason"] == "the cluster does not have the hash of the node's password"
+
+
+def test_a_host_that_is_left_out_fails_with_what_is_in_its_way(run):
+    reasons = ["the host has no command nft; install it"]
+    result, asked = run(host="agent-1", verdict={"excluded": {"agent-1": reasons}, "hosts": {}})
+    assert result == {
+        "changed": False,
+        "failed": True,
+        "msg": "agent-1 is left out of this run: the host has no command nft; install it",
+    }
+    assert asked is None
+
+
+def test_a_look_that_fails_is_no_difference(run):
+    with pytest.raises(AnsibleActionFail, match="no Python"):
+        run(answer={"failed": True, "msg": "no Python"})
+
+
+def leaf(authority):
+    """A certificate that is not there yet."""
+    return {
+        "name": "serving-kubelet",
+        "certificate": "/tls/serving-kubelet.crt",
+        "authority": authority,
+        "current": "",
+        "request": None,
+    }
 
 
 def test_certificates_are_judged_here(run):
     authority, _key = pki.new_authority("k3a-server")
-    leaf = {
-        "name": "serving-kubelet",
-        "certificate": "/tls/serving-kubelet.crt",
-        "authority": "server",
-        "current": "",
-        "request": None,
-    }
-    answer = {"changed": False, "reason": "", "certificates": [[leaf]]}
-    server = {"url": "https://10.0.0.1:6443", "servers": ["10.0.0.1:6443"], "authorities": {"server": authority}}
-    result, _asked = run(["agent/prepare", "agent/certificates"], host="agent-1", answer=answer, _k3a_server=server)
-    assert result["reason"] == "/tls/serving-kubelet.crt: it is missing"
+    answer = {"changed": False, "reason": "", "certificates": [[leaf("server")]]}
+    result, _asked = run(host="agent-1", answer=answer, verdict={"authorities": {"server": authority}})
+    assert (result["state"], result["reason"]) == ("changing", "/tls/serving-kubelet.crt: it is missing")
 
 
-def test_a_server_that_others_join_through_is_not_asked_at_all(run):
-    joining = {"missing": ["/tls/server-ca.key"]}
-    result, asked = run(SERVER, _k3a_bootstrap=joining, ansible_play_hosts=["server-1", "agent-1"])
-    assert result["reason"] == "Read them from a server for those that join it has something to do"
-    assert asked is None
+def test_what_a_step_has_to_do_is_told_before_certificates_that_are_due(run):
+    authority, _key = pki.new_authority("k3a-server")
+    answer = {"changed": False, "reason": "host: sysctl", "certificates": [[leaf("server")]]}
+    result, _asked = run(host="agent-1", answer=answer, verdict={"authorities": {"server": authority}})
+    assert result["reason"] == "host: sysctl"
 
 
-def test_a_task_file_that_cannot_be_understood_is_named(run):
-    with pytest.raises(AnsibleActionFail, match="the task 'Prepare the host' has ansible.builtin.include_tasks"):
-        run(["agent/main"])
+def test_what_is_done_on_another_host_is_nothing_to_ask_of_this_one(run):
+    """Tasks that are delegated only follow one that had something to do here: bootstrap is asked for once."""
+    asked = [step["name"] for step in run()[1]["steps"]]
+    assert asked.count("bootstrap") == 1
+    assert not {"certificate_signature", "admin_kubeconfig", "bootstrap_record"}.intersection(asked)
+
+
+def test_a_module_that_no_look_knows_is_named(run, monkeypatch):
+    """Else a host could differ, and no run would see it."""
+    monkeypatch.setattr(action, "STEPS", {name: step for name, step in action.STEPS.items() if name != "flannel"})
+    with pytest.raises(AnsibleActionFail, match="the task 'Run flannel' has a module that no look knows, flannel"):
+        run()
+
+
+def test_a_bundle_that_cannot_be_opened_is_one_sentence(run, tmp_path):
+    with pytest.raises(AnsibleActionFail, match=f"there is no bundle {tmp_path}/none on the controller"):
+        run(record={"bundle": f"{tmp_path}/none"})
+
+
+class TestOrder:
+    """Hosts are compared with all that site.yml does on them, in its order."""
+
+    PLAYS = yaml.safe_load((spec.PLAYBOOKS / "site.yml").read_text())
+
+    def files(self, *names):
+        """The task files of roles that plays include, in their order, with the conditions."""
+        for play in self.PLAYS:
+            for task in play.get("tasks", ()):
+                role = task.get("ansible.builtin.include_role")
+                if role and play["name"] in names:
+                    for file in task.get("loop", [role.get("tasks_from", "main")]):
+                        yield f"{role['name'].removeprefix('k3a.cluster.')}/{file}", str(task.get("when", ""))
+
+    def test_of_a_server(self):
+        expected = [file for file, _when in self.files("Install", "Connect the nodes")]
+        # Nothing of a node has to be there for what watches the API: these are two orders that go past each other.
+        own = action.task_files({"is_server": True, "is_node": True})
+        assert sorted(own) == sorted(expected)
+        for role in ("server/", "agent/"):
+            assert [file for file in own if file.startswith(role)] == [file for file in expected if file.startswith(role)]
+
+    def test_of_an_agent(self):
+        expected = [file for file, when in self.files("Install", "Connect the nodes") if "is_server" not in when]
+        assert action.task_files({"is_server": False, "is_node": True}) == expected
+
+    def test_of_a_server_without_a_node(self):
+        expected = [file for file, when in self.files("Install", "Connect the nodes") if "is_node" not in when]
+        assert action.task_files({"is_server": True, "is_node": False}) == expected
+
+    def test_an_agent_that_changes_gets_what_was_left_out_in_the_same_order(self):
+        first = [(file, when) for file, when in self.files("Install", "Connect the nodes") if "is_server" not in when]
+        later = [file for file, _when in self.files("Change the nodes")]
+        assert [file for file, when in first if "not _k3a.in_window" in when] == later
+        assert {file for file, when in first if "in_window" not in when} == {"agent/prepare", "agent/certificates"}
+
+    def test_no_other_file_is_anybodys(self):
+        everything = {
+            f"{path.parents[1].name}/{path.stem}" for role in ("server", "agent") for path in (spec.ROLES / role).glob("tasks/*.yml")
+        }
+        compared = {*action.task_files({"is_server": True, "is_node": True})}
+        # What one does for all, and what machines do that join by a token.
+        others = {"server/main", "server/admit", "server/replace", "agent/main", "agent/join", "agent/registration"}
+        assert compared | others == everything
+        assert compared.isdisjoint(others)
+
+
+def test_what_is_returned_is_what_is_documented(run):
+    """Besides the record, which check_cluster documents."""
+    result = run()[0]
+    own = result.keys() - {"changed"}
+    assert {"state", "reason", "in_window", "throttle"} <= own
+    assert yaml.safe_load(module.RETURN).keys() - {"certificates"} <= own
+
+
+def test_an_error_in_a_task_file_is_told_as_one(run, monkeypatch):
+    def broken(_self, _record, _variables):
+        raise RoleTaskError("the task 'Copy' has ansible.builtin.copy")
+
+    monkeypatch.setattr(action.ActionModule, "_steps", broken)
+    with pytest.raises(AnsibleActionFail, match=r"the task 'Copy' has ansible\.builtin\.copy"):
+        run()

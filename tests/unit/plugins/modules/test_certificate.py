@@ -8,8 +8,9 @@ import re
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate as step
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.modules import certificate
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)
@@ -18,10 +19,10 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture
-def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet/pki/kubelet-client-current.pem"))
+def arguments(tmp_path):
     return {
         "profile": "agent",
+        "declared": leaf_samples.declared("agent", str(tmp_path / "kubelet/pki/kubelet-client-current.pem")),
         "authorities": {"server": "server ca\n", "client": "client ca\n"},
         "data_dir": str(tmp_path / "k3a"),
         "node_name": "w1",

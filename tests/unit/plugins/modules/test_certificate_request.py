@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import certif
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate, certificate_request
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, Cluster, serving
 
 if os.geteuid() != 0:
@@ -18,10 +19,14 @@ if os.geteuid() != 0:
 NAMES = ("serving-kubelet", "client-kubelet", "client-kube-proxy", "client-flannel")
 
 
+def pair_in(folder):
+    return str(folder / "kubelet/pki/kubelet-client-current.pem")
+
+
 @pytest.fixture
 def cluster(authorities, tmp_path, monkeypatch):
     monkeypatch.setattr(requesting, "PAUSE", 0.01)
-    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet/pki/kubelet-client-current.pem"))
+    monkeypatch.setattr(leaves, "KUBELET_CLIENT", pair_in(tmp_path))
     monkeypatch.setattr(node_password, "PASSWORD_FILE", str(tmp_path / "etc/node/password"))
     known = Cluster(*authorities)
     with serving(known, tmp_path):
@@ -38,7 +43,9 @@ def node(run_module, cluster, tmp_path):
         password = tmp_path / "etc/node/password"
 
         def certificates(self, check=False, **more):
-            arguments = {**self.own, **self.trust, "profile": "agent", "node_name": "w1", "node_ip": ["10.0.0.2"]}
+            declared = leaf_samples.declared("agent", pair_in(tmp_path))
+            arguments = {"profile": "agent", "declared": declared, "node_name": "w1", "node_ip": ["10.0.0.2"]}
+            arguments |= {**self.own, **self.trust}
             return run_module(certificate, check=check, **arguments, **more)
 
         def request(self, requests, check=False, **more):

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, node_id
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.modules import check_config
 
@@ -23,14 +23,23 @@ def wanted(**options):
     return Wanted(**{**defaults, **options})
 
 
-def test_options_are_documented_as_they_are():
-    described = {
-        name: {key: value for key, value in option.items() if key != "description"}
-        for name, option in DOCUMENTED.items()
+def specified(options, suboptions, left_out):
+    """What is said of options and their suboptions, but for a key that only one side has."""
+    return {
+        name: {
+            ("suboptions" if key == suboptions else key): specified(value, suboptions, left_out)
+            if key == suboptions
+            else value
+            for key, value in option.items()
+            if key != left_out
+        }
+        for name, option in options.items()
     }
+
+
+def test_options_are_documented_as_they_are():
     # That it is a secret is of no concern to who reads the documentation.
-    options = {name: {k: v for k, v in o.items() if k != "no_log"} for name, o in check_config.OPTIONS.items()}
-    assert described == options
+    assert specified(DOCUMENTED, "suboptions", "description") == specified(check_config.OPTIONS, "options", "no_log")
 
 
 def test_the_token_is_never_logged():
@@ -68,8 +77,19 @@ def test_a_host_without_address_of_the_family_has_no_node_address(seen):
 def test_what_a_server_keeps_is_told_without_its_token(seen):
     known = type(seen)(**{**vars(seen), "token": "K10ab::server:s3cr3t-word", "authority": "ab", "etcd_data": True})
     facts = check_config.facts(known, wanted(token="s3cr3t-word"))
-    assert (facts["authority"], facts["etcd_data"], facts["load_balancer"]) == ("ab", True, seen.load_balancer)
+    assert (facts["authority"], facts["etcd_data"]) == ("ab", True)
     assert "s3cr3t" not in str(facts)
+
+
+def test_what_runs_and_what_is_installed_is_told_by_names(seen):
+    ours = tuple(Component(name, f"k3a-{name}.service", False, ()) for name in ("etcd", "load-balancer"))
+    known = type(seen)(
+        **{**vars(seen), "active_units": frozenset({ours[0].unit}), "installed": frozenset({"load-balancer"})}
+    )
+    facts = check_config.facts(known, wanted(components=ours))
+    assert (facts["etcd_running"], facts["load_balancer"]) == (True, True)
+    facts = check_config.facts(seen, wanted(components=ours))
+    assert (facts["etcd_running"], facts["load_balancer"]) == (False, False)
 
 
 def test_a_name_may_end_in_the_machines_id(seen):

@@ -11,6 +11,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.modules import drift
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 TASKS = ["server/control_plane", "server/certificates"]
 PASSWORD = "s3cr3t-word"
@@ -35,7 +36,7 @@ def steps(tmp_path):
     node = {"data_dir": layout.data_dir, "node_name": "n", "node_ip": ["10.0.0.1"]}
     return [
         {"name": "bootstrap", "options": {"data_dir": layout.data_dir}},
-        {"name": "certificate", "options": {"profile": "server", "authorities": {}, **node}},
+        {"name": "certificate", "options": {"profile": "server", "declared": leaf_samples.declared("server"), "authorities": {}, **node}},
     ]
 
 

@@ -14,12 +14,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import app
 from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, params_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
+PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
 PROGRAM = "/var/lib/k3a/server/lib/k3a.pyz"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/k3a-system/leases/k3a-approver"
 
 
 def component_of(**given):
-    return approver.approver_component(params_for(approver, **given), "/usr/bin/python3")
+    return approver.approver_component(params_for(approver, **given), "/usr/bin/python3", PROCESSES)
 
 
 def test_the_unit():

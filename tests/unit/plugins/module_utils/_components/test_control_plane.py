@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, scheduler
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.tests.unit.component_samples import SHARED, command, directives, document
 
@@ -17,7 +17,7 @@ def thing():
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing", "service.key")
     params = {**SHARED, "https_listen_port": 7443, "leader_elect": False, "extra_args": ["v=3", "profiling=maybe"]}
     arguments = {"secure-port": "1", "tls-min-version": "VersionTLS13", "profiling": "true"}
-    return control_plane.client_component("scheduler", params, credentials, arguments)
+    return control_plane.client_component(scheduler.DECLARATION, params, credentials, arguments)
 
 
 def test_a_client_gets_its_files_from_systemd(thing):
@@ -55,7 +55,7 @@ def test_own_arguments_win_over_the_common_ones_and_the_operators_over_both(thin
 def test_several_servers_elect_one_that_is_active(elect, word):
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing")
     params = {**SHARED, "https_listen_port": 6443, "leader_elect": elect, "extra_args": []}
-    words = command(control_plane.client_component("scheduler", params, credentials, {}).unit)
+    words = command(control_plane.client_component(scheduler.DECLARATION, params, credentials, {}).unit)
     assert f"--leader-elect={word}" in words
 
 

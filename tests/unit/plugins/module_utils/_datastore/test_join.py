@@ -19,7 +19,7 @@ S1, S2 = member(1), member(2)
 
 
 def interrupting(interrupts):
-    return component.Plan("d", (), (), (), (), None, False, False, None, interrupts)
+    return component.Plan("d", (), (), (), (), None, {}, False, (), (), None, interrupts)
 
 
 API = component.Component(name="apiserver", unit="")

@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import kub
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ def test_the_certificates_of_all_steps_are_for_the_controller_to_judge(server, t
         "name": "certificate",
         "options": {
             "profile": "server",
+            "declared": leaf_samples.declared("server"),
             "authorities": {},
             "data_dir": str(tmp_path),
             "node_name": "n",

@@ -71,7 +71,7 @@ class TestPlan:
         ]
         assert plan.changes[-1].before == "absent\n"
         assert plan.changes[-1].after == "active (restarted: it does not run)\n"
-        assert (plan.reload, plan.enable, plan.restart) == (True, True, "it does not run")
+        assert (plan.reload, plan.enable, plan.restart) == (True, ("k3a-sample.service",), "it does not run")
         assert plan.unit == systemd.with_digest(sample.unit, component.digest_of(sample))
         assert plan.changed
 
@@ -79,7 +79,7 @@ class TestPlan:
         install(sample)
         plan = planned(sample, RUNNING)
         assert not plan.changed
-        assert (plan.files, plan.unit, plan.reload, plan.enable, plan.restart) == ((), None, False, False, None)
+        assert (plan.files, plan.unit, plan.reload, plan.enable, plan.restart) == ((), None, False, (), None)
 
     @pytest.mark.parametrize("active", ["activating", "reloading"])
     def test_on_its_way_with_the_right_inputs(self, sample, active):
@@ -149,7 +149,7 @@ class TestPlan:
         install(sample)
         plan = planned(sample, dataclasses.replace(RUNNING, enabled=False))
         assert (plan.changes[0].before, plan.changes[0].after) == ("disabled\n", "enabled\n")
-        assert (plan.enable, plan.restart) == (True, None)
+        assert (plan.enable, plan.restart) == (("k3a-sample.service",), None)
 
     def test_the_unit_on_the_disk_edited_by_hand_and_the_process_right(self, sample, tmp_path):
         install(sample)
@@ -496,13 +496,170 @@ def test_a_slow_stop_is_no_failure_while_the_start_is_queued(sample, monkeypatch
 
 def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkeypatch, tmp_path):
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
-    monkeypatch.setitem(health.ENDPOINTS, "etcd", "http://127.0.0.1:9/readyz")
     earlier = dataclasses.replace(sample, name="etcd")
     component.converge(Module(wait=False), earlier)
     with pytest.raises(Ended) as ended:
-        component.converge(Module(timeout=0, wait_for=["etcd"]), sample)
+        waiting = dataclasses.replace(sample, awaits={"etcd": "http://127.0.0.1:9/readyz"})
+        component.converge(Module(timeout=0, wait_for=["etcd"]), waiting)
     assert ended.value.args[0]["msg"].startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
     assert ended.value.args[0]["msg"].endswith("journal of k3a-etcd.service")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_component_that_this_one_does_not_know_cannot_be_waited_for(sample, host, check):
+    waiting = dataclasses.replace(sample, awaits={"kubelet": "http://127.0.0.1:9/healthz", "other": ""})
+    with pytest.raises(Ended) as ended:
+        component.converge(Module(check_mode=check, wait_for=["kubelet", "etdc"]), waiting)
+    assert ended.value.args[0] == {
+        "msg": "wait_for names etdc; those that k3a-sample can wait for: kubelet, other",
+    }
+    assert component.unknown_to(sample, ["etcd"]) == (
+        "wait_for names etcd; those that k3a-sample can wait for: none"
+    )
+    assert host.told == []
+
+
+class TestTriggered:
+    """A service that does one thing, started by a timer and by a change of a path."""
+
+    NAMES = ("k3a-work.service", "k3a-work.timer", "k3a-work.path")
+
+    @pytest.fixture
+    def work(self, tmp_path):
+        (tmp_path / "tls.crt").write_bytes(b"certificate 1")
+        return component.Component(
+            name="work",
+            unit=systemd.triggered_text("work", (), (("ExecStart", f"test -e {tmp_path}/allowed"),)),
+            triggers={
+                "timer": systemd.trigger_text("timer", "work every hour", (("OnCalendar", "hourly"),)),
+                "path": systemd.trigger_text("path", "work when told to", (("PathChanged", "/var/told"),)),
+            },
+            inputs=(str(tmp_path / "tls.crt"),),
+        )
+
+    @pytest.fixture
+    def at_work(self, host, work):
+        """It is installed, and has been started once."""
+        component.converge(Module(), work)
+        host.told.clear()
+
+        def start():
+            host.start("k3a-work.service")
+            return host.processes["k3a-work.service"]
+
+        return start
+
+    def test_its_triggers_start_with_the_system_and_it_does_not(self, work, host, tmp_path):
+        announced = component.converge(Module(check_mode=True), work)
+        done = component.converge(Module(), work)
+        assert done == announced
+        assert done["changes"] == [
+            *(f"{tmp_path}/units/{name}" for name in self.NAMES),
+            *("k3a-work.timer", "k3a-work.path"),
+        ]
+        assert not done["restarted"]
+        assert host.enabled == host.waiting == {"k3a-work.timer", "k3a-work.path"}
+        assert host.processes == {}
+
+    def test_that_it_does_not_run_is_as_it_should_be(self, work, host, at_work, tmp_path):
+        for _time in ("before its first start", "after it ended well"):
+            result = component.converge(Module(check_mode=True), work)
+            assert (result["changed"], result["unhealthy"]) == (False, "")
+            assert not component.converge(Module(timeout=0), work)["changed"]
+            (tmp_path / "allowed").write_text("")
+            at_work().wait()
+        assert "restart" not in host.told
+
+    def test_work_that_goes_on_is_let_alone(self, work, host, tmp_path):
+        long = dataclasses.replace(work, unit=work.unit.replace(f"test -e {tmp_path}/allowed", "sleep 600"))
+        component.converge(Module(), long)
+        host.start("k3a-work.service")
+        (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+        result = component.converge(Module(check_mode=True), long)
+        assert (result["changed"], result["unhealthy"]) == (False, "")
+        assert not component.converge(Module(timeout=0), long)["changed"]
+        assert host.processes["k3a-work.service"].poll() is None
+
+    def test_what_failed_is_done_again(self, work, host, at_work, tmp_path):
+        assert at_work().wait() == 1
+        announced = component.converge(Module(check_mode=True), work)
+        (tmp_path / "allowed").write_text("")
+        done = component.converge(Module(), work)
+        assert done == announced
+        assert (done["changes"], done["restarted"]) == (["k3a-work.service"], True)
+        assert done["diff"][0]["before"] == "failed\n"
+        assert done["diff"][0]["after"] == "done again: it failed the last time\n"
+        assert host.processes["k3a-work.service"].returncode == 0
+
+    def test_what_fails_again_is_told_with_its_journal(self, work, host, at_work, monkeypatch):
+        monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+        at_work().wait()
+        with pytest.raises(Ended) as ended:
+            component.converge(Module(timeout=600), work)
+        assert ended.value.args[0]["msg"].startswith("k3a-work is not healthy: k3a-work.service keeps failing (")
+        assert ended.value.args[0]["msg"].endswith("journal of k3a-work.service")
+
+    def test_what_it_has_to_do_now_is_waited_for(self, work, host, at_work, tmp_path):
+        (tmp_path / "allowed").write_text("")
+        asked = dataclasses.replace(work, outdated=(lambda: "there is something new",))
+        done = component.converge(Module(), asked)
+        assert done["diff"][0]["after"] == "done again: there is something new\n"
+        assert host.processes["k3a-work.service"].returncode == 0
+
+    @pytest.mark.parametrize("lacking", ["enabled", "waiting"])
+    def test_a_trigger_that_somebody_stopped_is_put_back(self, work, host, at_work, lacking):
+        getattr(host, lacking).discard("k3a-work.timer")
+        result = component.converge(Module(), work)
+        assert result["changes"] == ["k3a-work.timer"]
+        assert "k3a-work.timer" in getattr(host, lacking)
+
+    def test_other_times_are_loaded_and_start_nothing(self, work, host, at_work, tmp_path):
+        often = {**work.triggers, "timer": work.triggers["timer"].replace("hourly", "minutely")}
+        result = component.converge(Module(), dataclasses.replace(work, triggers=often))
+        assert result["changes"] == [f"{tmp_path}/units/k3a-work.timer"]
+        assert "OnCalendar=hourly" in result["diff"][0]["before"]
+        assert host.told == ["daemon-reload"]
+        assert "OnCalendar=minutely" in host.loaded["k3a-work.timer"]
+
+    def test_other_work_is_written_and_starts_nothing(self, work, host, at_work, tmp_path):
+        other = dataclasses.replace(work, unit=work.unit.replace("allowed", "asked-for"))
+        assert component.converge(Module(), other)["changes"] == [f"{tmp_path}/units/k3a-work.service"]
+        assert host.told == ["daemon-reload"]
+
+    def test_another_input_is_read_the_next_time_and_changes_nothing(self, work, host, at_work, tmp_path):
+        (tmp_path / "tls.crt").write_bytes(b"certificate 2")
+        assert not component.converge(Module(), work)["changed"]
+        assert host.told == []
+
+    @pytest.mark.parametrize("step", ["write_file", "daemon_reload", "enable", "start"])
+    @pytest.mark.parametrize("call", [1, 2])
+    def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(self, work, host, monkeypatch, step, call):
+        owner = files if step == "write_file" else systemd
+        real, calls = getattr(owner, step), []
+
+        def killed(*arguments):
+            calls.append(arguments)
+            if len(calls) == call:
+                raise KeyboardInterrupt
+            real(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, killed)
+            try:
+                component.converge(Module(), work)
+            except KeyboardInterrupt:
+                assert component.converge(Module(check_mode=True), work)["changed"]
+        component.converge(Module(), work)
+        assert host.enabled == host.waiting == {"k3a-work.timer", "k3a-work.path"}
+        assert not component.converge(Module(check_mode=True), work)["changed"]
+
+    def test_all_of_it_goes_the_triggers_first(self, work, host, at_work, tmp_path):
+        host.told.clear()
+        result = component.withdraw(Module(), work)
+        assert result["changes"] == [f"{tmp_path}/units/{name}" for name in (*self.NAMES[1:], self.NAMES[0])]
+        assert host.told == ["disable", "disable", "disable", "daemon-reload"]
+        assert host.enabled == host.waiting == set()
+        assert not component.withdraw(Module(), work)["changed"]
 
 
 def test_withdrawing_shows_no_secret(sample, host):

@@ -4,15 +4,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.health import ENDPOINTS
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 
+OURS = check.components_in(
+    [
+        {
+            "name": name,
+            "unit": f"k3a-{name}.service",
+            "routes": routes,
+            "ports": [{"number": n, "protocol": p, "reach": r, "program": name} for n, p, r in ports],
+        }
+        for name, routes, ports in (
+            ("etcd", False, [(2379, "tcp", "servers")]),
+            ("apiserver", False, [(6443, "tcp", "anywhere")]),
+            ("scheduler", False, [(10259, "tcp", "loopback")]),
+            ("kubelet", False, [(10250, "tcp", "nodes"), (10248, "tcp", "loopback")]),
+            ("flannel", True, [(8472, "udp", "nodes")]),
+        )
+    ]
+)
 WANTED = check.Wanted(
     data_dir="/var/lib/k3a",
     server=True,
@@ -21,7 +36,6 @@ WANTED = check.Wanted(
     node_ip=(),
     cluster_cidr=("10.42.0.0/16",),
     service_cidr=("10.43.0.0/16",),
-    https_listen_port=6443,
     flannel_backend="vxlan",
     flannel_iface="",
     proxy_mode="nftables",
@@ -31,6 +45,7 @@ WANTED = check.Wanted(
     swap="warn",
     bundle_id="a1b2",
     bundle_size=380 * check.MIB,
+    components=OURS,
 )
 AGENT = replace(WANTED, server=False)
 BUILT_IN = {feature.symbol: "y" for feature in wanted_features(1, [4, 6], "nftables", "vxlan", "overlayfs")}
@@ -311,49 +326,21 @@ class TestPorts:
         assert found(sockets=sockets, holders={7: Holder(12, "etcd", "k3a-etcd.service")}) == {}
 
     def test_one_process_on_two_families_is_told_once(self):
-        sockets = (Socket("tcp", "0.0.0.0", 10256, 7), Socket("tcp", "::", 10256, 8))
+        sockets = (Socket("tcp", "0.0.0.0", 10248, 7), Socket("tcp", "::", 10248, 8))
         the_only(found(sockets=sockets, holders={7: self.NC, 8: self.NC}))
 
     def test_what_stands_only_on_another_address_does_not_collide_on_loopback(self):
-        assert found(sockets=(Socket("tcp", "192.168.1.7", 10257, 7),), holders={7: self.NC}) == {}
-        assert found(sockets=(Socket("tcp", "127.0.0.1", 10257, 7),), holders={7: self.NC}) != {}
-
-    def test_a_servers_ports_are_free_to_use_on_an_agent(self):
-        sockets = (Socket("tcp", "0.0.0.0", 2379, 7),)
-        assert found(wanted=AGENT, sockets=sockets, holders={7: self.NC}) == {}
-
-    def test_the_port_of_the_api_can_be_another(self):
-        sockets = (Socket("tcp", "0.0.0.0", 6443, 7),)
-        wanted = replace(WANTED, https_listen_port=7443)
-        assert found(wanted=wanted, sockets=sockets, holders={7: self.NC}) == {}
-
-    def test_the_nodes_own_load_balancer_needs_one_that_can_be_another(self):
-        sockets = (Socket("tcp", "127.0.0.1", 6444, 7),)
-        for wanted in (WANTED, AGENT):
-            key, text = the_only(found(wanted=wanted, sockets=sockets, holders={7: self.NC}))
-            assert key == ("fail", "port_6444")
-            assert text.startswith("port 6444/tcp, which the load balancer needs, is in use by nc")
-        moved = replace(WANTED, lb_server_port=7444)
-        assert found(wanted=moved, sockets=sockets, holders={7: self.NC}) == {}
-        assert ("fail", "port_7444") in found(
-            wanted=moved, sockets=(Socket("tcp", "::", 7444, 7),), holders={7: self.NC}
-        )
-
-    def test_its_health_is_told_on_another_one(self):
-        endpoint = urlsplit(ENDPOINTS["load-balancer"])
-        sockets = (Socket("tcp", "127.0.0.1", endpoint.port, 7),)
-        assert the_only(found(sockets=sockets, holders={7: self.NC}))[0] == ("fail", f"port_{endpoint.port}")
+        assert found(sockets=(Socket("tcp", "192.168.1.7", 10259, 7),), holders={7: self.NC}) == {}
+        assert found(sockets=(Socket("tcp", "127.0.0.1", 10259, 7),), holders={7: self.NC}) != {}
 
     def test_a_tunnel_of_the_kernel_is_ours_when_flannel_has_an_interface(self):
         sockets = (Socket("udp", "0.0.0.0", 8472, 0),)
         assert "is in use by the kernel" in the_only(found(sockets=sockets))[1]
         assert found(sockets=sockets, addresses=(*FRESH.addresses, Address("flannel.1", "10.42.0.0", 32, True))) == {}
 
-    def test_the_tunnel_has_the_port_of_its_backend(self):
-        sockets = (Socket("udp", "0.0.0.0", 51820, 9),)
-        assert found(sockets=sockets, holders={9: self.NC}) == {}
-        wanted = replace(WANTED, flannel_backend="wireguard-native")
-        assert ("fail", "port_51820") in found(wanted=wanted, sockets=sockets, holders={9: self.NC})
+    def test_a_host_that_none_of_ours_is_for_keeps_its_ports(self):
+        sockets = (Socket("tcp", "0.0.0.0", 2379, 7),)
+        assert found(wanted=replace(WANTED, components=()), sockets=sockets, holders={7: self.NC}) == {}
 
 
 class TestNeighbours:
@@ -370,7 +357,9 @@ class TestNeighbours:
         assert the_only(found(static_pods=True))[0] == ("warn", "other_kubernetes")
 
     def test_firewalls_and_selinux_warn(self):
-        assert the_only(found(active_units=frozenset({"firewalld.service"})))[0] == ("warn", "firewall")
+        key, text = the_only(found(active_units=frozenset({"firewalld.service"})))
+        assert key == ("warn", "firewall")
+        assert text.endswith("cluster's networks through, TCP 2379, 6443, 10250 and UDP 8472")
         # ufw's unit is active on every Ubuntu, with or without rules.
         assert found(active_units=frozenset({"ufw.service"})) == {}
         assert the_only(found(firewall_rules=True))[1].startswith("ufw filters packets")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, judge
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
@@ -22,7 +22,6 @@ WANTED = Wanted(
     (),
     ("10.42.0.0/16",),
     ("10.43.0.0/16",),
-    6443,
     "vxlan",
     "",
     "nftables",
@@ -71,13 +70,14 @@ class TestInstalled:
     """What an earlier run has left, and what a run on the same host finds there again."""
 
     def seen(self, layout):
-        return look.observe(replace(WANTED, data_dir=layout.data_dir), lambda command: (0, "", ""))
+        ours = (Component("flannel", "k3a-flannel.service", True, ()),)
+        return look.observe(replace(WANTED, components=ours, data_dir=layout.data_dir), lambda command: (0, "", ""))
 
     def test_a_fresh_host_has_nothing(self, tmp_path, monkeypatch):
         monkeypatch.setattr(look, "PASSWORD_FILE", f"{tmp_path}/none")
         seen = self.seen(Layout(str(tmp_path)))
         assert (seen.etcd_data, seen.authority, seen.token) == (False, "", "")
-        assert (seen.load_balancer, seen.node_password) == (False, False)
+        assert (seen.installed, seen.node_password) == (frozenset(), False)
 
     def test_a_server_has_its_authority_token_and_data(self, tmp_path):
         layout = server(tmp_path)
@@ -89,11 +89,11 @@ class TestInstalled:
         Path(layout.etcd, "member/wal/0.wal").write_text("")
         assert self.seen(layout).etcd_data
 
-    def test_a_node_has_its_load_balancer_and_its_password(self, tmp_path, monkeypatch):
+    def test_a_node_has_its_units_and_its_password(self, tmp_path, monkeypatch):
         password = tmp_path / "password"
         password.write_text("secret\n")
         monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
-        (tmp_path / "k3a-load-balancer.service").write_text("")
+        (tmp_path / "k3a-flannel.service").write_text("")
         monkeypatch.setattr(look, "unit_path", lambda name: f"{tmp_path}/{name}")
         seen = self.seen(Layout(str(tmp_path)))
-        assert (seen.load_balancer, seen.node_password) == (True, True)
+        assert (seen.installed, seen.node_password) == ({"flannel"}, True)

@@ -43,7 +43,6 @@ def wanted(tmp_path, proc):
 
 @pytest.fixture(autouse=True)
 def users_and_modules(monkeypatch):
-    monkeypatch.setattr(host, "USERS", {})
     monkeypatch.setattr(host, "MODULES", ())
 
 
@@ -53,14 +52,13 @@ def paths(plan):
 
 @pytest.mark.parametrize("families, ipv6", [([4], False), ([6], True), ([4, 6], True)])
 def test_ipv6_is_forwarded_only_when_the_cluster_has_it(families, ipv6):
-    assert ("net.ipv6.conf.all.forwarding" in host.wanted_host("/d", families).settings) is ipv6
-    assert host.wanted_host("/d", families).settings["net.ipv4.conf.all.forwarding"] == "1"
+    assert ("net.ipv6.conf.all.forwarding" in host.wanted_host("/d", families, {}).settings) is ipv6
+    assert host.wanted_host("/d", families, {}).settings["net.ipv4.conf.all.forwarding"] == "1"
 
 
 def test_everything_survives_a_reboot(monkeypatch):
     monkeypatch.setattr(host, "MODULES", ("overlay", "vxlan"))
-    monkeypatch.setattr(host, "USERS", {"etcd": "etcd datastore (k3a)"})
-    wanted = host.wanted_host("/d", [4, 6])
+    wanted = host.wanted_host("/d", [4, 6], {"etcd": "etcd datastore (k3a)"})
     written = {file.path: file.content.decode() for file in wanted.files}
     assert written["/etc/modules-load.d/k3a.conf"] == "overlay\nvxlan\n"
     assert written["/etc/sysusers.d/k3a.conf"] == 'u etcd - "etcd datastore (k3a)"\n'
@@ -157,8 +155,7 @@ def test_a_setting_that_comes_with_a_module_is_announced(wanted, monkeypatch, pr
 
 def test_users_that_exist_are_not_missing(monkeypatch):
     mine = pwd.getpwuid(0).pw_name
-    monkeypatch.setattr(host, "USERS", {mine: "", "k3a-nobody-has-this": ""})
-    assert host.missing_users() == ("k3a-nobody-has-this",)
+    assert host.missing_users((mine, "k3a-nobody-has-this")) == ("k3a-nobody-has-this",)
 
 
 def test_modules_that_this_kernel_does_not_have_are_built_in_or_of_no_use():
@@ -194,8 +191,8 @@ def test_a_minimum_is_kept_only_where_the_kernel_has_less_by_itself(proc, tmp_pa
     proc("fs.inotify.max_user_instances", current)
     proc("fs.inotify.max_user_watches", "1000000")
     host.record(host.record_path(str(tmp_path)), former)
-    assert (host.wanted_host(str(tmp_path), [4]).settings.get("fs.inotify.max_user_instances") == "8192") is raised
-    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4]).settings
+    assert (host.wanted_host(str(tmp_path), [4], {}).settings.get("fs.inotify.max_user_instances") == "8192") is raised
+    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4], {}).settings
 
 
 @pytest.fixture

@@ -22,12 +22,13 @@ SETTINGS = approver.settings(
     ),
     ["10.0.0.9"],
 )
+PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
 HASH = node_password.hash_of("right")
 
 
 def decide(csr, **known):
     request = _csr.parse(base64.b64decode(csr["spec"]["request"]))
-    return approver.decide(csr, request, approver.Context(**{"settings": SETTINGS, **known}))
+    return approver.decide(csr, request, approver.Context(**{"settings": SETTINGS, **known}), PROCESSES)
 
 
 def denied(csr, **known):
@@ -222,8 +223,8 @@ def test_the_longest_name_fits_its_secret():
     long = "a" * approver.LONGEST_NAME
     assert len(node_password.secret_name(long)) == 253
     subject = _csr.Request((f"system:node:{long}",), ("system:nodes",))
-    assert approver.wrong_form(samples.joining(), subject) == ""
-    assert approver.wrong_form(samples.joining(), subject._replace(common_names=(f"system:node:a{long}",)))
+    assert approver.wrong_form(samples.joining(), subject, ()) == ""
+    assert approver.wrong_form(samples.joining(), subject._replace(common_names=(f"system:node:a{long}",)), ())
 
 
 @pytest.mark.parametrize(

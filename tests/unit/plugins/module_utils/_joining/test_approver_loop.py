@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.tests.unit import csr_samples as samples
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 OLD = "2020-01-01T00:00:00Z"
+PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
 LEASE = f"{loop.LEASES}/k3a-approver"
 
 
@@ -30,7 +31,7 @@ class Cluster:
         self.approver = self.another()
 
     def another(self):
-        return loop.Approver(node_api.NodeApi(self.url), loop.Journal(self.journal.append), lambda: self.now)
+        return loop.Approver(node_api.NodeApi(self.url), loop.Journal(self.journal.append), PROCESSES, lambda: self.now)
 
     def lease(self, holder):
         return loop.Lease(node_api.NodeApi(self.url), holder, lambda: self.now)
@@ -542,11 +543,11 @@ def test_the_holder_is_this_host_and_stays_it():
 
 @pytest.mark.parametrize("arguments", [[], ["https://127.0.0.1:6443", "more"]])
 def test_wrong_arguments(arguments, capsys):
-    assert loop.main(arguments) == 2
+    assert loop.main(arguments, PROCESSES) == 2
     assert "usage" in capsys.readouterr().err
 
 
 def test_credentials_that_are_not_there(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert loop.main(["https://127.0.0.1:6443"]) == 1
+    assert loop.main(["https://127.0.0.1:6443"], PROCESSES) == 1
     assert "server-ca.crt" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, csr
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, REQUESTS, Authority, Cluster, serving
 
 PASSWORD = "0a" * 16
@@ -32,9 +33,10 @@ def cluster(authorities, tmp_path, monkeypatch):
 @pytest.fixture
 def wanted(tmp_path, monkeypatch):
     """The certificates of a node by name, with their keys where they belong."""
-    monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet-client-current.pem"))
+    pair = str(tmp_path / "kubelet-client-current.pem")
+    monkeypatch.setattr(leaves, "KUBELET_CLIENT", pair)
     found = {}
-    for leaf in leaves.agent_leaves(Layout(str(tmp_path / "k3a")), "w1", ["10.0.0.2", "fd00::2"]):
+    for leaf in leaf_samples.agent_leaves(Layout(str(tmp_path / "k3a")), "w1", ["10.0.0.2", "fd00::2"], pair):
         found[leaf.name] = {**leaf.as_dict(), "request": "a placeholder", "reasons": ["it is missing"]}
         path = tmp_path / leaf.key
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,8 +210,9 @@ def test_a_damaged_key_is_told_with_its_path(cluster, wanted, content, tmp_path)
 
 
 def test_a_certificate_that_the_api_does_not_sign_is_refused(wanted):
-    with pytest.raises(RequestError, match="no signer of the API makes the certificate client-admin"):
-        certificate_request.body({**wanted["client-flannel"], "name": "client-admin"}, "x", "request")
+    with pytest.raises(RequestError, match="no signer of the API makes the certificate etcd-client"):
+        leaf = {**wanted["client-flannel"], "name": "etcd-client", "authority": "etcd-server"}
+        certificate_request.body(leaf, "x", "request")
 
 
 def test_an_answer_that_is_no_certificate_is_told(wanted):

@@ -9,6 +9,7 @@ import pwd
 import socket
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import process, reset
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import Process, Unit
@@ -137,7 +138,7 @@ def test_mounts_of_pods_go_and_those_of_the_administrator_stay():
 
 def test_users_of_another_description_are_not_ours(monkeypatch, tmp_path):
     entries = [
-        pwd.struct_passwd(("etcd", "x", 997, 997, host.USERS["etcd"], "/", "/usr/sbin/nologin")),
+        pwd.struct_passwd(("etcd", "x", 997, 997, registry.users()["etcd"], "/", "/usr/sbin/nologin")),
         pwd.struct_passwd(("kube", "x", 996, 996, "somebody's", "/", "/usr/sbin/nologin")),
         pwd.struct_passwd(("root", "x", 0, 0, "root", "/root", "/bin/sh")),
     ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 
 def params(**given):
@@ -14,6 +15,7 @@ def test_a_servers_names_are_all_by_which_it_is_reached():
     wanted = certificate.leaves_of(
         params(
             profile="server",
+            declared=leaf_samples.declared("server"),
             node_name="a",
             node_ip=["10.0.0.1", "fd00::1"],
             node_external_ip=["192.0.2.1"],
@@ -32,7 +34,7 @@ def test_a_servers_names_are_all_by_which_it_is_reached():
 
 def test_an_agents_certificate_has_its_external_address_too():
     wanted = certificate.leaves_of(
-        params(profile="agent", node_name="w1", node_ip=["10.0.0.2"], node_external_ip=["192.0.2.2"])
+        params(profile="agent", declared=leaf_samples.declared("agent"), node_name="w1", node_ip=["10.0.0.2"], node_external_ip=["192.0.2.2"])
     )
     (serving,) = (leaf for leaf in wanted if leaf.name == "serving-kubelet")
     assert serving.ips == ("127.0.0.1", "10.0.0.2", "192.0.2.2")

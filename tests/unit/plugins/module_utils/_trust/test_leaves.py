@@ -6,13 +6,14 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 LAYOUT = Layout("/d")
 SERVER = {
     leaf.name: leaf
-    for leaf in leaves.server_leaves(LAYOUT, ["a", "lb.example", "a"], ["10.0.0.1", "10.43.0.1", ""], "cluster.local")
+    for leaf in leaf_samples.server_leaves(LAYOUT, ["a", "lb.example", "a"], ["10.0.0.1", "10.43.0.1", ""], "cluster.local")
 }
-AGENT = {leaf.name: leaf for leaf in leaves.agent_leaves(LAYOUT, "w1", ["10.0.0.2", "fd00::2", "10.0.0.2"])}
+AGENT = {leaf.name: leaf for leaf in leaf_samples.agent_leaves(LAYOUT, "w1", ["10.0.0.2", "fd00::2", "10.0.0.2"])}
 
 
 @pytest.mark.parametrize(

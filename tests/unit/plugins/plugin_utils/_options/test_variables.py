@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec, variables
 
 DEFAULTS = {name: value for name, value in spec.defaults().items() if name not in ("k3a_bundle", "k3a_kubeconfig")}
 FLAGS = {"kubelet": ["max-pods", "v"], "kube-apiserver": ["audit-log-path"], "etcd": ["snapshot-count"]}
@@ -174,7 +174,7 @@ class TestArguments:
         assert problems({}, k3a_kubelet_arg=["max-podz"]) != []
 
     def test_every_component_is_one_of_the_bundles(self):
-        assert set(variables.COMPONENTS) == {n for n in spec.specification() if n.endswith("_arg")}
+        assert set(components.ARGUMENTS) == {n for n in spec.specification() if n.endswith("_arg")}
 
 
 def wrong_with(*paths):

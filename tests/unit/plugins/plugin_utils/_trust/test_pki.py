@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
@@ -286,8 +287,8 @@ class TestTheKubeletsOwn:
 def test_every_certificate_of_a_node_is_signed_and_then_right(profile, authority, request_pem):
     layout = Layout("/d")
     table = {
-        "server": leaves.server_leaves(layout, ["a"], ["10.0.0.1"], "cluster.local"),
-        "agent": leaves.agent_leaves(layout, "a", ["10.0.0.1", "fd00::1"]),
+        "server": leaf_samples.server_leaves(layout, ["a"], ["10.0.0.1"], "cluster.local"),
+        "agent": leaf_samples.agent_leaves(layout, "a", ["10.0.0.1", "fd00::1"]),
     }
     for leaf in table[profile]:
         certificate = pki.sign(leaf.as_dict(), request_pem, *authority)

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of M(k3a.cluster.host): which users the components need. The host need not know them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
+
+
+class ActionModule(HostAction):
+    """Hand the users over, and run the module."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module once."""
+        super().run(tmp, task_vars)
+        return self._execute_module(module_args=steps.completed("host", self._task.args), task_vars=task_vars)

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: rbac
+short_description: What the components may do in the API
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Returns the objects that give the components their permissions, as far as Kubernetes does not make these by itself,
+    with the namespaces that they need, for M(k3a.cluster.addon) to apply.
+  - Each component declares its own; this is half of the role C(addons), and may change in any release.
+options:
+  _terms:
+    description: Takes no terms.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: k3a.cluster.addon
+"""
+
+EXAMPLES = r"""
+- name: Show what the components may do
+  ansible.builtin.debug:
+    msg: "{{ lookup('k3a.cluster.rbac') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One element, the list of all objects.
+  type: list
+  elements: list
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
+
+
+class LookupModule(LookupBase):
+    """Turns what components declare into objects."""
+
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: object
+    ) -> list[list[dict[str, Any]]]:
+        if terms:
+            raise AnsibleLookupError("the lookup k3a.cluster.rbac takes no terms")
+        return [rbac.objects(DECLARATIONS)]

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""What a component says of itself, as plain data.
+
+The checks before an install, certificates, users, permissions in the API, what the approver approves and what a reset
+looks for are all derived from it. Each component declares itself in its own file of C(_components).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SERVER, AGENT = "server", "agent"
+# From where a port has to be reached. What is for loopback is never bound to anything else.
+LOOPBACK, SERVERS, NODES, ANYWHERE = "loopback", "servers", "nodes", "anywhere"
+# Whose names and addresses a certificate has: none, the node's, or all those by which a server, or its API, is known.
+NOBODY, OF_NODE, OF_SERVER, OF_API = "", "node", "server", "api"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a component listens on.
+
+    C(option) is the variable that moves it, without C(k3a_). C(when) is a variable and the value with which the port is
+    open at all.
+    """
+
+    number: int
+    reach: str = LOOPBACK
+    protocol: str = "tcp"
+    option: str = ""
+    when: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that a component needs; C({node}) in its common name is the name of the node.
+
+    C(stem) is where it is below the directory of certificates, by default its name. One with C(pair) is a single file
+    of certificate and key at that path, which its process renews by itself after the first time. The approver gives one
+    that is C(approved) to a node that asks for it through the API.
+    """
+
+    name: str
+    authority: str
+    common_name: str
+    organization: str = ""
+    usages: tuple[str, ...] = ("client",)
+    names: str = NOBODY
+    stem: str = ""
+    pair: str = ""
+    approved: bool = False
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the host that a process runs as."""
+
+    name: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What may be done with some resources; C(names) are the only objects of them, if any are given."""
+
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    group: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What some may do in the API, in one namespace or, without one, in the whole cluster.
+
+    C(subjects) are kinds and names, such as C(("User", "system:k3a-flannel")). C(role) is one of Kubernetes' own roles,
+    given instead of rules.
+    """
+
+    name: str
+    subjects: tuple[tuple[str, str], ...]
+    rules: tuple[Rule, ...] = ()
+    namespace: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a component leaves on a host outside of k3a's own directories.
+
+    C(tables) of nftables that are its own, and the first letters of its C(chains) in the tables of others;
+    C(interfaces), and the C(bridges) among them to which pods are connected; C(paths), or patterns of these, that are
+    its own; C(shared) directories, the innermost first, that others may use too: they go when nothing is in them.
+    C(routes) says that it makes routes that stay when its interfaces go.
+    """
+
+    tables: tuple[str, ...] = ()
+    chains: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    bridges: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    routes: bool = False
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A component: its name, the role whose hosts have it, its program, and all that others have to know of it.
+
+    C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_);
+    C(namespaces) are those that it needs in the cluster.
+    """
+
+    name: str
+    role: str
+    program: str = ""
+    health: str = ""
+    arguments: str = ""
+    ports: tuple[Port, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    users: tuple[User, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    remains: Remains = Remains()
+
+    @property
+    def unit(self) -> str:
+        """The name of its service."""
+        return f"k3a-{self.name}.service"
+
+
+def awaitable(declarations: Iterable[Declaration]) -> dict[str, str]:
+    """Where the components are asked for their health that a later step can wait for, by their names."""
+    return {declared.name: declared.health for declared in declarations if declared.health}

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
+
+ROLES = (SERVER, AGENT)
+
+
+@pytest.mark.parametrize("step", registry.COMPONENTS, ids=lambda step: step.DECLARATION.name)
+def test_a_component_is_what_its_module_and_the_drift_need(step):
+    assert callable(step.run)
+    assert isinstance(step.OPTIONS, dict)
+    assert step.DECLARATION.role in ROLES
+    assert registry.steps()[step.DECLARATION.name.replace("-", "_")] is step
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_certificates_travel_as_json(role):
+    assert json.loads(json.dumps(registry.certificates(role)))
+    assert all(certificate["name"] for certificate in registry.certificates(role))
+
+
+def test_no_two_components_need_one_port():
+    ports = [(port.protocol, port.number) for each in registry.DECLARATIONS for port in each.ports]
+    assert not [one for one, other in combinations(ports, 2) if one == other]
+
+
+def test_health_is_asked_on_loopback_at_a_port_that_is_declared():
+    for declared in registry.DECLARATIONS:
+        if declared.health:
+            authority = declared.health.split("/")[2]
+            assert authority in {f"127.0.0.1:{port.number}" for port in declared.ports}
+
+
+def test_every_user_has_one_purpose():
+    known = [(user.name, user.purpose) for each in registry.DECLARATIONS for user in each.users]
+    assert {("etcd", "etcd datastore (k3a)"), ("kube", "Kubernetes control plane (k3a)")} <= set(known)
+    assert all(registry.users()[name] == purpose for name, purpose in known)
+
+
+def test_the_approver_gives_nodes_no_certificate_that_is_more_than_a_name():
+    assert {"system:kube-proxy", "system:k3a-flannel"} <= set(registry.approved())
+    own = [certificate for each in registry.DECLARATIONS for certificate in each.certificates if certificate.approved]
+    for certificate in own:
+        assert (certificate.authority, certificate.usages, certificate.organization, certificate.names) == (
+            *("client", ("client",)),
+            *("", ""),
+        )
+
+
+def test_what_may_be_approved_is_what_an_agent_needs_besides_its_own_identity():
+    others = [each["common_name"] for each in registry.certificates(AGENT) if "{node}" not in each["common_name"]]
+    assert others == list(registry.approved())
+
+
+def test_what_remains_is_of_all_components_and_each_thing_once():
+    remains = registry.remains()
+    assert {"KUBE-", "CNI-", "FLANNEL-"} <= set(remains.chains)
+    assert len(remains.chains) == len(set(remains.chains))
+    assert set(remains.bridges) <= set(remains.interfaces)
+    assert remains.routes
+
+
+def test_shared_directories_are_in_an_order_in_which_they_can_go():
+    shared = registry.remains().shared
+    for outer, inner in combinations(shared, 2):
+        assert not inner.startswith(f"{outer}/"), f"{outer} is not empty while {inner} is there"
+
+
+def test_a_component_can_be_told_to_wait_for_those_below_it_only():
+    names = [declared.name for declared in registry.DECLARATIONS]
+    for step in registry.COMPONENTS:
+        for awaited in getattr(step, "AWAITS", {}):
+            assert names.index(awaited) < names.index(step.DECLARATION.name)
+    assert component.SHARED_OPTIONS["wait_for"] == {"type": "list", "elements": "str", "default": []}

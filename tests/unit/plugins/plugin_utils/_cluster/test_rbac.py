@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import SERVER, Declaration, Grant, Rule
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
+
+GROUP = "rbac.authorization.k8s.io"
+NODES, ME = ("Group", "system:nodes"), ("User", "system:me")
+
+
+def made(*grants, namespaces=()):
+    return rbac.objects([Declaration("me", SERVER, namespaces=namespaces, grants=grants)])
+
+
+def test_a_grant_in_the_whole_cluster():
+    rules = (Rule(("nodes", "pods"), ("get",)), Rule(("leases",), ("update",), "coordination.k8s.io", ("mine",)))
+    assert made(Grant("system:me", (ME, NODES), rules)) == [
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "system:me"},
+            "rules": [
+                {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get"]},
+                {
+                    "apiGroups": ["coordination.k8s.io"],
+                    "resources": ["leases"],
+                    "resourceNames": ["mine"],
+                    "verbs": ["update"],
+                },
+            ],
+        },
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "system:me"},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "system:me"},
+            "subjects": [
+                {"apiGroup": GROUP, "kind": "User", "name": "system:me"},
+                {"apiGroup": GROUP, "kind": "Group", "name": "system:nodes"},
+            ],
+        },
+    ]
+
+
+def test_a_grant_in_a_namespace():
+    role, binding = made(Grant("system:me", (ME,), (Rule(("secrets",), ("get",)),), "mine"))
+    assert (role["kind"], binding["kind"], binding["roleRef"]["kind"]) == ("Role", "RoleBinding", "Role")
+    assert role["metadata"] == binding["metadata"] == {"name": "system:me", "namespace": "mine"}
+
+
+def test_a_role_of_kubernetes_itself_is_given_and_not_made():
+    (binding,) = made(Grant("system:mine", (NODES,), role="system:theirs"))
+    assert (binding["kind"], binding["metadata"]["name"]) == ("ClusterRoleBinding", "system:mine")
+    assert binding["roleRef"] == {"apiGroup": GROUP, "kind": "ClusterRole", "name": "system:theirs"}
+
+
+def test_namespaces_come_first_and_once():
+    grant = Grant("system:me", (ME,), (Rule(("secrets",), ("get",)),), "mine")
+    two = [Declaration(name, SERVER, namespaces=("mine",), grants=(grant,)) for name in ("one", "two")]
+    assert [each["kind"] for each in rbac.objects(two)] == ["Namespace", "Role", "RoleBinding", "Role", "RoleBinding"]
