@@ -38,8 +38,8 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import inheritance
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups as _groups
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import inheritance
 
 NOBODY = ["!all"]
 
