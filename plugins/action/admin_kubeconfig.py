@@ -15,6 +15,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -31,7 +32,7 @@ LEAF: dict[str, Any] = {
 }
 
 
-class ForeignFileError(Exception):
+class ForeignFileError(K3aError):
     """What stands at the path is not this cluster's kubeconfig."""
 
 

@@ -153,6 +153,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_ap
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 OPTIONS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -175,7 +176,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-class NotRolledOut(Exception):
+class NotRolledOut(K3aError):
     """Applied, and not coming up; the text says why."""
 
 

@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 try:
     import yaml
 except ImportError:
@@ -45,7 +47,7 @@ CLUSTER_SCOPED = (
 )
 
 
-class ManifestError(Exception):
+class ManifestError(K3aError):
     """Everything that is wrong with the manifests, one finding each."""
 
     def __init__(self, findings: Iterable[str]) -> None:

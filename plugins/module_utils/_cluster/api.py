@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -26,7 +28,7 @@ MERGE_PATCH = "application/merge-patch+json"
 PARTIAL_CHAIN = 0x80000
 
 
-class ApiError(Exception):
+class ApiError(K3aError):
     """What went wrong; the text is for the user."""
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 try:
     import urllib3
@@ -42,7 +43,7 @@ LATER = (429, 503, 504)
 CHECK_PATIENCE = 5.0
 
 
-class ApiFailure(Exception):
+class ApiFailure(K3aError):
     """What the API would not do; the text is for the user."""
 
 

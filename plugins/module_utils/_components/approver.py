@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
@@ -52,7 +54,7 @@ def approver_component(params: dict, python: str) -> component.Component:
         *layouts.SANDBOX,
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
-    archive = program.archive({"approve": loop}, (approver, csr, node_api, node_password))
+    archive = program.archive({"approve": loop}, (approver, csr, errors, node_api, node_password))
     return component.Component(
         name="approver",
         unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),
@@ -61,6 +63,7 @@ def approver_component(params: dict, python: str) -> component.Component:
     )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     wanted = approver_component(module.params, interpreter(sys.executable))

@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
     NEVER_GIVE_UP,
     Layout,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import toml, yaml
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ CRI_IMAGES = "io.containerd.cri.v1.images"
 CRI_SERVICE = "io.containerd.grpc.v1.cri"
 
 
-class ContainerdError(Exception):
+class ContainerdError(K3aError):
     """The runtime does not do what it is asked; the message has its own words."""
 
 
@@ -196,15 +197,14 @@ def present_images(params: dict, foreseen: bool) -> set[str]:
     return images_present(tools)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    params = module.params
-    params["registries"] = registries.joined(params["registries"], params["registry_secrets"])
+    # What is secret in the registries came apart from the rest, so that it is not shown.
+    joined = registries.joined(module.params["registries"], module.params["registry_secrets"])
+    params = {**module.params, "registries": joined}
     result = component.converge(module, containerd_component(params), params["pending"])
-    try:
-        present = present_images(params, module.check_mode)
-    except ContainerdError as error:
-        module.fail_json(msg=str(error))
+    present = present_images(params, module.check_mode)
     missing = [image for image in params["images"] if image["name"] not in present]
     result["changed"] = result["changed"] or bool(missing)
     result["changes"] += [image["name"] for image in missing]
@@ -213,5 +213,5 @@ def run(module: AnsibleModule) -> None:
         for image in missing:
             problem = import_image(params["bundle"], image["path"])
             if problem:
-                module.fail_json(msg=f"containerd does not import {image['path']}: {problem}")
+                raise ContainerdError(f"containerd does not import {image['path']}: {problem}")
     module.exit_json(**result)

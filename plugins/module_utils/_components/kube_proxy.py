@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def kube_proxy_component(params: dict, node_name: str) -> component.Component:
     )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -31,6 +32,7 @@ def scheduler_component(params: dict) -> component.Component:
     return control_plane.client_component("scheduler", params, credentials, {"secure-port": "10259"})
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     wanted = scheduler_component(module.params)

@@ -16,6 +16,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MAIN = '''\
 """Run a command of k3a on this node."""
@@ -31,7 +33,7 @@ if __name__ == "__main__":
 '''
 
 
-class ProgramError(Exception):
+class ProgramError(K3aError):
     """The program cannot be put together."""
 
 

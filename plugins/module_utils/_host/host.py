@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ SET_BY_KUBE_PROXY = (
 MINIMUMS = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watches": "524288"}
 
 
-class HostError(Exception):
+class HostError(K3aError):
     """The host refuses something; the message says what and what to do."""
 
 
@@ -219,18 +220,16 @@ OPTIONS = {
 }
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]))
-    try:
-        plan = make_plan(wanted)
-        if plan.changes and not module.check_mode:
-            with host_lock(params["timeout"]):
-                plan = make_plan(wanted)
-                apply(wanted, plan)
-    except (HostError, Busy, OSError) as error:
-        module.fail_json(msg=str(error))
+    plan = make_plan(wanted)
+    if plan.changes and not module.check_mode:
+        with host_lock(params["timeout"]):
+            plan = make_plan(wanted)
+            apply(wanted, plan)
     module.exit_json(
         changed=bool(plan.changes),
         changes=[change.path for change in plan.changes],

@@ -12,12 +12,13 @@ import tempfile
 from collections.abc import Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\r?\n?", re.S)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
 
 
-class OpensslError(Exception):
+class OpensslError(K3aError):
     """openssl refused; the message says what was asked of it and its own words."""
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
 # What says how a task runs, not what it does.
@@ -18,7 +20,7 @@ MANNERS = frozenset({"name", "run_once", "throttle", "no_log"})
 KEYWORDS = MANNERS | {"block", "delegate_to", "module_defaults", "register", "vars", "when"}
 
 
-class RoleTaskError(Exception):
+class RoleTaskError(K3aError):
     """A task file has something that its tasks cannot be understood without."""
 
 

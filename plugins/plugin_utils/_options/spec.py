@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 from ansible.template import trust_as_template
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 PREFIX = "k3a_"
 ROLES = Path(__file__).parents[3] / "roles"
@@ -62,7 +63,7 @@ IN_WORDS = {
 Option = Mapping[str, Any]
 
 
-class Mistyped(ValueError):
+class Mistyped(K3aError, ValueError):
     """A value that its specification does not allow; the text says what it must be."""
 
 

@@ -16,6 +16,8 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
@@ -36,7 +38,7 @@ BACKDATED = datetime.timedelta(hours=1)
 USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
 
 
-class PkiError(Exception):
+class PkiError(K3aError):
     """A certificate, key or request cannot be used; the message says which and why."""
 
 
