@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import kub
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
@@ -60,11 +61,8 @@ def reasons_to_write(
     current = parse(content)
     if current["authority"] != authorities["server"]:
         raise ForeignFileError("it belongs to a cluster with another certificate authority")
-    try:
-        request = pki.request_of(current["key"])
-    except pki.PkiError:
-        request = None
-    reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
+    has_key = pki.belongs(current["key"], current["certificate"])
+    reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, authorities["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
 
 
@@ -88,6 +86,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge the file."""
         super().run(tmp, task_vars)

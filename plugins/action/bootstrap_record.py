@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.record import digest
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import record as codec
 
@@ -21,6 +23,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when the record is current, three times otherwise."""
         super().run(tmp, task_vars)
@@ -42,7 +45,7 @@ class ActionModule(ActionBase):
         # Somebody else has written it meanwhile; what is left to do, if anything, needs no record.
         again = module()
         if again.pop("wanting", False):
-            return {**again, "failed": True, "msg": "Bootstrap record: others change it at the same time; run again"}
+            raise K3aError("Bootstrap record: others change it at the same time; run again")
         return again
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 
 
 class ActionModule(ActionBase):
@@ -19,6 +20,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)

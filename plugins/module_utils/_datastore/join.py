@@ -96,6 +96,7 @@ class Join:
         if plan.set_aside:
             systemd.stop("k3a-etcd.service")
             os.rename(self.layout.etcd, f"{os.path.dirname(self.layout.etcd)}/etcd-old-{int(time.time())}")
+            files.sync_directory(os.path.dirname(self.layout.etcd))
         if plan.add:
             self._patiently(self._announce)
         if plan.update:

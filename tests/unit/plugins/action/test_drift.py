@@ -118,6 +118,7 @@ def test_certificates_are_judged_here(run):
         "certificate": "/tls/serving-kubelet.crt",
         "authority": "server",
         "current": "",
+        "has_key": False,
         "request": None,
     }
     answer = {"changed": False, "reason": "", "certificates": [[leaf]]}
