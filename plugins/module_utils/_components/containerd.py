@@ -22,7 +22,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
     Layout,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
-from ansible_collections.k3a.cluster.plugins.module_utils._formats import toml, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import bolt, toml, yaml
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -188,11 +188,22 @@ OPTIONS = component.argument_spec(
 )
 
 
+def kept_images(data_dir: str) -> set[str]:
+    """The images that a runtime which does not run finds again when it starts."""
+    content = files.read_bytes(f"{data_dir}/agent/containerd/io.containerd.metadata.v1.bolt/meta.db")
+    try:
+        return bolt.names(content, ("v1", NAMESPACE, "images")) if content else set()
+    except ValueError:  # it does not start with that either
+        return set()
+
+
 def present_images(params: dict, foreseen: bool) -> set[str]:
     """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
+    if foreseen and not runs():
+        return kept_images(params["data_dir"])
     bundles = (params["bundle"], f"{params['data_dir']}/data/current")
     tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])
-    if foreseen and not (runs() and os.path.exists(f"{tools}/bin/crictl")):
+    if foreseen and not os.path.exists(f"{tools}/bin/crictl"):
         return set()
     return images_present(tools)
 
