@@ -45,7 +45,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificates:
-  description: The signed certificates with their chain, PEM, by host and name; empty texts in check mode.
+  description:
+    - The signed certificates with their chain, PEM, by host and name.
+    - Empty texts in check mode, and for requests that cannot be used, of which a warning tells.
   returned: success
   type: dict
   sample:
