@@ -16,8 +16,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
@@ -29,7 +31,7 @@ LEAF = leaves.leaf_of(kubeconfig.DECLARATION.certificates[0], "", leaves.Names("
 PATIENCE = 3.0
 
 
-class ForeignFileError(Exception):
+class ForeignFileError(K3aError):
     """What stands at the path is not this cluster's kubeconfig."""
 
 
@@ -57,11 +59,8 @@ def reasons_to_write(
     current = parse(content)
     if current["authority"] != authorities["server"]:
         raise ForeignFileError("it belongs to a cluster with another certificate authority")
-    try:
-        request = pki.request_of(current["key"])
-    except pki.PkiError:
-        request = None
-    reasons = pki.renewal_reasons(LEAF, current["certificate"], request, authorities["client"])
+    has_key = pki.belongs(current["key"], current["certificate"])
+    reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, authorities["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
 
 
@@ -96,6 +95,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge the file."""
         super().run(tmp, task_vars)

@@ -10,7 +10,9 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -47,6 +49,7 @@ def brought(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[
 class ActionModule(HostAction):
     """Observe, then make and bring what is missing."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when nothing is missing, twice otherwise."""
         super().run(tmp, task_vars)
@@ -64,7 +67,7 @@ class ActionModule(HostAction):
             made = brought(shared, found["missing"], layout)
             lacking = sorted(set(found["missing"]) - set(made))
             if lacking:
-                return {**found, "failed": True, "msg": f"the other server does not have {', '.join(lacking)} either"}
+                raise K3aError(f"the other server does not have {', '.join(lacking)} either")
         else:
             made = material_for(found["missing"], layout)
         arguments["material"] = made or {"none": ""}

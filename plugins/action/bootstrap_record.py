@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.record import digest
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import record as codec
@@ -20,6 +22,8 @@ class ActionModule(HostAction):
     """Observe; when the record is not current, read, encrypt and write it, unlogged."""
 
     answers = frozenset({"files", "password", "wanting"})
+
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once when the record is current, three times otherwise."""
         super().run(tmp, task_vars)
@@ -41,7 +45,7 @@ class ActionModule(HostAction):
         # Somebody else has written it meanwhile; what is left to do, if anything, needs no record.
         again = module()
         if again.pop("wanting", False):
-            return {**again, "failed": True, "msg": "Bootstrap record: others change it at the same time; run again"}
+            raise K3aError("Bootstrap record: others change it at the same time; run again")
         return again
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -19,7 +20,7 @@ def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) 
         {
             **leaf,
             "reasons": pki.renewal_reasons(
-                leaf, leaf["current"], leaf["request"], authorities.get(leaf["authority"], "")
+                leaf, leaf["current"], leaf["has_key"], authorities.get(leaf["authority"], "")
             ),
         }
         for leaf in found
@@ -41,6 +42,7 @@ def announced(request: Mapping[str, Any]) -> dict[str, str]:
 class ActionModule(HostAction):
     """Observe on the node, decide here."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and turn what it found into requests."""
         super().run(tmp, task_vars)
@@ -49,13 +51,12 @@ class ActionModule(HostAction):
         certificates = found.pop("certificates", [])
         if found.get("failed") or self._task.args.get("signed"):
             return found
-        try:
-            requests = requests_among(certificates, self._task.args["authorities"])
-        except pki.PkiError as error:
-            return {**found, "failed": True, "msg": str(error)}
+        authorities = self._task.args["authorities"]
+        requests = requests_among(certificates, authorities)
         return {
             **found,
             "changed": found["changed"] or bool(requests),
+            "warnings": [*found.get("warnings", []), *pki.ending_authorities(authorities)],
             "requests": requests,
             "paths": [*found["paths"], *(request["certificate"] for request in requests)],
             "diff": [*found["diff"], *(announced(request) for request in requests)],

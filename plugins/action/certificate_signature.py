@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -14,21 +15,34 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 Requests = dict[str, list[dict[str, Any]]]
 
 
-def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """The certificates for all requests, by host and name."""
-    return {
-        host: {
-            request["name"]: pki.sign(request, request["request"], *authorities[request["authority"]])
-            for request in own
-        }
-        for host, own in requests.items()
-    }
+Certificates = dict[str, dict[str, str]]
+
+
+def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> tuple[Certificates, list[str]]:
+    """The certificates for all requests, by host and name, and what to say of those that cannot be signed.
+
+    A bad request is its own host's trouble: what has no certificate fails there, and the others go on.
+    """
+    certificates: Certificates = {}
+    problems = []
+    for host, own in requests.items():
+        certificates[host] = {}
+        for request in own:
+            try:
+                signed = pki.sign(request, request["request"] or "", *authorities[request["authority"]])
+            except pki.SigningRequestError as error:
+                signed = ""
+                problems.append(f"{host}: {error}")
+            certificates[host][request["name"]] = signed
+    return certificates, problems
 
 
 class ActionModule(HostAction):
     """Read the authorities from the server, sign, forget them."""
 
     answers = frozenset({"authorities"})
+
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Sign every request; in check mode say only what would be signed."""
         super().run(tmp, task_vars)
@@ -44,7 +58,5 @@ class ActionModule(HostAction):
         authorities = found.pop("authorities", {})
         if found.get("failed"):
             return found
-        try:
-            return {"changed": False, "certificates": sign_all(requests, authorities)}
-        except pki.PkiError as error:
-            return {"failed": True, "msg": str(error)}
+        certificates, problems = sign_all(requests, authorities)
+        return {"changed": False, "certificates": certificates, "warnings": [*found.get("warnings", []), *problems]}

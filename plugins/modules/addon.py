@@ -159,6 +159,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import Ap
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 OPTIONS: dict[str, Any] = {
     "addons": {
@@ -190,7 +191,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-class NotRolledOut(Exception):
+class NotRolledOut(K3aError):
     """Applied, and not coming up; the text says why."""
 
 

@@ -79,11 +79,12 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdUnavailable
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import SECRET, Change
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 
@@ -104,14 +105,12 @@ RECORD = "bootstrap record"
 RECORDED = SECRET.replace("not shown", "encrypted anew")
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     layout = Layout(module.params["data_dir"])
     etcd = Etcd(layout, module.params["endpoints"])
-    try:
+    with during("Bootstrap record"):
         result = expected(module, layout, etcd) if module.check_mode else converge(module, layout, etcd)
-    except (records.RecordError, records.OtherToken, bootstrap.TokenError, EtcdError, Busy) as error:
-        module.fail_json(msg=f"Bootstrap record: {error}")
     module.exit_json(**result)
 
 
@@ -134,7 +133,7 @@ def converge(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any
     password = wanted_password(params["new_token"], layout)
     found = records.status(layout, etcd, password)
     if found == records.OTHER_TOKEN and not params["new_token"]:
-        raise records.OtherToken(
+        raise records.RecordOfOtherToken(
             f"the datastore has one of another token than {layout.token}; put the right token there, or finish the"
             " rotation of the token with k3a.cluster.rotate_token"
         )
@@ -171,6 +170,10 @@ def changes(found: str, extra: list[str]) -> list[Change]:
         before = SECRET if found == records.STALE else ""
         made.append(Change(RECORD, before, RECORDED))
     return [*made, *(Change(key, SECRET, "") for key in extra)]
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
     tools_of,
     write_archive,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import MANIFEST, BundleError, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import MANIFEST, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 OPTIONS = {
     "components": {"type": "dict", "required": True},
@@ -107,14 +108,11 @@ OPTIONS = {
 MIB = 1 << 20
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    try:
-        module.exit_json(**put_together(module))
-    except BundleError as error:
-        module.fail_json(msg=f"Cannot put the bundle together: {error}")
-    except OSError as error:
-        module.fail_json(msg=f"Cannot write the bundle: {error}")
+@reports_errors
+def run(module: AnsibleModule) -> None:
+    with during("Cannot put the bundle together"):
+        result = put_together(module)
+    module.exit_json(**result)
 
 
 def put_together(module: AnsibleModule) -> dict[str, object]:
@@ -149,6 +147,10 @@ def describe(bundle: str) -> dict[str, object]:
     packed = sum(os.path.getsize(os.path.join(bundle, member)) for member in members)
     sizes = {"compressed_size": round(packed / MIB, 1), "unpacked_size": round(manifest.size / MIB, 1)}
     return {"path": bundle, "id": manifest.id, **sizes}
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

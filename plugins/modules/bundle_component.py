@@ -130,7 +130,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
     component_key,
     tools_of,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 IMAGE = {name: {"type": "str", "required": True} for name in ("path", "name", "program", "user")}
 RECIPE = {
@@ -154,21 +154,21 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     wanted = module.params
     component = Component(wanted["name"], wanted["recipe"], wanted["source"], cache_root(wanted["cache"]))
-    try:
+    with during(f"Cannot build {component.name} in {component.cache}"):
         tools = tools_of(module.run_command, component)
         path = component.built(component_key(component, tools))
         missing = not os.path.exists(path)
         if missing and not module.check_mode:
             build(module.run_command, component, tools)
-    except BundleError as error:
-        module.fail_json(msg=f"Cannot build {component.name}: {error}")
-    except OSError as error:
-        module.fail_json(msg=f"Cannot build {component.name} in {component.cache}: {error}")
     module.exit_json(changed=missing, path=path, version=wanted["recipe"]["version"])
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -75,12 +75,11 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
-from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
 
 OPTIONS = {
     "requests": {"type": "list", "elements": "dict", "required": True},
@@ -109,27 +108,28 @@ def password_file() -> files.File:
     return files.File(path, node_password.wanted_content(files.read_bytes(path)), mode=0o600, secret=True)
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
     requests = params["requests"]
-    try:
-        credential = bearer(requests, params["token"])
-        with contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"]):
-            file = password_file() if credential else None
-            change = files.file_change(file) if file else None
-            result = {"changed": bool(change), "diff": [change.as_diff()] if change else []}
-            if module.check_mode:
-                module.exit_json(**result, certificates={request["name"]: "" for request in requests})
-            if file and change:
-                files.make_directory(files.Directory(os.path.dirname(file.path), 0o700))
-                files.write_file(file)
-            requester = certificate_request.Requester(params["server_url"], params["authorities"], params["timeout"])
-            password = node_password.password_in(file.content) if file else ""
-            signed = requester.certificates(requests, credential, password)
-    except (joining.JoinError, certificate_request.RequestError, ApiError, OpensslError, Busy, OSError) as error:
-        module.fail_json(msg=str(error))
+    credential = bearer(requests, params["token"])
+    with contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"]):
+        file = password_file() if credential else None
+        change = files.file_change(file) if file else None
+        result = {"changed": bool(change), "diff": [change.as_diff()] if change else []}
+        if module.check_mode:
+            module.exit_json(**result, certificates={request["name"]: "" for request in requests})
+        if file and change:
+            files.make_directory(files.Directory(os.path.dirname(file.path), 0o700))
+            files.write_file(file)
+        requester = certificate_request.Requester(params["server_url"], params["authorities"], params["timeout"])
+        password = node_password.password_in(file.content) if file else ""
+        signed = requester.certificates(requests, credential, password)
     module.exit_json(**result, certificates=signed)
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificates:
-  description: The signed certificates with their chain, PEM, by host and name; empty texts in check mode.
+  description:
+    - The signed certificates with their chain, PEM, by host and name.
+    - Empty texts in check mode, and for requests that cannot be used, of which a warning tells.
   returned: success
   type: dict
   sample:
@@ -52,6 +54,7 @@ certificates:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
@@ -66,17 +69,21 @@ def needed(requests: dict) -> list[str]:
     return sorted({request["authority"] for of_host in requests.values() for request in of_host})
 
 
-def main() -> None:
+@reports_errors
+def run(module: AnsibleModule) -> None:
     """Return the authorities' certificates and keys to the action plugin, which alone calls this and keeps them."""
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     layout = Layout(module.params["data_dir"])
     authorities = {}
     for name in needed(module.params["requests"]):
         pair = [(files.read_bytes(path) or b"").decode() for path in bootstrap.authority_paths(layout, name)]
         if not all(pair):
-            module.fail_json(msg=f"the {name} authority is not on this host; sign on a server of the cluster")
+            raise K3aError(f"the {name} authority is not on this host; sign on a server of the cluster")
         authorities[name] = pair
     module.exit_json(changed=False, authorities=authorities)
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -90,11 +91,11 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
     if not params["id"]:
-        module.fail_json(msg="id is empty: this module works only as a task, together with its half on the controller")
+        raise K3aError("id is empty: this module works only as a task, together with its half on the controller")
     # The keeper is to use the Python that is known to work.
     result = {"changed": False, "renewed": False, "interpreter": sys.executable}
     if module.check_mode:
@@ -107,8 +108,12 @@ def main() -> None:
     try:
         result["renewed"] = lock.take(params["id"], params["holder"], params["replaces"], lock.LOCK)
     except lock.Held as error:
-        module.fail_json(msg=str(error), held=error.lock)
+        raise K3aError(str(error), held=error.lock) from None
     module.exit_json(**result)
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

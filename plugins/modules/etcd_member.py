@@ -69,12 +69,13 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import removal
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import MEMBERS, listing
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during, reports_errors
 
 OPTIONS = {
     "names": {"type": "list", "elements": "str", "default": []},
@@ -85,25 +86,22 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
     if not params["names"] and not params["peer_url"]:
-        module.fail_json(msg="names and peer_url are both empty: say which member is to go")
+        raise K3aError("names and peer_url are both empty: say which member is to go")
     layout = Layout(params["data_dir"])
     etcd = Etcd(layout, [client_url("127.0.0.1")])
-    try:
-        with contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"]):
-            members = etcd.members()
-            leaving = removal.matching(members, params["names"], params["peer_url"])
-            well = {member: etcd.healthy(member) for member in members} if leaving else {}
-            leaving = removal.in_order(leaving, members, well.__getitem__)
-            if leaving and not module.check_mode:
-                removal.hand_over(etcd, leaving, lambda endpoints: Etcd(layout, endpoints))
-                removal.remove(etcd, leaving, time.monotonic() + params["timeout"])
-    except (Busy, EtcdError, removal.RemovalError, OSError) as error:
-        who = " and ".join(params["names"]) or params["peer_url"]
-        module.fail_json(msg=f"{who} cannot be removed from etcd: {error}")
+    lock = contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"])
+    with during(f"{' and '.join(params['names']) or params['peer_url']} cannot be removed from etcd"), lock:
+        members = etcd.members()
+        leaving = removal.matching(members, params["names"], params["peer_url"])
+        well = {member: etcd.healthy(member) for member in members} if leaving else {}
+        leaving = removal.in_order(leaving, members, well.__getitem__)
+        if leaving and not module.check_mode:
+            removal.hand_over(etcd, leaving, lambda endpoints: Etcd(layout, endpoints))
+            removal.remove(etcd, leaving, time.monotonic() + params["timeout"])
     remaining = [member for member in members if member not in leaving]
     change = Change(MEMBERS, listing(members), listing(remaining))
     module.exit_json(
@@ -112,6 +110,10 @@ def main() -> None:
         members=sorted(member.label for member in remaining),
         diff=[change.as_diff()] if leaving else [],
     )
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -107,11 +107,10 @@ token_id:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
-from ansible_collections.k3a.cluster.plugins.module_utils._trust.pem import OpensslError
 
 OPTIONS = {
     "server_url": {"type": "str", "default": ""},
@@ -122,18 +121,13 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
-    try:
-        cluster, token = joining.join(
-            params["server_url"], params["token"], Layout(params["data_dir"]), params["timeout"]
-        )
-    except (joining.JoinError, ApiError, OpensslError, OSError) as error:
-        module.fail_json(msg=str(error))
+    cluster, token = joining.join(params["server_url"], params["token"], Layout(params["data_dir"]), params["timeout"])
     differing = joining.differences(params["expected"], cluster.config)
     if differing:
-        module.fail_json(msg=f"{'; '.join(differing)}; remove the variable, since a node takes the cluster's values")
+        raise K3aError(f"{'; '.join(differing)}; remove the variable, since a node takes the cluster's values")
     if token and not token.ca_hash:
         module.warn(
             f"the token {token.id} pins no certificate authority, so whoever knows it could pose as the cluster;"
@@ -149,6 +143,10 @@ def main() -> None:
         pinned=cluster.member or bool(token and token.ca_hash),
         token_id=token.id if token else "",
     )
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
 OPTIONS = {
@@ -59,23 +60,25 @@ def observe() -> tuple[files.File, files.Change | None]:
     return wanted, files.file_change(wanted)
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    try:
+@reports_errors
+def run(module: AnsibleModule) -> None:
+    with during("the node's password cannot be kept"):
         wanted, change = observe()
         if change and not module.check_mode:
             with host_lock(module.params["timeout"]):
                 wanted, change = observe()  # another run may have made one while this one waited
                 files.make_directory(files.Directory(os.path.dirname(passwords.PASSWORD_FILE), 0o700))
                 files.write_file(wanted)
-    except (Busy, OSError) as error:
-        module.fail_json(msg=f"the node's password cannot be kept: {error}")
     known = os.path.exists(passwords.PASSWORD_FILE)
     module.exit_json(
         changed=change is not None,
         hash=passwords.hash_of(passwords.password_in(wanted.content)) if known else "",
         diff=[change.as_diff()] if change else [],
     )
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node as _node
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 
@@ -169,8 +170,8 @@ def foreseen(own: OwnNode | None, target: _node.Wanted, changes: list[dict[str, 
     return node
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
     changes: list[dict[str, str]] = []
     try:
@@ -186,10 +187,14 @@ def main() -> None:
         else:
             raise _node.NodeError(f"{leaves.KUBELET_CLIENT} is missing: this machine is no node yet; join it first")
     except (_node.NodeError, node_api.ApiError) as error:
-        module.fail_json(msg=str(error), changed=bool(changes), diff=changes)
+        raise K3aError(str(error), changed=bool(changes), diff=changes) from None
     for text in lacking(node, target.taints):
         module.warn(text)
     module.exit_json(changed=bool(changes), diff=changes, node=_node.facts(node))
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ authority:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock, remove_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock, remove_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
@@ -66,22 +67,24 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     where = (module.params["data_dir"], module.params["kubeconfig"], module.params["timeout"])
     authority = bootstrap.read_authorities(Layout(module.params["data_dir"])).get("server", "")
-    try:
+    with during("k3a is not entirely removed"):
         removed = [name for removal in reset.make_plan(reset.observe(*where)) for name in removal.what]
         if removed and not module.check_mode:
             with host_lock(module.params["timeout"]):
                 for warning in reset.converge(*where):
                     module.warn(warning)
                 remove_lock()
-    except (reset.ResetError, Busy, OSError) as error:
-        module.fail_json(msg=f"k3a is not entirely removed: {error}")
     listing = "".join(f"{name}\n" for name in removed)
     diff = {"before_header": "k3a on this host", "after_header": "k3a on this host", "before": listing, "after": ""}
     module.exit_json(changed=bool(removed), removed=removed, authority=authority, diff=[diff] if removed else [])
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

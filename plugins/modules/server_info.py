@@ -139,6 +139,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api im
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, record
@@ -211,14 +212,11 @@ def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
     return next((condition for condition in status.get("conditions", []) if condition["type"] == kind), {})
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     params = module.params
     layout = Layout(params["data_dir"])
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
+    node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     host = address.in_url(params["advertise_address"] or node_ips[0])
     authorities = bootstrap.read_authorities(layout)
     if authorities:
@@ -234,6 +232,10 @@ def main() -> None:
         authorities=authorities,
         **{**stored, **seen, "healthy": not reason, "reason": reason},
     )
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

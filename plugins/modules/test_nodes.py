@@ -104,9 +104,10 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import image
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import nodes as sets
-from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import NodeError
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import NodesError
 
 # Stands in for the network's own subnet in check mode, before there is one.
 NO_SUBNET = "0.0.0.0/24"
@@ -126,7 +127,7 @@ class NodeSet:
     def run(self, argv: list[str], data: str | None = None) -> str:
         rc, out, err = self.module.run_command(argv, data=data, handle_exceptions=False)
         if rc != 0:
-            raise NodeError(f"'{' '.join(argv[:3])}' failed with status {rc}: {(err or out).strip()[-2000:]}")
+            raise NodesError(f"'{' '.join(argv[:3])}' failed with status {rc}: {(err or out).strip()[-2000:]}")
         return out
 
     def containers(self, what: str) -> dict[str, str]:
@@ -207,7 +208,7 @@ class NodeSet:
         for node in plan.create:
             try:
                 self.run(sets.run_arguments(self.name, node, limits, os.path.isdir("/lib/modules")))
-            except NodeError:
+            except NodesError:
                 # What podman made but could not start would only be found, and fail again, by the next run.
                 self.module.run_command(["podman", "rm", "--force", "--volumes", node.name])
                 raise
@@ -245,7 +246,7 @@ class NodeSet:
             if reachable and probe["state"] in fine:
                 return probe
             if time.monotonic() > deadline or (probe.get("state") == "degraded" and "degraded" not in fine):
-                raise NodeError(self.why_not(node, probe, reachable, err))
+                raise NodesError(self.why_not(node, probe, reachable, err))
             time.sleep(0.2)
 
     def why_not(self, node: sets.Node, probe: dict[str, str], reachable: bool, error: str) -> str:
@@ -292,7 +293,7 @@ class NodeSet:
         dry = self.module.check_mode
         if os.path.isdir(self.directory):
             if not sets.is_ours(self.directory):
-                raise NodeError(f"{self.directory} holds no inventory of test nodes: if it can go, remove it by hand")
+                raise NodesError(f"{self.directory} holds no inventory of test nodes: if it can go, remove it by hand")
             self.announce(self.directory, "present", "absent")
         states = self.containers("State")
         for name, state in states.items():
@@ -307,30 +308,31 @@ class NodeSet:
         return self.result([])
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "servers": {"type": "int", "default": 1},
-            "agents": {"type": "int", "default": 2},
-            "directory": {"type": "path", "required": True},
-            "mirror": {"type": "str"},
-            "timeout": {"type": "int", "default": 180},
-        },
-        supports_check_mode=True,
-    )
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "servers": {"type": "int", "default": 1},
+    "agents": {"type": "int", "default": 2},
+    "directory": {"type": "path", "required": True},
+    "mirror": {"type": "str"},
+    "timeout": {"type": "int", "default": 180},
+}
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     node_set = NodeSet(module)
-    try:
-        if os.geteuid() != 0:
-            raise NodeError("test nodes are privileged containers: run as root")
-        for command in ("podman", "runc", "debootstrap", "ssh-keygen"):
-            module.get_bin_path(command, required=True)
-        if module.params["state"] == "absent":
-            module.exit_json(**node_set.absent())
-        module.exit_json(**node_set.present(module.params["servers"], module.params["agents"]))
-    except NodeError as error:
-        module.fail_json(msg=str(error))
+    if os.geteuid() != 0:
+        raise NodesError("test nodes are privileged containers: run as root")
+    for command in ("podman", "runc", "debootstrap", "ssh-keygen"):
+        module.get_bin_path(command, required=True)
+    if module.params["state"] == "absent":
+        module.exit_json(**node_set.absent())
+    module.exit_json(**node_set.present(module.params["servers"], module.params["agents"]))
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -104,10 +104,11 @@ import secrets
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_rotation as rotation
@@ -124,14 +125,12 @@ OPTIONS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+@reports_errors
+def run(module: AnsibleModule) -> None:
     layout = Layout(module.params["data_dir"])
     steps = {"look": look, "plan": plan, "prepare": prepare, "adopt": adopt}
-    try:
+    with during("Server token"):
         result = steps[module.params["step"]](module, layout)
-    except (rotation.RotationError, records.RecordError, bootstrap.TokenError, EtcdError, Busy) as error:
-        module.fail_json(msg=f"Server token: {error}")
     module.exit_json(**{"changed": False, **result})
 
 
@@ -190,6 +189,10 @@ def apply(module: AnsibleModule, written: list[files.File], removed: list[str]) 
             for path in removed:
                 files.remove_file(path)
     return [change for change in changes if change]
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

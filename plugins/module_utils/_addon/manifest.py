@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 LABEL = "k3a.io/addon"
 
 # Kinds without a namespace, as far as they matter while there is no API yet to ask.
@@ -32,7 +34,7 @@ CLUSTER_SCOPED = (
 )
 
 
-class ManifestError(Exception):
+class ManifestError(K3aError):
     """Everything that is wrong with the manifests, one finding each."""
 
     def __init__(self, findings: Iterable[str]) -> None:

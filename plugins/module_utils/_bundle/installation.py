@@ -11,9 +11,10 @@ import os
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -29,18 +30,15 @@ OPTIONS = {
 }
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    try:
+    with during(f"The bundle {module.params['bundle']} cannot be brought to {module.params['data_dir']}"):
         if module.check_mode:
             result = look(module.params, remember=False)
         else:
             with host_lock(module.params["timeout"]):
                 result = converge(module.params)
-    except (BundleError, Busy) as error:
-        module.fail_json(msg=f"The bundle {module.params['bundle']} cannot be used: {error}")
-    except OSError as error:
-        module.fail_json(msg=f"Cannot bring the bundle to {module.params['data_dir']}: {error}")
     module.exit_json(**result)
 
 

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 FORMAT = 1
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -35,7 +37,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MODE = re.compile(r"0[0-7]{3}")
 
 
-class BundleError(Exception):
+class BundleError(K3aError):
     """What is wrong with a bundle, in one sentence."""
 
 

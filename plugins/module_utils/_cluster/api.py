@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML; the API has no other name for a body of server-side apply.
@@ -32,7 +34,7 @@ PARTIAL_CHAIN = 0x80000
 _DATASTORE = re.compile(r"\betcd|\brpc error: ")
 
 
-class ApiError(Exception):
+class ApiError(K3aError):
     """What went wrong; the text is for the user."""
 
     @property

@@ -27,7 +27,7 @@ LOST = 3
 
 
 class Held(Exception):
-    """Another playbook holds the cluster."""
+    """Another playbook holds the cluster. No K3aError: this file is also a program by itself."""
 
     def __init__(self, lock: dict[str, Any]) -> None:
         super().__init__(told(lock))

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
 OWNED = "k3a.io/owned"
@@ -49,7 +50,7 @@ _VALUE = re.compile(rf"({_NAME})?")
 Node = Mapping[str, Any]
 
 
-class NodeError(ValueError):
+class NodeError(K3aError, ValueError):
     """A label, annotation or taint that cannot be; the text is for the user."""
 
 

@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
 if TYPE_CHECKING:
@@ -284,19 +285,18 @@ def not_ready(servers: list[str], authority: str) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
+    node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(ENCRYPTION))
     wanted = apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted)
 
-    def prepare(plan: component.Plan) -> None:
+    def foresee(plan: component.Plan) -> tuple[()]:
         problem = plan.interrupts and not_ready(params["after"], Layout(params["data_dir"]).tls("server-ca.crt"))
         if problem:
-            module.fail_json(msg=f"k3a-apiserver is not restarted, since another server's is not ready: {problem}")
+            raise K3aError(f"k3a-apiserver is not restarted, since another server's is not ready: {problem}")
+        return ()
 
-    module.exit_json(**component.converge(module, wanted, params["pending"], prepare))
+    module.exit_json(**component.converge(module, wanted, params["pending"], foresee=foresee))

@@ -22,6 +22,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Grant,
     Rule,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
@@ -139,7 +141,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    archive = program.archive({"approve": loop}, (approver, csr, node_api, node_password), command_data)
+    archive = program.archive({"approve": loop}, (approver, csr, errors, node_api, node_password), command_data)
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),
@@ -148,6 +150,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
     )
 
 
+@reports_errors
 def run(module: AnsibleModule, approved: Sequence[str]) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     wanted = approver_component(module.params, interpreter(sys.executable), approved)

@@ -29,7 +29,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
     NEVER_GIVE_UP,
     Layout,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._formats import toml, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import bolt, toml, yaml
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -64,7 +65,7 @@ CRI_IMAGES = "io.containerd.cri.v1.images"
 CRI_SERVICE = "io.containerd.grpc.v1.cri"
 
 
-class ContainerdError(Exception):
+class ContainerdError(K3aError):
     """The runtime does not do what it is asked; the message has its own words."""
 
 
@@ -218,24 +219,34 @@ OPTIONS = component.argument_spec(
 )
 
 
+def kept_images(data_dir: str) -> set[str]:
+    """The images that a runtime which does not run finds again when it starts."""
+    content = files.read_bytes(f"{data_dir}/agent/containerd/io.containerd.metadata.v1.bolt/meta.db")
+    try:
+        return bolt.names(content, ("v1", NAMESPACE, "images")) if content else set()
+    except ValueError:  # it does not start with that either
+        return set()
+
+
 def present_images(params: dict[str, Any], foreseen: bool) -> set[str]:
     """The images that the runtime has; in check mode it may not run yet, and its bundle may still be the former one."""
+    if foreseen and not runs():
+        return kept_images(params["data_dir"])
     bundles = (params["bundle"], f"{params['data_dir']}/data/current")
     tools = next((bundle for bundle in bundles if os.path.exists(f"{bundle}/bin/crictl")), params["bundle"])
-    if foreseen and not (runs() and os.path.exists(f"{tools}/bin/crictl")):
+    if foreseen and not os.path.exists(f"{tools}/bin/crictl"):
         return set()
     return images_present(tools)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    params = module.params
-    params["registries"] = registries.joined(params["registries"], params["registry_secrets"])
+    # What is secret in the registries came apart from the rest, so that it is not shown.
+    joined = registries.joined(module.params["registries"], module.params["registry_secrets"])
+    params = {**module.params, "registries": joined}
     result = component.converge(module, containerd_component(params), params["pending"])
-    try:
-        present = present_images(params, module.check_mode)
-    except ContainerdError as error:
-        module.fail_json(msg=str(error))
+    present = present_images(params, module.check_mode)
     missing = [image for image in params["images"] if image["name"] not in present]
     result["changed"] = result["changed"] or bool(missing)
     result["changes"] += [image["name"] for image in missing]
@@ -244,5 +255,5 @@ def run(module: AnsibleModule) -> None:
         for image in missing:
             problem = import_image(params["bundle"], image["path"])
             if problem:
-                module.fail_json(msg=f"containerd does not import {image['path']}: {problem}")
+                raise ContainerdError(f"containerd does not import {image['path']}: {problem}")
     module.exit_json(**result)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, control_plane
@@ -20,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Rule,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -89,17 +91,15 @@ def controller_manager_component(params: dict[str, Any]) -> component.Component:
     return control_plane.client_component(DECLARATION, params, credentials, arguments)
 
 
-def wait_for_api(module: AnsibleModule) -> None:
-    """Started earlier it would oversleep the API by up to half a minute, and so would all that come after it."""
-    params = module.params
-    api = apiserver.awaited(params)
-    reason = component.wait_until_well(api, params["timeout"])
-    if reason:
-        module.fail_json(msg=reason, unit=api.unit_name)
-
-
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    wanted = controller_manager_component(module.params)
-    result = component.converge(module, wanted, module.params["pending"], lambda plan: wait_for_api(module))
-    module.exit_json(**result)
+    params = module.params
+    deadline = time.monotonic() + params["timeout"]
+
+    def wait_for_api(_plan: component.Plan) -> None:
+        # Started earlier it would oversleep the API by up to half a minute, and so would all that come after it.
+        component.wait_until_well(apiserver.awaited(params), deadline)
+
+    wanted = controller_manager_component(params)
+    module.exit_json(**component.converge(module, wanted, params["pending"], prepare=wait_for_api))

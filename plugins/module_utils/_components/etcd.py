@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import join as joining
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -25,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     User,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
 if TYPE_CHECKING:
@@ -142,31 +142,29 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
     )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
+    node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
+    node_name = params["node_name"] or address.host_name()
+    join = joining.Join(params, node_name, node_ip, apiserver.awaited(params))
+    plan = join.decide(module.check_mode)
+    wanted = etcd_component(params, node_name, node_ip)
+    if plan.promote:
+        wanted = replace(wanted, healthy=(lambda: membership.promoted(join.etcd, node_name), *wanted.healthy))
     try:
-        node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
-        node_name = params["node_name"] or address.host_name()
-        join = joining.Join(params, node_name, node_ip, apiserver.awaited(params))
-        plan = join.decide(module.check_mode)
-        wanted = etcd_component(params, node_name, node_ip)
-        if plan.promote:
-            wanted = replace(wanted, healthy=(lambda: membership.promoted(join.etcd, node_name), *wanted.healthy))
-        # Another server joins next, which needs this one.
-        params["wait"] = params["wait"] or bool(plan.changed and join.others)
-        try:
-            result = component.converge(module, wanted, params["pending"], lambda started: join.prepare(plan, started))
-            if not module.check_mode:
-                join.finish()
-        finally:
-            join.resume()
-    except (address.AddressError, membership.MembershipError, EtcdError, OSError) as error:
-        module.fail_json(msg=str(error))
-    if plan.changed:
-        before, after = membership.announced(join.seen, plan)
-        change = files.Change(membership.MEMBERS, before, after)
-        result["diff"].append(change.as_diff())
-        result["changes"].append(change.path)
-        result["changed"] = True
+        result = component.converge(
+            module,
+            wanted,
+            params["pending"],
+            prepare=lambda _started: join.prepare(plan),
+            foresee=lambda started: join.foresee(plan, started),
+            # Another server joins next, which needs this one.
+            must_wait=bool(plan.changed and join.others),
+        )
+        if not module.check_mode:
+            join.finish()
+    finally:
+        join.resume()
     module.exit_json(**result)

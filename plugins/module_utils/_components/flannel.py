@@ -36,6 +36,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Remains,
     Rule,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
 if TYPE_CHECKING:
@@ -173,13 +174,11 @@ OPTIONS = component.argument_spec(
 )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
+    node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     wanted = flannel_component(params, params["node_name"] or address.host_name(), node_ips)
     act = component.withdraw if params["backend"] == "none" else component.converge
     module.exit_json(**act(module, wanted, params["pending"]))

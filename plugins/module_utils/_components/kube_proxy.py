@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     Remains,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
     )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params

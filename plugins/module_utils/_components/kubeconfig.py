@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Remains,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:
     return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), secret=True)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
@@ -100,13 +102,13 @@ def run(module: AnsibleModule) -> None:
     missing = [path for path, content in zip(paths, contents) if content is None]
     foreseen = set(paths) & set(params["pending"])
     if missing and not (module.check_mode and foreseen):
-        module.fail_json(msg=f"{missing[0]} is not there; run the server role, which makes it")
+        raise K3aError(f"{missing[0]} is not there; run the server role, which makes it")
     if module.check_mode and foreseen:
         module.exit_json(
             changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()]
         )
     if not re.fullmatch("0?[0-7]{3}", params["mode"]):
-        module.fail_json(msg=f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
+        raise K3aError(f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
     file = wanted_file(params, [content or b"" for content in contents])
     change = files.file_change(file)
     if change and not module.check_mode:

@@ -25,6 +25,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     Remains,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
@@ -232,17 +233,15 @@ OPTIONS = component.argument_spec(
 )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    try:
-        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    except address.AddressError as error:
-        module.fail_json(msg=str(error))
+    node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     resolv_conf = params["resolv_conf"] or usable_resolv_conf()
     if not resolv_conf:
-        module.fail_json(
-            msg="neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
+        raise K3aError(
+            "neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
             "set k3a_resolv_conf to a file that does"
         )
     wanted = kubelet_component(params, address.host_name(), node_ips, resolv_conf)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, Declaration, Port
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DECLARATION = Declaration(
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/@]+):([0-9]{1,5})")
 
 
-class LoadBalancerError(ValueError):
+class LoadBalancerError(K3aError, ValueError):
     """Addresses that no load balancer can use; the text is for the user."""
 
 
@@ -102,14 +103,12 @@ OPTIONS = component.argument_spec(
 )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     absent = params["state"] == "absent"
-    try:
-        config = {} if absent else configuration(params)
-        wanted = load_balancer_component(params, config)
-    except LoadBalancerError as error:
-        module.fail_json(msg=str(error))
+    config = {} if absent else configuration(params)
+    wanted = load_balancer_component(params, config)
     act = component.withdraw if absent else component.converge
     module.exit_json(**act(module, wanted, params["pending"]))

@@ -18,6 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -49,6 +50,7 @@ def scheduler_component(params: dict[str, Any]) -> component.Component:
     return control_plane.client_component(DECLARATION, params, credentials, {"secure-port": str(PORT)}, AWAITS)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     wanted = scheduler_component(module.params)

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 # etcd itself gives up on an agreement that does not come after 5 s and two elections.
 AGREEMENT_TIMEOUT = 10.0
@@ -29,7 +30,7 @@ PROBE_TIMEOUT = 3.0
 FAILED_PRECONDITION, UNAVAILABLE = 9, 14
 
 
-class EtcdError(Exception):
+class EtcdError(K3aError):
     """What etcd would not do; the text is its own, or says why no member could be asked."""
 
 
@@ -152,9 +153,7 @@ class Etcd:
         except (OSError, http.client.HTTPException):
             return False
 
-    def _exchange(
-        self, endpoint: str, method: str, path: str, body: bytes | None, timeout: float
-    ) -> tuple[int, bytes]:
+    def _exchange(self, endpoint: str, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
         if self._context is None:
             authority, certificate, key = self._files
             self._context = ssl.create_default_context(cafile=authority)

@@ -39,8 +39,10 @@ class Join:
         self.layout = Layout(params["data_dir"])
         self.others = [url for url in params["endpoints"] if url != client_url(address.in_url(node_ip))]
         self.etcd = Etcd(self.layout, [client_url("127.0.0.1"), *self.others])
-        self.timeout = params["timeout"]
+        self.deadline = time.monotonic() + params["timeout"]
         self.api = api
+        self.leaving: Member | None = None
+        self.pauses_api = False
         self.resume_api = False
         try:
             members = tuple(self.etcd.members())
@@ -61,22 +63,40 @@ class Join:
             return membership.Membership(found=True)
         return membership.decide(self.seen)
 
-    def prepare(self, plan: membership.Membership, component_plan: component.Plan) -> None:
-        """What has to happen before etcd starts, or forbids that it restarts."""
+    def foresee(self, plan: membership.Membership, component_plan: component.Plan) -> list[files.Change]:
+        """What changes beside etcd itself; or, as an error, why it must not be restarted."""
         mine = self.seen.mine
+        changes = []
         if component_plan.interrupts and mine and self.etcd.healthy(mine):
             problem = membership.lost_by(mine, self.seen.members or (), self.etcd.healthy)
             if problem:
                 raise membership.MembershipError(f"etcd cannot be restarted now: {problem}; put that right first")
-            self._hand_over(mine)
-            if self.others and systemd.unit_state(self.api.unit_name).active == "active":
-                # Its API server would keep clients waiting for the datastore; without it they go to another server.
-                self.resume_api = True
-                systemd.pause(self.api.unit_name)
+            self.leaving = mine
+            # Its API server would keep clients waiting for the datastore; without it they go to another server.
+            self.pauses_api = bool(self.others) and systemd.unit_state(self.api.unit_name).active == "active"
+        if self.pauses_api:
+            after = "active (restarted: its datastore restarts)\n"
+            changes.append(files.Change(self.api.unit_name, "active\n", after))
+        # One that a run which was killed has left: etcd must not be told of a first start ever again.
+        left = files.absent_change(first_start_path(self.layout))
+        if left:
+            changes.append(left)
+        if plan.changed:
+            changes.append(files.Change(membership.MEMBERS, *membership.announced(self.seen, plan)))
+        return changes
+
+    def prepare(self, plan: membership.Membership) -> None:
+        """What has to happen before etcd starts, as it was foreseen."""
+        if self.leaving:
+            self._hand_over(self.leaving)
+        if self.pauses_api:
+            self.resume_api = True
+            systemd.pause(self.api.unit_name)
         self._patiently(lambda: membership.withdraw(self.etcd, plan))
         if plan.set_aside:
             systemd.stop("k3a-etcd.service")
             os.rename(self.layout.etcd, f"{os.path.dirname(self.layout.etcd)}/etcd-old-{int(time.time())}")
+            files.sync_directory(os.path.dirname(self.layout.etcd))
         if plan.add:
             self._patiently(self._announce)
         if plan.update:
@@ -112,7 +132,7 @@ class Join:
                 return str(error)
             return None
 
-        reason = health.wait_for(done, time.monotonic() + self.timeout)
+        reason = health.wait_for(done, self.deadline)
         if reason:
             raise membership.MembershipError(f"the members of etcd cannot be changed: {reason}")
 
@@ -129,13 +149,12 @@ class Join:
         And before another server's etcd is restarted, this one's API server is back.
         """
         if self.resume():
-            reason = component.wait_until_well(self.api, self.timeout)
-            if reason:
-                raise membership.MembershipError(reason)
+            component.wait_until_well(self.api, self.deadline)
         if os.path.exists(first_start_path(self.layout)):
             begun = health.wait_for(
                 lambda: None if self.layout.etcd_has_data else "etcd has not begun to keep data",
-                time.monotonic() + self.timeout,
+                self.deadline,
             )
-            if begun is None:
-                files.remove_file(first_start_path(self.layout))
+            if begun is not None:
+                raise component.not_well("etcd", begun)
+            files.remove_file(first_start_path(self.layout))

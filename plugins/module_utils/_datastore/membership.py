@@ -16,11 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 MEMBERS = "etcd members"
 
 
-class MembershipError(Exception):
+class MembershipError(K3aError):
     """The server cannot be a member now; the text says why and what to do."""
 
 

@@ -18,11 +18,12 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client impo
     Member,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import lost_without
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 POLL = 0.2
 
 
-class RemovalError(Exception):
+class MemberRemovalError(K3aError):
     """The members cannot go; the text says why and what to do."""
 
 
@@ -51,7 +52,7 @@ def in_order(leaving: Sequence[Member], members: Sequence[Member], healthy: Call
         problem = lost_without(member, remaining, healthy)
         if problem:
             remedy = "use reset.yml to end the cluster" if "last voting member" in problem else "bring that back first"
-            raise RemovalError(f"{problem}; {remedy}")
+            raise MemberRemovalError(f"{problem}; {remedy}")
         remaining.remove(member)
     return order
 

@@ -14,19 +14,27 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File, Link
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 # A process that systemd had to start again this often is not going to become well by waiting.
 RESTARTS_BEFORE_GIVING_UP = 5
+# A process that has been active for so long, and of which nothing is heard for so long, is not on its way: it hangs.
+SETTLED = 60.0
+PATIENCE = 20.0
+
+
+class NotWell(K3aError):
+    """A component does not become healthy; the text has the check that fails and the last lines of its journal."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,24 @@ def repeat_reason(state: systemd.UnitState) -> str | None:
     return "it failed the last time" if state.active == "failed" else None
 
 
+def hang_reason(component: Component, state: systemd.UnitState) -> str | None:
+    """Why a process that runs as it should has to be started anew all the same, or None.
+
+    Only where nothing is heard of it. One that answers that it is not well says what it waits for, such as a datastore
+    without a majority; a restart would not bring that, and could cost what still works.
+    """
+    now = time.monotonic()
+    if state.active != "active" or state.queued or not state.since or now - state.since < SETTLED:
+        return None
+    silence = health.wait_for(lambda: _silence(component.healthy), now + PATIENCE)
+    return f"it hangs: {silence}" if silence else None
+
+
+def _silence(conditions: Iterable[health.Condition]) -> str | None:
+    reasons = (condition() for condition in conditions)
+    return next((reason for reason in reasons if isinstance(reason, health.Silence)), None)
+
+
 def make_plan(
     component: Component,
     state: systemd.UnitState,
@@ -162,7 +188,7 @@ def make_plan(
             changed_triggers[name] = text
             changes.append(files.Change(systemd.unit_path(name), former, text))
     reason = repeat_reason(state) if component.triggers else restart_reason(state, running, digest)
-    restart = reason or _first_reason(component.outdated)
+    restart = reason or _first_reason(component.outdated) or hang_reason(component, state)
     if restart:
         before = f"{state.active}\n" if current is not None else "absent\n"
         after = f"done again: {restart}\n" if component.triggers else f"active (restarted: {restart})\n"
@@ -218,24 +244,27 @@ def apply(component: Component, plan: Plan) -> None:
         systemd.start(name)
 
 
-def wait_until_well(component: Component, timeout: float, begun: bool = False) -> str | None:
-    """Wait for the unit to run and all its conditions to hold; the reason, with the journal, when they do not.
+def wait_until_well(component: Component, deadline: float, begun: bool = False) -> None:
+    """Wait for the unit to run and all its conditions to hold, until the monotonic deadline; else raise NotWell.
 
     Work that a trigger began may go on for as long as it likes; that of a service which this run began has to end well.
     """
-    reason = _unmet(component, time.monotonic() + timeout, begun)
-    if reason is None:
-        return None
-    journal = systemd.journal_tail(component.unit_name)
-    return f"k3a-{component.name} is not healthy: {reason}. Last lines of its journal:\n{journal}"
+    reason = _unmet(component, deadline, begun)
+    if reason is not None:
+        raise not_well(component.name, reason)
 
 
-def _first_unwell(component: Component, params: Mapping[str, Any], begun: bool) -> str | None:
-    """The reason of the first that is not well: those that earlier steps started without waiting, then this one."""
-    endpoints = {name: health.answers_ok(component.awaits[name]) for name in params["wait_for"]}
-    earlier = [Component(name=name, unit="", healthy=(condition,)) for name, condition in endpoints.items()]
-    reasons = (wait_until_well(each, params["timeout"], begun) for each in (*earlier, component))
-    return next((reason for reason in reasons if reason), None)
+def not_well(name: str, reason: str) -> NotWell:
+    """The error that says what a component lacks, and what it says itself."""
+    unit = f"k3a-{name}.service"
+    journal = systemd.journal_tail(unit)
+    return NotWell(f"k3a-{name} is not healthy: {reason}. Last lines of its journal:\n{journal}", unit=unit)
+
+
+def _earlier(component: Component, names: Iterable[str]) -> list[Component]:
+    """What earlier steps started without waiting for it."""
+    conditions = {name: health.answers_ok(component.awaits[name]) for name in names}
+    return [Component(name=name, unit="", healthy=(condition,)) for name, condition in conditions.items()]
 
 
 def unknown_to(component: Component, names: Iterable[str]) -> str | None:
@@ -286,35 +315,37 @@ def converge(
     component: Component,
     pending: Collection[str] = (),
     prepare: Callable[[Plan], None] | None = None,
+    foresee: Callable[[Plan], Sequence[Change]] | None = None,
+    must_wait: bool = False,
 ) -> dict[str, Any]:
-    """Bring a component to its wanted state and return the module's result; fail the module when it does not come.
+    """Bring a component to its wanted state and return the module's result; raise NotWell when it does not come.
 
-    What has to happen before a plan is carried out, or forbids it, is for C(prepare).
+    What forbids a plan is for C(foresee), in check mode too: it raises the reason, or returns what else changes with
+    the plan. What has to be done before a plan is carried out is for C(prepare). All conditions share one deadline.
     """
-    timeout = module.params["timeout"]
     problem = unknown_to(component, module.params["wait_for"])
     if problem:
-        module.fail_json(msg=problem)
-    try:
-        if module.check_mode:
-            foreseen = _observe(component, pending)
-            unwell = None if foreseen.changed else _unmet(component, time.monotonic())
-            return _result(component, foreseen, unwell or "")
-        with host_lock(timeout):
-            plan = first = _observe(component)
-            if prepare:
-                prepare(first)
-                # Looked at again: what was prepared may be among what the component consists of.
-                plan = _observe(component)
+        raise K3aError(problem)
+    deadline = time.monotonic() + module.params["timeout"]
+    if module.check_mode:
+        foreseen = _observe(component, pending)
+        more = foresee(foreseen) if foresee else ()
+        unwell = None if foreseen.changed or more else _unmet(component, time.monotonic())
+        return _result(component, foreseen, more, unwell or "")
+    with host_lock(module.params["timeout"]):
+        plan = first = _observe(component)
+        more = foresee(first) if foresee else ()
+        if prepare:
+            prepare(first)
+            # Looked at again: what was prepared may be among what the component consists of.
+            plan = _observe(component)
+        with during(f"k3a-{component.name}"):
             apply(component, plan)
-            # What depends on a component that is interrupted must find it back before it is interrupted itself.
-            wait = module.params["wait"] or first.interrupts
-            reason = _first_unwell(component, module.params, bool(plan.restart)) if wait else None
-    except (Busy, systemd.SystemdError, OSError) as error:
-        module.fail_json(msg=f"k3a-{component.name}: {error}")
-    if reason:
-        module.fail_json(msg=reason, unit=component.unit_name)
-    return _result(component, plan)
+        # What depends on a component that is interrupted must find it back before it is interrupted itself.
+        if module.params["wait"] or must_wait or first.interrupts:
+            for each in (*_earlier(component, module.params["wait_for"]), component):
+                wait_until_well(each, deadline, bool(plan.restart))
+    return _result(component, plan, more)
 
 
 def withdraw(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:
@@ -326,15 +357,12 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
     paths = [*((systemd.unit_path(name), False) for name in units), *written, *generated]
     found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]
     if found and not module.check_mode:
-        try:
-            with host_lock(module.params["timeout"]):
-                for name in units:
-                    systemd.stop(name)
-                for change in found:
-                    files.remove_file(change.path)
-                systemd.daemon_reload()
-        except (Busy, systemd.SystemdError, OSError) as error:
-            module.fail_json(msg=f"k3a-{component.name}: {error}")
+        with host_lock(module.params["timeout"]), during(f"k3a-{component.name}"):
+            for name in units:
+                systemd.stop(name)
+            for change in found:
+                files.remove_file(change.path)
+            systemd.daemon_reload()
     return {
         "changed": bool(found),
         "diff": [change.as_diff() for change in found],
@@ -346,20 +374,22 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
 
 
 def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
-    state = systemd.unit_state(component.unit_name)
-    digest = digest_of(component, pending)
-    triggers = {name: systemd.unit_state(name) for name in component.trigger_units}
-    return make_plan(component, state, systemd.running_digest(state.main_pid), digest, triggers)
+    with during(f"k3a-{component.name}"):
+        state = systemd.unit_state(component.unit_name)
+        digest = digest_of(component, pending)
+        triggers = {name: systemd.unit_state(name) for name in component.trigger_units}
+        return make_plan(component, state, systemd.running_digest(state.main_pid), digest, triggers)
 
 
-def _result(component: Component, plan: Plan, unhealthy: str = "") -> dict[str, Any]:
+def _result(component: Component, plan: Plan, more: Sequence[Change], unhealthy: str = "") -> dict[str, Any]:
+    changes = (*plan.changes, *more)
     return {
-        "changed": plan.changed,
-        "diff": [change.as_diff() for change in plan.changes],
+        "changed": bool(changes),
+        "diff": [change.as_diff() for change in changes],
         "unit": component.unit_name,
         "restarted": plan.restart is not None,
         "unhealthy": unhealthy,
-        "changes": [change.path for change in plan.changes],
+        "changes": [change.path for change in changes],
     }
 
 

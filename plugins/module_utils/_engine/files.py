@@ -162,6 +162,7 @@ def make_directory(directory: Directory) -> None:
     make_parents(directory.path)
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory.path, 0o700)
+        sync_directory(os.path.dirname(directory.path))
     _own(directory.path, directory)
 
 
@@ -172,6 +173,7 @@ def make_parents(path: str) -> None:
         make_parents(parent)
         os.mkdir(parent)
         os.chmod(parent, 0o755)
+        sync_directory(os.path.dirname(parent))
 
 
 def write_file(file: File) -> None:
@@ -186,9 +188,11 @@ def write_file(file: File) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, file.path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.strerror and error.filename in (None, temporary):
+            error.filename = file.path  # what the operator knows, also of a disk that is full
         raise
     sync_directory(parent)
 

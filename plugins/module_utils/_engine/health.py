@@ -16,6 +16,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+
+class Silence(str):
+    """A reason that is no answer: nothing is heard of the process, which may hang. Others say what it waits for."""
+
+
 Condition = Callable[[], "str | None"]
 POLL = 0.1
 PROBE_TIMEOUT = 5
@@ -35,7 +40,7 @@ def answers_ok(url: str, cafile: str | None = None) -> Condition:
         except urllib.error.HTTPError as error:
             return f"{url} answers {error.code}: {failing_checks(error.read().decode(errors='replace'))}"
         except (OSError, http.client.HTTPException) as error:
-            return f"{url} does not answer: {getattr(error, 'reason', error)}"
+            return Silence(f"{url} does not answer: {getattr(error, 'reason', error)}")
 
     return condition
 
@@ -49,7 +54,7 @@ def listens(path: str) -> Condition:
             try:
                 client.connect(path)
             except OSError as error:
-                return f"{path} does not accept connections: {error.strerror}"
+                return Silence(f"{path} does not accept connections: {error.strerror or error}")
         return None
 
     return condition
@@ -57,7 +62,7 @@ def listens(path: str) -> Condition:
 
 def exists(path: str) -> Condition:
     """A file is there."""
-    return lambda: None if os.path.exists(path) else f"{path} is not there yet"
+    return lambda: None if os.path.exists(path) else Silence(f"{path} is not there yet")
 
 
 def failing_checks(body: str) -> str:

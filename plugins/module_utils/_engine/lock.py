@@ -12,16 +12,25 @@ with the process that holds it, so nothing is ever left behind.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 
-LOCK = "/run/lock/k3a.lock"
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
+# Only root can make anything in /run; in /run/lock every user may, who could plant a link there or hold the file.
+LOCK = "/run/k3a.lock"
 
 
-class Busy(Exception):
+class Busy(K3aError):
     """Another module run holds the host for longer than this one may wait."""
+
+
+class NotOurs(K3aError):
+    """What stands where the lock should be was made by somebody else."""
 
 
 @contextlib.contextmanager
@@ -48,12 +57,27 @@ def remove_lock(path: str = LOCK) -> None:
 
 
 def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The lock's file, made when it is missing; what is a link or somebody else's is neither changed nor waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_ours(path) from None
+        raise
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink <= 1:
+        return descriptor
+    os.close(descriptor)
+    raise _not_ours(path)
+
+
+def _not_ours(path: str) -> NotOurs:
+    return NotOurs(f"{path} is a link or belongs to another user, and k3a has not made it; see who did, and remove it")
 
 
 def _is_at(descriptor: int, path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MAIN = '''\
 """Run a command of k3a on this node."""
@@ -33,7 +35,7 @@ if __name__ == "__main__":
 '''
 
 
-class ProgramError(Exception):
+class ProgramError(K3aError):
     """The program cannot be put together."""
 
 

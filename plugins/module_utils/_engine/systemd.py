@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 DIGEST = "K3A_DIGEST"
@@ -23,19 +24,20 @@ PROPERTIES = (
     "UnitFileState",
     "NRestarts",
     "NeedDaemonReload",
+    "ActiveEnterTimestampMonotonic",
     "Job",
 )
 
 Directives = Sequence[tuple[str, str]]
 
 
-class SystemdError(Exception):
+class SystemdError(K3aError):
     """systemctl refused what it was told; the message is its own."""
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """The properties of a unit that decisions need."""
+    """The properties of a unit that decisions need; C(since) is when it became active, by the monotonic clock."""
 
     loaded: bool
     active: str
@@ -45,6 +47,7 @@ class UnitState:
     restarts: int
     stale: bool
     queued: bool = False
+    since: float = 0.0
 
 
 def unit_path(unit: str) -> str:
@@ -118,6 +121,7 @@ def parse_state(shown: str) -> UnitState:
         restarts=int(values.get("NRestarts") or 0),
         stale=values.get("NeedDaemonReload") == "yes",
         queued=bool(values.get("Job")),
+        since=int(values.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
     )
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 # The cluster DNS service is the 10th address of the service network, as in K3s; the 1st is the service "kubernetes".
 KUBERNETES_SERVICE = 1
 CLUSTER_DNS_SERVICE = 10
@@ -28,7 +30,7 @@ _IFA_F_SECONDARY, _IFA_F_TENTATIVE_OR_DEPRECATED = 0x01, 0x08 | 0x20 | 0x40
 _RT_SCOPE_UNIVERSE = 0
 
 
-class AddressError(ValueError):
+class AddressError(K3aError, ValueError):
     """A network or address that cannot be used; the text is for the user."""
 
 

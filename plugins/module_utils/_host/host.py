@@ -7,16 +7,18 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, process
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 SYSUSERS = "/etc/sysusers.d/k3a.conf"
 MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
 SYSCTL = "/etc/sysctl.d/60-k3a.conf"
+SYSCTL_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
 # What packets between pods need, and what the kubelet otherwise sets by itself on every start.
 SETTINGS = {
@@ -52,7 +55,7 @@ SET_BY_KUBE_PROXY = (
 MINIMUMS = {"fs.inotify.max_user_instances": "8192", "fs.inotify.max_user_watches": "524288"}
 
 
-class HostError(Exception):
+class HostError(K3aError):
     """The host refuses something; the message says what and what to do."""
 
 
@@ -161,12 +164,49 @@ def record(path: str, former: dict[str, str | None]) -> None:
 def recorded(path: str) -> dict[str, str | None]:
     """The former values of settings."""
     content = files.read_bytes(path)
-    return json.loads(content)["settings"] if content else {}
+    try:
+        return dict(json.loads(content)["settings"]) if content else {}
+    except (ValueError, KeyError, TypeError):
+        raise HostError(
+            f"{path} is damaged; put it back from a backup, or remove it, and a reset leaves the kernel as it is"
+        ) from None
 
 
 def missing_users(users: Sequence[str]) -> tuple[str, ...]:
-    """The users that do not exist yet."""
-    return tuple(user for user in users if user not in {entry.pw_name for entry in pwd.getpwall()})
+    """The users that do not exist yet. Each is asked for: a directory service need not list all that it knows."""
+
+    def exists(user: str) -> bool:
+        try:
+            return bool(pwd.getpwnam(user))
+        except KeyError:
+            return False
+
+    return tuple(user for user in users if not exists(user))
+
+
+def overriding(settings: Mapping[str, str], texts: Iterable[tuple[str, str]]) -> list[str]:
+    """What to say of files that set other values when the host boots, since they are read after ours."""
+    ours = os.path.basename(SYSCTL)
+    told = []
+    for path, text in texts:
+        for line in text.splitlines() if os.path.basename(path) > ours else ():
+            key, separator, value = line.strip().lstrip("-").partition("=")
+            key, value = key.strip().replace("/", "."), value.strip()
+            if separator and key in settings and value != settings[key]:
+                told.append(
+                    f"{path} sets {key} to {value} when this host boots, after {SYSCTL} with {settings[key]};"
+                    " remove that line, or run k3a again after each boot"
+                )
+    return told
+
+
+def boot_settings() -> list[tuple[str, str]]:
+    """The files of kernel settings that are read at boot; one hides others of its name in later directories."""
+    found: dict[str, str] = {}
+    for directory in SYSCTL_DIRECTORIES:
+        for path in glob.glob(f"{directory}/*.conf"):
+            found.setdefault(os.path.basename(path), path)
+    return [(path, (files.read_bytes(path) or b"").decode(errors="replace")) for path in found.values()]
 
 
 def loadable(names: Sequence[str]) -> tuple[str, ...]:
@@ -221,18 +261,19 @@ OPTIONS = {
 }
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]), params["users"])
-    try:
-        plan = make_plan(wanted)
-        if plan.changes and not module.check_mode:
-            with host_lock(params["timeout"]):
-                plan = make_plan(wanted)
-                apply(wanted, plan)
-    except (HostError, Busy, OSError) as error:
-        module.fail_json(msg=str(error))
+    plan = make_plan(wanted)
+    if plan.changes and not module.check_mode:
+        with host_lock(params["timeout"]):
+            plan = make_plan(wanted)
+            apply(wanted, plan)
+    if not module.check_mode:
+        for text in overriding(wanted.settings, boot_settings()):
+            module.warn(text)
     module.exit_json(
         changed=bool(plan.changes),
         changes=[change.path for change in plan.changes],

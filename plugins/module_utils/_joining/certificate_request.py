@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 
@@ -39,7 +40,7 @@ STARTING, UNKNOWN = 5.0, (401, 403)
 _Answer = TypeVar("_Answer")
 
 
-class RequestError(Exception):
+class RequestError(K3aError):
     """A certificate cannot be had; the message says which, and why."""
 
 

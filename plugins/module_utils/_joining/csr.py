@@ -17,6 +17,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 _PEM = re.compile(
     rb"\s*-----BEGIN CERTIFICATE REQUEST-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE REQUEST-----\s*"
 )
@@ -33,7 +35,7 @@ ALTERNATIVE_NAMES = bytes.fromhex("551d11")
 EXTENSIONS = bytes.fromhex("2a864886f70d01090e")
 
 
-class CsrError(Exception):
+class CsrError(K3aError):
     """The request cannot be understood, or could be in two ways."""
 
 

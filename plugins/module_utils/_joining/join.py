@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
@@ -45,7 +46,7 @@ _Answer = TypeVar("_Answer")
 _AUTHORITY = re.compile(r'"?certificate-authority-data"?:\s*"?([A-Za-z0-9+/=]+)')
 
 
-class JoinError(Exception):
+class JoinError(K3aError):
     """The machine cannot join; the message says why and what to do."""
 
 

@@ -15,13 +15,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import process as programs
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 POLL = 0.05
 # What a unit gets to end by itself. Its data is about to go, so nothing is lost when it has to be killed.
 GRACE = 3
 
 
-class ResetError(Exception):
+class ResetError(K3aError):
     """Something does not go; the message says what, where and what to do."""
 
 

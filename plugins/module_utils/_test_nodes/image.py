@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+
 # systemd 252 is the newest that still boots on a cgroup v1 host.
 SUITE = "bookworm"
 USER = "k3a"
@@ -79,7 +81,7 @@ ENABLED = ("ssh.service",)
 REMOVED = ("etc/ssh/ssh_host_*", "var/lib/apt/lists/*", "var/cache/apt/archives/*.deb", "var/lib/dbus/machine-id")
 
 
-class NodeError(Exception):
+class NodesError(K3aError):
     """One sentence for the user: what is wrong, where, and what to do."""
 
 
@@ -105,7 +107,7 @@ def debian_mirror(indextargets: str) -> str | None:
 INDEXTARGETS_FORMAT = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 
 
-# Runs a command and returns what it wrote, or raises NodeError.
+# Runs a command and returns what it wrote, or raises NodesError.
 Run = Callable[[list[str]], str]
 
 
@@ -118,7 +120,7 @@ def exclusive(path: str) -> Iterator[None]:
 
 
 def ensure_image(run: Run, mirror: str | None) -> bool:
-    """Build the image unless podman has it; ``run(argv)`` returns standard output or raises NodeError."""
+    """Build the image unless podman has it; ``run(argv)`` returns standard output or raises NodesError."""
     with exclusive(LOCK):
         if image_exists(run):
             return False
@@ -126,7 +128,7 @@ def ensure_image(run: Run, mirror: str | None) -> bool:
             run(["apt-get", "indextargets", "--format", INDEXTARGETS_FORMAT, "Created-By: Packages"])
         )
         if not mirror:
-            raise NodeError("apt's configuration names no Debian archive to make the node image from: set 'mirror'")
+            raise NodesError("apt's configuration names no Debian archive to make the node image from: set 'mirror'")
         workdir = tempfile.mkdtemp(prefix="k3a-node-", dir=WORK)
         try:
             build(run, workdir, mirror)

@@ -13,7 +13,12 @@ import socket
 from dataclasses import dataclass, field
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
-from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import INIT, USER, NodeError, image_name
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes.image import (
+    INIT,
+    USER,
+    NodesError,
+    image_name,
+)
 
 LABEL = "k3a.nodes"
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -65,12 +70,12 @@ def network_name(set_name: str) -> str:
 
 def check_request(set_name: str, servers: int, agents: int) -> None:
     if not NAME.fullmatch(set_name):
-        raise NodeError(
+        raise NodesError(
             f"name '{set_name}' cannot start a host name: use at most 40 lower case letters, digits and hyphens"
         )
     for group, count in (("server", servers), ("agent", agents)):
         if not 0 <= count <= MOST[group]:
-            raise NodeError(f"{group}s is {count}: a set holds 0 to {MOST[group]}")
+            raise NodesError(f"{group}s is {count}: a set holds 0 to {MOST[group]}")
 
 
 def wanted_nodes(set_name: str, servers: int, agents: int, subnet: str) -> list[Node]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
@@ -162,12 +163,13 @@ def check_token(layout: Layout, given: str) -> None:
         )
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     layout = Layout(module.params["data_dir"])
     problem = orphaned(layout)
     if problem:
-        module.fail_json(msg=problem)
+        raise K3aError(problem)
     if module.params["export"]:
         authorities = read_authorities(layout)
         module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
@@ -176,19 +178,16 @@ def run(module: AnsibleModule) -> None:
         module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
-    try:
-        check_token(layout, module.params["token"])
-        if module.params["material"] and not module.check_mode:
-            with host_lock(module.params["timeout"]):
-                for directory in directories(layout):
-                    files.make_directory(directory)
-                # Looked at again: another run may have made them while this one waited.
-                for path in missing_paths(layout, module.params["secrets_encryption"]):
-                    mode = 0o644 if path.endswith(".crt") else 0o600
-                    content = content_of(path, layout, module.params)
-                    files.write_file(files.File(path, content.encode(), mode))
-    except (TokenError, Busy) as error:
-        module.fail_json(msg=str(error))
+    check_token(layout, module.params["token"])
+    if module.params["material"] and not module.check_mode:
+        with host_lock(module.params["timeout"]):
+            for directory in directories(layout):
+                files.make_directory(directory)
+            # Looked at again: another run may have made them while this one waited.
+            for path in missing_paths(layout, module.params["secrets_encryption"]):
+                mode = 0o644 if path.endswith(".crt") else 0o600
+                content = content_of(path, layout, module.params)
+                files.write_file(files.File(path, content.encode(), mode))
     module.exit_json(
         changed=bool(changes),
         missing=missing,

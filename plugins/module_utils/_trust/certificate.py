@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER, Certificate
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy, host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 
@@ -37,6 +38,14 @@ OPTIONS = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
 }
+
+
+class KeyUnreadable(K3aError):
+    """A private key is there and cannot be used; nobody but the operator knows whether it can be given up."""
+
+
+class Unsigned(K3aError):
+    """A certificate that was asked for was not issued."""
 
 
 def leaves_of(params: dict[str, Any]) -> tuple[leaves.Leaf, ...]:
@@ -84,13 +93,27 @@ def trust_change(file: files.File) -> files.Change | None:
 
 
 def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:
-    """A certificate as it is, with a request of its key; the key is made when there is none."""
+    """A certificate as it is, and whether its key is there; a key is made, and a request of it, if that is wanted."""
     content = files.read_bytes(leaf.certificate)
     certificate = pem.certificates_in(content)
-    key = files.read_bytes(leaf.key) or (pem.private_key_in(content) if leaf.pair else None)
+    own = files.read_bytes(leaf.key)
+    key, path = (own, leaf.key) if own or not leaf.pair else (pem.private_key_in(content), leaf.certificate)
+    has_key = bool(key and certificate) and pem.belongs(path, leaf.certificate)
     if not key and make_keys:
         key = pem.write_new_key(leaf.key)
-    return {**leaf.as_dict(), "current": certificate, "request": pem.request_for(key) if key else None}
+    # A look that finds all well needs no request: it would run openssl once for each certificate.
+    request = pem.request_for(key) if key and (make_keys or not has_key) else None
+    if key and not has_key and request is None:
+        raise KeyUnreadable(
+            f"the private key in {path}, of the certificate {leaf.name}, is unreadable; put it back from a backup, or"
+            " remove that file and run again, which makes a new key and certificate"
+        )
+    return {
+        **leaf.as_dict(),
+        "current": certificate,
+        "has_key": has_key,
+        "request": request if make_keys else None,
+    }
 
 
 def install(leaf: leaves.Leaf, signed: str) -> None:
@@ -108,28 +131,29 @@ def install(leaf: leaves.Leaf, signed: str) -> None:
     files.remove_file(leaf.key)
 
 
+@reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    try:
-        wanted = leaves_of(params)
-        trust = [(file, trust_change(file)) for file in trust_files(params)]
-        changes = [change for _file, change in trust if change]
-        if module.check_mode:
-            found = [observe(leaf, make_keys=False) for leaf in wanted]
-            module.exit_json(**result(params, wanted, found, changes))
-        with host_lock(params["timeout"]):
-            files.make_directory(files.Directory(tls_directory(params), 0o700))
-            for file, change in trust:
-                if change:
-                    files.write_file(file)
-            for leaf in wanted:
-                if leaf.name in params["signed"]:
-                    install(leaf, params["signed"][leaf.name])
-            found = [] if params["signed"] else [observe(leaf, make_keys=True) for leaf in wanted]
+    wanted = leaves_of(params)
+    trust = [(file, trust_change(file)) for file in trust_files(params)]
+    changes = [change for _file, change in trust if change]
+    if module.check_mode:
+        found = [observe(leaf, make_keys=False) for leaf in wanted]
         module.exit_json(**result(params, wanted, found, changes))
-    except (address.AddressError, pem.OpensslError, Busy, OSError) as error:
-        module.fail_json(msg=str(error))
+    unsigned = [name for name, certificate in params["signed"].items() if not certificate]
+    if unsigned:
+        raise Unsigned(f"{', '.join(unsigned)}: not signed; the task that signs has the reason")
+    with host_lock(params["timeout"]):
+        files.make_directory(files.Directory(tls_directory(params), 0o700))
+        for file, change in trust:
+            if change:
+                files.write_file(file)
+        for leaf in wanted:
+            if leaf.name in params["signed"]:
+                install(leaf, params["signed"][leaf.name])
+        found = [] if params["signed"] else [observe(leaf, make_keys=True) for leaf in wanted]
+    module.exit_json(**result(params, wanted, found, changes))
 
 
 def result(params: dict[str, Any], wanted: tuple, found: list, changes: list) -> dict:

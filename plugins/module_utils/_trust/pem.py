@@ -8,16 +8,18 @@
 from __future__ import annotations
 
 import re
+import ssl
 import tempfile
 from collections.abc import Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\r?\n?", re.S)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
 
 
-class OpensslError(Exception):
+class OpensslError(K3aError):
     """openssl refused; the message says what was asked of it and its own words."""
 
 
@@ -53,9 +55,24 @@ def request_for(
     names = ",".join([*(f"DNS:{name}" for name in dns), *(f"IP:{ip}" for ip in ips)])
     extension = ["-addext", f"subjectAltName={names}"] if names else []
     try:
-        return _openssl("req", "-new", "-key", "/dev/stdin", "-subj", subject, *extension, given=key).decode()
+        command = ("req", "-new", "-key", "/dev/stdin", "-passin", "pass:", "-subj", subject, *extension)
+        return _openssl(*command, given=key).decode()
     except OpensslError:
         return None
+
+
+def belongs(key_path: str, certificate_path: str) -> bool:
+    """Whether a file has the private key of the certificate in another, or in the same one.
+
+    In this process, since a look at a server would run openssl once for each of its certificates.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        # Without a password one that is encrypted would ask for it on a terminal.
+        context.load_cert_chain(certificate_path, key_path, password=lambda: b"")
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def issued_by(certificate: str, authority: str) -> bool:

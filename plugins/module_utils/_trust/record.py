@@ -23,6 +23,7 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 PREFIX = "/bootstrap/"
@@ -40,11 +41,11 @@ _AUTHORITIES = {
 OPTIONAL = ("EncryptionConfig",)
 
 
-class RecordError(Exception):
+class RecordError(K3aError):
     """There is nothing to record; the message says what is missing."""
 
 
-class OtherToken(Exception):
+class RecordOfOtherToken(K3aError):
     """The datastore has a record, but not of this token."""
 
 

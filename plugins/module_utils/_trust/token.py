@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 PREFIX = "K10"
 HASH_LENGTH = 64
@@ -33,7 +34,7 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE---
 _ALPHABET = string.digits + string.ascii_lowercase
 
 
-class TokenError(Exception):
+class TokenError(K3aError):
     """A token cannot be used; the message says why and never shows it."""
 
 

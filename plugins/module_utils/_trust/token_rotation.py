@@ -21,11 +21,12 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 
 
-class RotationError(Exception):
+class RotationError(K3aError):
     """The token must not be rotated now; the message says why and what to do."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from ansible.template import trust_as_template
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
@@ -23,7 +24,7 @@ MANNERS = frozenset({"name", "any_errors_fatal", "no_log", "run_once", "throttle
 KEYWORDS = MANNERS | {"block", "delegate_to", "module_defaults", "register", "vars", "when"}
 
 
-class RoleTaskError(Exception):
+class RoleTaskError(K3aError):
     """A task file has something that its tasks cannot be understood without."""
 
 

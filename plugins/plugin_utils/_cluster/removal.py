@@ -13,14 +13,14 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Member, peer_url
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import voters
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import RemovalError as EtcdRemovalError
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import in_order
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.removal import MemberRemovalError, in_order
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport, ServerReport
 
 
-class RemovalError(Exception):
+class RemovalError(K3aError):
     """What is not to be removed; the text says why and what to do."""
 
 
@@ -141,7 +141,7 @@ def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer:
     well = {told.id for told in answer.etcd_members if told.healthy}
     try:
         in_order([target.member for target in leaving if target.member], members, lambda member: member.id in well)
-    except EtcdRemovalError as error:
+    except MemberRemovalError as error:
         raise RemovalError(f"{names} cannot go now: {error}") from None
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 IN_WORDS = {
     "bool": "true or false",
@@ -39,7 +40,7 @@ FALSE = frozenset({"false", "no", "off", "0"})
 Option = Mapping[str, Any]
 
 
-class Mistyped(ValueError):
+class Mistyped(K3aError, ValueError):
     """A value that its specification does not allow: what the variable must be and what it is, and what to do."""
 
     def __init__(self, message: str, remedy: str = "correct it") -> None:

@@ -16,6 +16,9 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES
+
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
@@ -36,8 +39,12 @@ BACKDATED = datetime.timedelta(hours=1)
 USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
 
 
-class PkiError(Exception):
+class PkiError(K3aError):
     """A certificate, key or request cannot be used; the message says which and why."""
+
+
+class SigningRequestError(PkiError):
+    """A host's signing request cannot be used; those of other hosts can."""
 
 
 def now() -> datetime.datetime:
@@ -95,14 +102,17 @@ def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authorit
 
     Only the request's key is used: whom the certificate names is decided here, not by the host that asks.
     """
-    request = _load_request(leaf, request_pem)
-    authority = x509.load_pem_x509_certificate(authority_pem.encode())
+    moment = now()
+    authority = valid_authority(leaf["authority"], authority_pem, moment)
     key = _load_key(authority_key_pem)
     if key.public_key() != authority.public_key():
         raise PkiError(f"the key of the {leaf['authority']} authority does not belong to its certificate")
+    request = _load_request(leaf, request_pem)
     issuer_identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    # No longer than its authority, without which it is worth nothing.
+    lifetime = min(LEAF_LIFETIME, authority.not_valid_after_utc - moment)
     builder = (
-        _builder(_subject(leaf), authority.subject, request.public_key(), now(), LEAF_LIFETIME)
+        _builder(_subject(leaf), authority.subject, request.public_key(), moment, lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_usages(leaf)), critical=False)
@@ -129,18 +139,59 @@ def request_of(key: str) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def valid_authority(name: str, pem: str, moment: datetime.datetime) -> x509.Certificate:
+    """An authority that can sign now; an error names it, since no leaf that it signs would be trusted."""
+    try:
+        authority = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise PkiError(
+            f"the {name} authority is unreadable ({error}); put server/tls/{AUTHORITIES[name]}.crt back in the data"
+            " directory of the server from another server or a backup"
+        ) from error
+    if authority.not_valid_after_utc <= moment:
+        raise PkiError(
+            f"the {name} authority expired on {authority.not_valid_after_utc:%Y-%m-%d}, and nothing that it signed is"
+            " trusted any more; k3a cannot replace it, so build the cluster anew"
+        )
+    if authority.not_valid_before_utc > moment:
+        raise PkiError(
+            f"the {name} authority is not valid before {authority.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; set the"
+            " clock of the controller right, or of the machine where the authority was made"
+        )
+    return authority
+
+
+def ending_authorities(authorities: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
+    """What to say of authorities that are near their end: what they sign ends with them."""
+    ends = {name: valid_authority(name, pem, moment or now()).not_valid_after_utc for name, pem in authorities.items()}
+    return [
+        f"the {name} authority expires on {end:%Y-%m-%d}, and the cluster with it; k3a cannot replace it yet"
+        for name, end in ends.items()
+        if end - (moment or now()) < LEAF_LIFETIME
+    ]
+
+
+def belongs(key: str, certificate: str) -> bool:
+    """Whether a private key that is here is that of a certificate."""
+    try:
+        return _load_key(key).public_key() == x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    except (PkiError, ValueError):
+        return False
+
+
 def renewal_reasons(
     leaf: Mapping[str, Any],
     certificate: str,
-    request_pem: str | None,
+    has_key: bool,
     authority_pem: str,
     moment: datetime.datetime | None = None,
 ) -> list[str]:
-    """Why a certificate has to be issued (again); empty when it is right.
+    """Why a certificate has to be issued (again), when its private key is there or not; empty when it is right.
 
-    One that its process renews by itself is replaced only when it is missing, expired, or of another authority.
+    One that its process renews by itself is replaced only when that process could not use it.
     """
     moment = moment or now()
+    authority = valid_authority(leaf["authority"], authority_pem, moment) if authority_pem else None
     if not certificate:
         return ["it is missing"]
     try:
@@ -148,18 +199,25 @@ def renewal_reasons(
     except ValueError:
         return ["it is unreadable"]
     reasons = []
-    if not authority_pem or not _signed_by(current, authority_pem):
+    if authority is None or not _signed_by(current, authority):
         reasons.append(f"it is not signed by the {leaf['authority']} authority")
     if current.not_valid_after_utc <= moment:
         reasons.append(f"it expired on {current.not_valid_after_utc:%Y-%m-%d}")
-    if request_pem is None or _load_request(leaf, request_pem).public_key() != current.public_key():
+    if current.not_valid_before_utc > moment:
+        reasons.append(f"it is not valid before {current.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+    if not has_key:
         reasons.append("its key is missing or another one")
-    if leaf["pair"] or reasons:
+    subject = []
+    if _attributes(current.subject) != _attributes(_subject(leaf)):
+        subject = [f"its subject is {current.subject.rfc4514_string()}, not {_subject(leaf).rfc4514_string()}"]
+    if leaf["pair"]:
+        return [*reasons, *subject]
+    if authority is None or reasons:
         return reasons
-    if current.not_valid_after_utc - moment < RENEWAL_WINDOW:
+    # Near the end of its authority a new one would last no longer.
+    if current.not_valid_after_utc < min(moment + RENEWAL_WINDOW, authority.not_valid_after_utc):
         reasons.append(f"it expires on {current.not_valid_after_utc:%Y-%m-%d}")
-    if current.subject != _subject(leaf):
-        reasons.append(f"its subject is {current.subject.rfc4514_string()}, not {_subject(leaf).rfc4514_string()}")
+    reasons += subject
     missing = {_shown(name) for name in _alternative_names(leaf)} - {_shown(name) for name in _names_of(current)}
     if missing:
         reasons.append(f"it lacks the names {', '.join(sorted(missing))}")
@@ -218,9 +276,9 @@ def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.Certificate
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
     except ValueError as error:
-        raise PkiError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
+        raise SigningRequestError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
     if not request.is_signature_valid:
-        raise PkiError(f"the signing request for {leaf['name']} is not signed by its own key")
+        raise SigningRequestError(f"the signing request for {leaf['name']} is not signed by its own key")
     return request
 
 
@@ -258,8 +316,11 @@ def _usages_of(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
         return set()
 
 
-def _signed_by(certificate: x509.Certificate, authority_pem: str) -> bool:
-    authority = x509.load_pem_x509_certificate(authority_pem.encode())
+def _attributes(name: x509.Name) -> set[tuple[str, Any]]:
+    return {(attribute.oid.dotted_string, attribute.value) for attribute in name}
+
+
+def _signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.record import ITERATIONS, record_key
 
 try:
@@ -30,11 +31,11 @@ else:
 NONCE_SIZE = 12
 
 
-class OtherToken(Exception):
+class OtherToken(K3aError):
     """The records in the datastore are of other tokens than this one."""
 
 
-class Damaged(Exception):
+class Damaged(K3aError):
     """The record is this token's and cannot be read any more."""
 
 

@@ -39,7 +39,7 @@ def arguments(authorities, tmp_path, monkeypatch):
 def converge(run_action, authorities, arguments):
     """The three steps of the roles: request, sign, install."""
     requested = run_action(action, module, **arguments)
-    signed = signature.sign_all({"w1": requested["requests"]}, authorities)["w1"]
+    signed = signature.sign_all({"w1": requested["requests"]}, authorities)[0]["w1"]
     return requested, run_action(action, module, signed=signed, **arguments) if signed else None
 
 
@@ -114,3 +114,43 @@ def test_a_failure_of_the_node_stays_one(run_action, arguments, monkeypatch):
     failed = run_action(action, module, **arguments)
     assert failed["failed"]
     assert "openssl is not installed" in failed["msg"]
+
+
+def test_a_look_at_what_is_right_runs_no_program(run_action, authorities, arguments, monkeypatch):
+    converge(run_action, authorities, arguments)
+    monkeypatch.setenv("PATH", "/nowhere")
+    again = run_action(action, module, check=True, **arguments)
+    assert (again.get("failed"), again["changed"], again["requests"]) == (None, False, [])
+
+
+@pytest.mark.parametrize("name", ["client-kube-proxy.key", "serving-kubelet.key"])
+def test_a_missing_key_is_foreseen(run_action, authorities, arguments, tmp_path, name):
+    converge(run_action, authorities, arguments)
+    (tmp_path / "k3a/agent/tls" / name).unlink()
+    announced = run_action(action, module, check=True, **arguments)
+    assert [request["reasons"] for request in announced["requests"]] == [["its key is missing or another one"]]
+    requested, _installed = converge(run_action, authorities, arguments)
+    assert announced["paths"] == requested["paths"]
+    assert not run_action(action, module, **arguments)["changed"]
+
+
+def test_another_nodes_key_and_certificate_are_replaced(run_action, authorities, arguments):
+    converge(run_action, authorities, arguments)
+    renamed = {**arguments, "node_name": "w2"}
+    requested, _installed = converge(run_action, authorities, renamed)
+    assert {request["name"] for request in requested["requests"]} == {"serving-kubelet", "client-kubelet"}
+    assert not run_action(action, module, **renamed)["changed"]
+
+
+def test_an_authority_that_is_near_its_end_is_told(run_action, authorities, arguments, monkeypatch):
+    converge(run_action, authorities, arguments)
+    assert run_action(action, module, **arguments).get("warnings", []) == []
+    monkeypatch.setattr(pki, "LEAF_LIFETIME", pki.AUTHORITY_LIFETIME)
+    assert any("client authority expires on" in text for text in run_action(action, module, **arguments)["warnings"])
+
+
+def test_an_unreadable_authority_is_one_sentence(run_action, arguments):
+    broken = {**arguments, "authorities": {**arguments["authorities"], "client": "text"}}
+    failed = run_action(action, module, **broken)
+    assert failed["failed"]
+    assert "the client authority is unreadable" in failed["msg"]

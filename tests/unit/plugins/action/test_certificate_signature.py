@@ -44,7 +44,7 @@ def test_the_requests_of_all_hosts_are_signed_in_one_call(run_action, server, au
     for host in ("w1", "w2"):
         (request,) = requests[host]
         certificate = done["certificates"][host][request["name"]]
-        assert pki.renewal_reasons(request, certificate, request["request"], authority[0]) == []
+        assert pki.renewal_reasons(request, certificate, True, authority[0]) == []
 
 
 def test_the_authoritys_key_travels_unlogged_and_is_in_no_result(run_action, server, authority):
@@ -66,11 +66,15 @@ def test_a_host_without_the_authority_says_where_to_sign(run_action, tmp_path):
     assert done["msg"] == "the client authority is not on this host; sign on a server of the cluster"
 
 
-def test_a_damaged_request_is_one_sentence(run_action, server):
-    damaged = {**request_for("w1"), "request": "text"}
-    done = run_action(action, module, requests={"w1": [damaged]}, data_dir=server)
-    assert done["failed"]
-    assert "the signing request for client-kube-proxy is unreadable" in done["msg"]
+@pytest.mark.parametrize("damaged", ["text", "", None])
+def test_a_bad_request_fails_its_own_host_and_the_others_are_signed(run_action, server, damaged):
+    requests = {"w1": [{**request_for("w1"), "request": damaged}], "w2": [request_for("w2")]}
+    done = run_action(action, module, requests=requests, data_dir=server)
+    assert not done.get("failed")
+    assert done["certificates"]["w1"] == {"client-kube-proxy": ""}
+    assert done["certificates"]["w2"]["client-kube-proxy"].startswith("-----BEGIN CERTIFICATE")
+    (warning,) = done["warnings"]
+    assert warning.startswith("w1: the signing request for client-kube-proxy is unreadable")
 
 
 def test_an_authority_whose_key_is_anothers_signs_nothing(run_action, server):

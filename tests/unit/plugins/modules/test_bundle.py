@@ -45,5 +45,8 @@ def test_while_another_run_has_the_host_nothing_is_written(run_module, arguments
 
     refused = run_module(bundle, lock=taken, timeout=7, **arguments)
     assert refused["failed"]
-    assert refused["msg"] == f"The bundle {tmp_path}/bundle cannot be used: another run did not end within 7 seconds"
+    assert refused["msg"] == (
+        f"The bundle {tmp_path}/bundle cannot be brought to {arguments['data_dir']}: "
+        "another run did not end within 7 seconds"
+    )
     assert sorted(os.listdir(tmp_path)) == ["bundle", "stream.tar"]

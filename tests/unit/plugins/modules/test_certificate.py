@@ -103,10 +103,27 @@ def test_a_certificate_for_the_kubelets_existing_key_replaces_the_pair(run_modul
     assert link.read_bytes() == newer.encode() + key
 
 
-def test_a_damaged_key_has_no_request_and_is_told_apart(run_module, arguments, tmp_path):
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("content", ["damaged", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n", None])
+def test_an_unreadable_key_is_named_and_stays(run_module, arguments, tmp_path, check, content):
     run_module(certificate, **arguments)
-    (tmp_path / "k3a/agent/tls/client-flannel.key").write_text("damaged")
-    assert by_name(run_module(certificate, **arguments))["client-flannel"]["request"] is None
+    path = tmp_path / "k3a/agent/tls/client-flannel.key"
+    if content is None:  # one that asks for a password
+        command = ("pkey", "-aes256", "-passout", "pass:secret")
+        content = pem._openssl(*command, given=path.read_bytes()).decode()
+    path.write_text(content)
+    failed = run_module(certificate, check=check, **arguments)
+    assert failed["failed"]
+    assert failed["msg"].startswith(f"the private key in {path}, of the certificate client-flannel, is unreadable; ")
+    assert path.read_text() == content
+
+
+def test_what_was_not_signed_is_named_before_anything_is_written(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    signed = {"client-kube-proxy": CERTIFICATE, "client-flannel": ""}
+    failed = run_module(certificate, signed=signed, **arguments)
+    assert failed["msg"] == "client-flannel: not signed; the task that signs has the reason"
+    assert not (tmp_path / "k3a/agent/tls/client-kube-proxy.crt").exists()
 
 
 def test_an_unusable_address_is_one_sentence(run_module, arguments, monkeypatch):

@@ -89,5 +89,5 @@ def test_one_that_cannot_be_kept_is_one_sentence(run_module, path, error):
 
     failed = run_module(node_password, lock=refused)
     assert failed["failed"]
-    assert failed["msg"] == f"the node's password cannot be kept: {error}"
+    assert failed["msg"] == f"the node's password cannot be kept: {getattr(error, 'strerror', error)}"
     assert not path.exists()

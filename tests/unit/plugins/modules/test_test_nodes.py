@@ -95,7 +95,7 @@ def test_a_node_of_an_older_image_is_kept_and_named(tmp_path):
 
 def test_a_new_node_that_does_not_come_up_is_named_with_its_reason(tmp_path):
     machine = Machine(tmp_path, {}, check_mode=False)
-    with pytest.raises(sets.NodeError) as failure:
+    with pytest.raises(sets.NodesError) as failure:
         subject.NodeSet(machine).present(servers=1, agents=0)
     assert "node t-server-1 did not come up: its systemd: degraded" in str(failure.value)
     assert "ssh.service loaded failed" in str(failure.value)
@@ -146,7 +146,7 @@ def test_absent_again_changes_nothing(tmp_path):
 def test_absent_leaves_a_directory_of_somebody_else(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     machine = Machine(tmp_path, {"t-server-1": "running"}, check_mode=False)
-    with pytest.raises(sets.NodeError, match="no inventory of test nodes"):
+    with pytest.raises(sets.NodesError, match="no inventory of test nodes"):
         subject.NodeSet(machine).absent()
     assert machine.written == []
     assert (tmp_path / "thesis.txt").exists()

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd
 from ansible_collections.k3a.cluster.plugins.module_utils._components.containerd import ContainerdError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.tests.unit.bolt_samples import database
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
     command,
@@ -185,3 +186,15 @@ def test_a_runtime_that_is_down_has_no_images_in_check_mode_and_is_asked_in_a_ru
     assert containerd.present_images(params, foreseen=True) == set()
     with pytest.raises(ContainerdError, match="connection refused"):
         containerd.present_images(params, foreseen=False)
+
+
+def test_the_images_of_a_runtime_that_is_stopped_are_known_in_check_mode(tmp_path, monkeypatch):
+    monkeypatch.setattr(containerd, "runs", lambda: False)
+    params = {"bundle": "/nowhere", "data_dir": str(tmp_path)}
+    assert containerd.present_images(params, foreseen=True) == set()
+    store = tmp_path / "agent/containerd/io.containerd.metadata.v1.bolt"
+    store.mkdir(parents=True)
+    (store / "meta.db").write_bytes(database())
+    assert "registry.example/k8s.io/image-039:v1" in containerd.present_images(params, foreseen=True)
+    (store / "meta.db").write_bytes(b"damaged")
+    assert containerd.present_images(params, foreseen=True) == set()

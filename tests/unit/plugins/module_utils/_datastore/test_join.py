@@ -75,7 +75,8 @@ def server(tmp_path, monkeypatch):
 
 def prepared(join, plan=QUIET):
     decided = join.decide(False)
-    join.prepare(decided, plan)
+    join.foresee(decided, plan)
+    join.prepare(decided)
     return decided
 
 
@@ -253,21 +254,22 @@ class TestRestart:
     def test_the_clients_of_its_api_server_leave_it_first_and_can_come_back(self, server, monkeypatch):
         waited = []
         monkeypatch.setattr(
-            joining.component, "wait_until_well", lambda each, timeout: waited.append((each.unit_name, timeout))
+            joining.component, "wait_until_well", lambda each, deadline: waited.append((each.unit_name, deadline))
         )
         join = server.join(Cluster(S1, S2, member(3)))
         prepared(join, INTERRUPTING)
         assert server.systemd.told == ["pause k3a-apiserver.service"]
         join.finish()
         assert server.systemd.told[1:] == ["restart k3a-apiserver.service"]
-        assert waited == [("k3a-apiserver.service", 20)]
+        assert waited == [("k3a-apiserver.service", join.deadline)]
 
     def test_an_api_server_that_does_not_come_back_is_told(self, server, monkeypatch):
         reason = "k3a-apiserver is not healthy: readyz answers 500"
-        monkeypatch.setattr(joining.component, "wait_until_well", lambda _each, _timeout: reason)
+        monkeypatch.setattr(joining.component, "_unmet", lambda _each, _deadline: "readyz answers 500")
+        monkeypatch.setattr(joining.systemd, "journal_tail", lambda unit: f"journal of {unit}")
         join = server.join(Cluster(S1, S2, member(3)))
         prepared(join, INTERRUPTING)
-        with pytest.raises(MembershipError, match=reason):
+        with pytest.raises(component.NotWell, match=reason):
             join.finish()
 
     def test_one_that_does_not_run_is_not_started(self, server):
@@ -281,6 +283,38 @@ class TestRestart:
         join = server.join(Cluster(member(3)), endpoints=[url(3, 2379)])
         prepared(join, INTERRUPTING)
         assert server.systemd.told == []
+
+
+class TestForesee:
+    """What check mode announces beside etcd itself, and what it refuses as the run does."""
+
+    def changes(self, join, plan):
+        return {change.path: change.after for change in join.foresee(join.decide(True), plan)}
+
+    def test_a_settled_server_has_nothing_more_to_change(self, server):
+        server.begin_data()
+        assert self.changes(server.join(Cluster(S1, S2, member(3))), QUIET) == {}
+
+    def test_what_a_killed_run_told_etcd_for_its_first_start_is_seen(self, server):
+        server.begin_data()
+        server.first_start.write_text("ETCD_INITIAL_CLUSTER_STATE=new\n")
+        assert self.changes(server.join(Cluster(S1, S2, member(3))), QUIET) == {str(server.first_start): ""}
+
+    def test_a_restart_is_announced_with_that_of_the_api_server(self, server):
+        server.begin_data()
+        server.systemd.api = "active"
+        announced = self.changes(server.join(Cluster(S1, S2, member(3))), INTERRUPTING)
+        assert announced == {"k3a-apiserver.service": "active (restarted: its datastore restarts)\n"}
+        assert server.systemd.told == []
+
+    def test_a_restart_that_the_run_refuses_is_refused(self, server):
+        server.begin_data()
+        join = server.join(Cluster(S1, S2, member(3), ill=["s2"]))
+        with pytest.raises(MembershipError, match="etcd cannot be restarted now: .*s2 is not healthy; put that right first"):
+            join.foresee(join.decide(True), INTERRUPTING)
+
+    def test_a_new_member_is_announced(self, server):
+        assert set(self.changes(server.join(Cluster(S1, S2)), QUIET)) == {"etcd members"}
 
 
 class TestFinish:
@@ -298,9 +332,11 @@ class TestFinish:
         join.finish()
         assert not server.first_start.exists()
 
-    def test_without_data_it_stays_for_the_next_start(self, server):
+    def test_without_data_it_stays_for_the_next_start_and_the_run_says_so(self, server, monkeypatch):
+        monkeypatch.setattr(joining.systemd, "journal_tail", lambda unit: f"journal of {unit}")
         server.first_start.write_text("ETCD_INITIAL_CLUSTER_STATE=new\n")
-        server.join(Cluster(S1), timeout=0).finish()
+        with pytest.raises(component.NotWell, match="k3a-etcd is not healthy: etcd has not begun to keep data"):
+            server.join(Cluster(S1), timeout=0).finish()
         assert server.first_start.exists()
 
     def test_a_settled_server_has_nothing_to_finish(self, server):

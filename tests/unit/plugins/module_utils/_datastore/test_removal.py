@@ -93,7 +93,7 @@ def test_the_ill_go_first():
     ],
 )
 def test_a_majority_of_those_that_remain_must_be_healthy(leaving, members, well, told):
-    with pytest.raises(removal.RemovalError) as error:
+    with pytest.raises(removal.MemberRemovalError) as error:
         removal.in_order(leaving, members, healthy(*well))
     assert told in str(error.value)
 

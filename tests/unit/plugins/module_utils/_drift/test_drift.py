@@ -11,6 +11,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_the_certificates_of_all_steps_are_for_the_controller_to_judge(server, t
             "profile": "server",
             "declared": leaf_samples.declared("server"),
             "authorities": {},
-            "data_dir": str(tmp_path),
+            "data_dir": str(tmp_path / "another"),
             "node_name": "n",
             "node_ip": ["10.0.0.1"],
         },
@@ -80,3 +81,19 @@ def test_the_certificates_of_all_steps_are_for_the_controller_to_judge(server, t
     assert reason == ""
     assert len(certificates) == 2
     assert {leaf["current"] for leaf in certificates[0]} == {""}
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error", "/etc/x"), K3aError("the disk is full")])
+def test_what_cannot_be_looked_at_is_a_difference_of_this_host(server, monkeypatch, error):
+    def refuse(_path):
+        raise error
+
+    monkeypatch.setattr(kubeconfig.files, "read_bytes", refuse)
+    reason, _certificates = drift.first_difference([server])
+    assert reason == ("kubeconfig: /etc/x: Input/output error" if isinstance(error, OSError) else "kubeconfig: the disk is full")
+
+
+def test_a_damaged_record_of_the_host_is_a_difference_of_this_host(tmp_path):
+    (tmp_path / "host.json").write_text("{")
+    reason, _certificates = drift.first_difference([{"name": "host", "options": {"data_dir": str(tmp_path)}}])
+    assert reason.startswith(f"host: {tmp_path}/host.json is damaged")

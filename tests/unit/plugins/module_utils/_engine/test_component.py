@@ -10,6 +10,7 @@ import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, lock, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
 MINE = files.ownership("/proc/self")[1:]
 STOPPED = systemd.UnitState(True, "inactive", "dead", 0, True, 0, False)
@@ -246,10 +247,6 @@ class TestDigest:
         assert component.digest_of(sample) == before
 
 
-class Ended(Exception):
-    pass
-
-
 class Module:
     """The part of AnsibleModule that the engine needs."""
 
@@ -257,9 +254,6 @@ class Module:
         self.check_mode = check_mode
         defaults = {name: option["default"] for name, option in component.SHARED_OPTIONS.items()}
         self.params = {**defaults, "timeout": 20, **params}
-
-    def fail_json(self, **result):
-        raise Ended(result)
 
 
 @pytest.fixture
@@ -352,13 +346,13 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(sample, host, mon
 def test_a_component_that_does_not_become_well_fails_with_its_condition(sample, host, monkeypatch):
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"panic in {unit}")
     sick = dataclasses.replace(sample, healthy=(lambda: "readyz answers 500: [-]etcd failed",))
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(K3aError) as ended:
         component.converge(Module(timeout=0), sick)
-    assert ended.value.args[0] == {
-        "msg": "k3a-sample is not healthy: readyz answers 500: [-]etcd failed. "
-        "Last lines of its journal:\npanic in k3a-sample.service",
-        "unit": "k3a-sample.service",
-    }
+    assert str(ended.value) == (
+        "k3a-sample is not healthy: readyz answers 500: [-]etcd failed. "
+        "Last lines of its journal:\npanic in k3a-sample.service"
+    )
+    assert ended.value.extra == {"unit": "k3a-sample.service"}
 
 
 def test_a_component_that_keeps_failing_is_not_waited_for(sample, host, monkeypatch):
@@ -367,7 +361,7 @@ def test_a_component_that_keeps_failing_is_not_waited_for(sample, host, monkeypa
         sample, unit=sample.unit.replace("sleep 600", "false"), healthy=(lambda: "it does not answer",)
     )
     started = time.monotonic()
-    with pytest.raises(Ended, match=r"k3a-sample.service keeps failing \("):
+    with pytest.raises(K3aError, match=r"k3a-sample.service keeps failing \("):
         component.converge(Module(timeout=600), broken)
     assert time.monotonic() - started < 60
 
@@ -386,14 +380,14 @@ def test_a_refusal_of_systemd_or_of_the_disk_is_one_sentence(sample, host, monke
         raise systemd.SystemdError("systemctl daemon-reload failed: Access denied")
 
     monkeypatch.setattr(systemd, "daemon_reload", refuse)
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(K3aError) as ended:
         component.converge(Module(), sample)
-    assert ended.value.args[0] == {"msg": "k3a-sample: systemctl daemon-reload failed: Access denied"}
+    assert str(ended.value) == "k3a-sample: systemctl daemon-reload failed: Access denied"
 
 
 def test_a_host_that_another_run_holds_is_left_alone(sample, host, tmp_path):
     with lock.host_lock(0, str(tmp_path / "k3a.lock")):
-        with pytest.raises(Ended, match="another k3a run"):
+        with pytest.raises(K3aError, match="another k3a run"):
             component.converge(Module(timeout=0), sample)
     assert host.told == []
     assert not os.path.exists(sample.files[0].path)
@@ -409,7 +403,7 @@ def test_one_that_is_interrupted_is_waited_for_all_the_same(sample, host, monkey
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
     component.converge(Module(wait=False), sample)
     changed = dataclasses.replace(sample, unit=sample.unit + "# new\n", healthy=(lambda: "not yet",))
-    with pytest.raises(Ended, match="not yet"):
+    with pytest.raises(K3aError, match="not yet"):
         component.converge(Module(wait=False, timeout=0), changed)
 
 
@@ -444,7 +438,7 @@ def test_a_preparation_that_stops_it_is_waited_for_as_an_interruption(sample, ho
     component.converge(Module(), sample)
     (tmp_path / "tls.crt").write_bytes(b"certificate 2")
     sick = dataclasses.replace(sample, healthy=(lambda: "not yet",))
-    with pytest.raises(Ended, match="not yet"):
+    with pytest.raises(K3aError, match="not yet"):
         component.converge(Module(wait=False, timeout=0), sick, prepare=lambda _plan: host.stop(sample.unit_name))
 
 
@@ -464,6 +458,97 @@ def test_a_preparation_that_forbids_it_leaves_everything_as_it_is(sample, host):
     assert component.converge(Module(), sample)["changed"]
 
 
+def test_what_changes_with_a_plan_is_announced_and_told(sample, host):
+    def foresee(plan):
+        return [files.Change("k3a-other.service", "active\n", "restarted\n")] if plan.restart else []
+
+    announced = component.converge(Module(check_mode=True), sample, foresee=foresee)
+    assert announced["changes"][-1] == "k3a-other.service"
+    assert component.converge(Module(), sample, foresee=foresee) == announced
+    assert not component.converge(Module(), sample, foresee=foresee)["changed"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_plan_that_is_forbidden_is_refused_alike_in_check_mode(sample, host, check_mode):
+    def foresee(plan):
+        raise K3aError(f"not now: {plan.restart}")
+
+    with pytest.raises(K3aError, match="^not now: it does not run$"):
+        component.converge(Module(check_mode=check_mode), sample, prepare=pytest.fail, foresee=foresee)
+    assert host.told == []
+    assert not os.path.exists(sample.files[0].path)
+
+
+def test_what_others_wait_for_is_waited_for(sample, host, monkeypatch):
+    monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
+    sick = dataclasses.replace(sample, healthy=(lambda: "not yet",))
+    with pytest.raises(component.NotWell, match="not yet"):
+        component.converge(Module(wait=False, timeout=0), sick, must_wait=True)
+
+
+class TestHang:
+    """A process that runs with the right inputs, and of which nothing is heard."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, host, monkeypatch):
+        monkeypatch.setattr(component, "PATIENCE", 0.05)
+        self.host = host
+
+    @staticmethod
+    def with_reason(sample, *reasons):
+        heard = iter(reasons)
+        return dataclasses.replace(sample, healthy=(lambda: next(heard, reasons[-1]),))
+
+    @staticmethod
+    def active_for(monkeypatch, seconds):
+        monkeypatch.setattr(component, "SETTLED", 60.0)
+        state, since = systemd.unit_state, time.monotonic() - seconds
+        monkeypatch.setattr(systemd, "unit_state", lambda unit: dataclasses.replace(state(unit), since=since))
+
+    def test_it_is_started_anew_once_as_announced(self, sample, monkeypatch):
+        component.converge(Module(), sample)
+        self.active_for(monkeypatch, 100)
+        former = self.host.processes["k3a-sample.service"].pid
+        silent = health.Silence("it does not answer")
+        announced = component.converge(Module(check_mode=True), self.with_reason(sample, silent))
+        assert announced["changes"] == ["k3a-sample.service"]
+        assert announced["diff"][0]["after"] == "active (restarted: it hangs: it does not answer)\n"
+        hung = dataclasses.replace(
+            sample, healthy=(lambda: silent if self.host.processes["k3a-sample.service"].pid == former else None,)
+        )
+        assert component.converge(Module(), hung) == announced
+        assert not component.converge(Module(), hung)["changed"]
+
+    def test_one_that_answers_says_itself_what_it_waits_for_and_is_left_alone(self, sample, monkeypatch):
+        component.converge(Module(), sample)
+        self.active_for(monkeypatch, 100)
+        waiting = self.with_reason(sample, "/readyz answers 500: [-]etcd failed")
+        result = component.converge(Module(check_mode=True), waiting)
+        assert (result["changed"], result["unhealthy"]) == (False, "/readyz answers 500: [-]etcd failed")
+
+    def test_one_that_has_just_been_started_is_waited_for(self, sample, monkeypatch):
+        component.converge(Module(), sample)
+        self.active_for(monkeypatch, 10)
+        assert not component.converge(Module(check_mode=True), self.with_reason(sample, health.Silence("no")))["changed"]
+
+    def test_one_missed_answer_is_no_reason(self, sample, monkeypatch):
+        component.converge(Module(), sample)
+        self.active_for(monkeypatch, 100)
+        late = self.with_reason(sample, health.Silence("no"), None)
+        assert not component.converge(Module(check_mode=True), late)["changed"]
+
+
+def test_all_that_is_waited_for_shares_one_budget(sample, host, monkeypatch):
+    """Those of earlier steps, too: a host that does not come takes its time-out once, not once for each of them."""
+    monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
+    monkeypatch.setattr(health, "answers_ok", lambda _url: lambda: None)
+    deadlines = []
+    monkeypatch.setattr(component, "_unmet", lambda _each, deadline: deadlines.append(deadline))
+    component.converge(Module(timeout=50, wait_for=["etcd", "kubelet"]), sample)
+    assert len(deadlines) == 3
+    assert len(set(deadlines)) == 1
+
+
 def test_check_mode_prepares_nothing(sample, host):
     calls = []
     assert component.converge(Module(check_mode=True), sample, prepare=calls.append)["changed"]
@@ -477,10 +562,11 @@ def test_a_unit_that_systemd_has_not_come_to_yet_is_not_well(sample, monkeypatch
     monkeypatch.setattr(systemd, "journal_tail", lambda _unit: "")
     asked = []
     watched = dataclasses.replace(sample, healthy=(lambda: asked.append("asked"),))
-    assert "k3a-sample.service is about to be started anew" in component.wait_until_well(watched, 0)
+    with pytest.raises(component.NotWell, match="k3a-sample.service is about to be started anew"):
+        component.wait_until_well(watched, 0)
     assert asked == []
     states.pop(0)
-    assert component.wait_until_well(watched, 0) is None
+    component.wait_until_well(watched, 0)
     assert asked == ["asked"]
 
 
@@ -489,20 +575,21 @@ def test_a_slow_stop_is_no_failure_while_the_start_is_queued(sample, monkeypatch
     failed = systemd.UnitState(True, "failed", "failed", 0, True, 0, False, queued)
     monkeypatch.setattr(systemd, "unit_state", lambda _unit: failed)
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
-    reason = component.wait_until_well(sample, 0)
-    assert told in reason
-    assert ("keeps failing" in reason) is not queued
+    with pytest.raises(component.NotWell) as reason:
+        component.wait_until_well(sample, 0)
+    assert told in str(reason.value)
+    assert ("keeps failing" in str(reason.value)) is not queued
 
 
 def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkeypatch, tmp_path):
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
     earlier = dataclasses.replace(sample, name="etcd")
     component.converge(Module(wait=False), earlier)
-    with pytest.raises(Ended) as ended:
-        waiting = dataclasses.replace(sample, awaits={"etcd": "http://127.0.0.1:9/readyz"})
+    waiting = dataclasses.replace(sample, awaits={"etcd": "http://127.0.0.1:9/readyz"})
+    with pytest.raises(K3aError) as ended:
         component.converge(Module(timeout=0, wait_for=["etcd"]), waiting)
-    assert ended.value.args[0]["msg"].startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
-    assert ended.value.args[0]["msg"].endswith("journal of k3a-etcd.service")
+    assert str(ended.value).startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
+    assert str(ended.value).endswith("journal of k3a-etcd.service")
 
 
 @pytest.mark.parametrize("check", [True, False])

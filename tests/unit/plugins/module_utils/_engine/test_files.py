@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -209,3 +210,21 @@ def test_a_file_of_mine_belongs_to_whoever_runs_this(tmp_path):
     file = files.owned_by_me(str(tmp_path / "a"), b"x")
     files.write_file(file)
     assert files.ownership(file.path) == (0o600, *MINE)
+
+
+def test_a_disk_that_is_full_is_told_with_the_files_own_name(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as told:
+        files.write_file(files.File(str(tmp_path / "config"), b"a", 0o600, *files.ownership(str(tmp_path))[1:]))
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "config"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_new_directory_is_durable_and_so_are_its_parents(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "sync_directory", synced.append)
+    files.make_directory(files.Directory(str(tmp_path / "a/b/c"), 0o700, *files.ownership(str(tmp_path))[1:]))
+    assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a/b")]

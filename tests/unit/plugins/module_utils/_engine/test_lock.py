@@ -120,3 +120,38 @@ def test_one_who_waited_for_a_lock_that_was_removed_takes_the_new_one(file):
     finally:
         waiting.kill()
         waiting.communicate()
+
+
+def test_the_lock_is_where_only_root_can_make_anything():
+    status = os.stat(os.path.dirname(lock.LOCK))
+    assert (status.st_uid, status.st_mode & 0o022) == (0, 0)
+
+
+def test_a_planted_link_is_not_followed(tmp_path, file):
+    precious = tmp_path / "precious"
+    precious.write_text("data\n")
+    os.symlink(precious, file)
+    with pytest.raises(lock.NotOurs, match=f"^{file} is a link or belongs to another user.*remove it$"):
+        with lock.host_lock(0, file):
+            pytest.fail("a link was taken for the lock")
+    assert precious.read_text() == "data\n"
+
+
+def test_a_planted_hard_link_is_not_written_to(tmp_path, file):
+    precious = tmp_path / "precious"
+    precious.write_text("data\n")
+    os.link(precious, file)
+    with pytest.raises(lock.NotOurs), lock.host_lock(0, file):
+        pytest.fail("a link was taken for the lock")
+    assert precious.read_text() == "data\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file is given to another user")
+def test_a_file_of_another_user_is_neither_truncated_nor_waited_for(file, hold):
+    other = hold(60)
+    os.chown(file, 65534, 65534)
+    started = time.monotonic()
+    with pytest.raises(lock.NotOurs), lock.host_lock(30, file):
+        pytest.fail("a file of another user was taken for the lock")
+    assert time.monotonic() - started < 5
+    assert open(file, encoding="ascii").read() == str(other.pid)

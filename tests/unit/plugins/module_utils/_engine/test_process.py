@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
 
@@ -29,3 +32,27 @@ def test_messages_are_in_the_c_locale(monkeypatch):
 def test_a_program_that_is_not_there():
     with pytest.raises(FileNotFoundError):
         process.run(["/nonexistent/program"])
+
+
+def ended(file):
+    """Whether a process is gone, or would be had its new parent asked for it."""
+    path = Path(f"/proc/{file.read_text().strip()}/stat")
+    return not path.exists() or path.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+
+
+def test_a_program_that_does_not_end_is_stopped_with_all_it_started_and_named(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(process.TimedOut, match=r"^sh -c .*sleep 60.* has not ended within 0.5 s and was stopped; "):
+        process.run(["sh", "-c", f"sleep 60 & echo $! >{tmp_path}/pid; wait"], timeout=0.5)
+    assert time.monotonic() - started < 10
+    assert ended(tmp_path / "pid")
+
+
+def test_a_program_is_stopped_with_the_run_that_waits_for_it(tmp_path, monkeypatch):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process.subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.run(["sh", "-c", f"sleep 60 & echo $! >{tmp_path}/pid; wait"])
+    assert not (tmp_path / "pid").exists() or ended(tmp_path / "pid")

@@ -180,3 +180,8 @@ def test_stopping_what_is_not_there_is_no_error(systemctl):
     told = systemctl(5)
     systemd.stop("k3a-etcd.service")
     assert told.read_text() == "disable --now --quiet k3a-etcd.service\n"
+
+
+def test_a_unit_says_since_when_it_is_active():
+    assert systemd.parse_state("ActiveEnterTimestampMonotonic=61250000\n").since == 61.25
+    assert systemd.parse_state("ActiveEnterTimestampMonotonic=0\n").since == 0

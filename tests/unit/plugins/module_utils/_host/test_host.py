@@ -158,6 +158,35 @@ def test_users_that_exist_are_not_missing(monkeypatch):
     assert host.missing_users((mine, "k3a-nobody-has-this")) == ("k3a-nobody-has-this",)
 
 
+def test_a_user_of_a_directory_that_lists_nobody_is_not_missing(monkeypatch):
+    monkeypatch.setattr(pwd, "getpwall", list)
+    monkeypatch.setattr(host, "USERS", {pwd.getpwuid(0).pw_name: ""})
+    assert host.missing_users() == ()
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "host.json").write_text('{"settings"')
+    with pytest.raises(host.HostError, match=f"^{tmp_path}/host.json is damaged; "):
+        host.recorded(str(tmp_path / "host.json"))
+
+
+def test_files_that_are_read_later_at_boot_and_set_something_else_are_told():
+    texts = [
+        ("/etc/sysctl.d/10-early.conf", "kernel.panic = 0\n"),
+        ("/etc/sysctl.d/99-sysctl.conf", "# kernel.panic = 1\nkernel/panic=0\nvm.panic_on_oom = 0\nvm.swappiness=1\n"),
+    ]
+    (told,) = host.overriding({"kernel.panic": "10", "vm.panic_on_oom": "0"}, texts)
+    assert told.startswith("/etc/sysctl.d/99-sysctl.conf sets kernel.panic to 0 when this host boots, after ")
+
+
+def test_a_file_of_settings_hides_those_of_its_name_in_later_directories(tmp_path, monkeypatch):
+    for number, directory in enumerate(("etc", "lib")):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "99-x.conf").write_text(f"kernel.panic={number}\n")
+    monkeypatch.setattr(host, "SYSCTL_DIRECTORIES", (f"{tmp_path}/etc", f"{tmp_path}/lib"))
+    assert host.boot_settings() == [(f"{tmp_path}/etc/99-x.conf", "kernel.panic=0\n")]
+
+
 def test_modules_that_this_kernel_does_not_have_are_built_in_or_of_no_use():
     assert host.loadable(["k3a_no_such_module"]) == ()
 

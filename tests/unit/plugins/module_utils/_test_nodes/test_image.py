@@ -52,7 +52,7 @@ def test_an_image_that_is_there_is_not_built(monkeypatch, tmp_path):
 
 def test_without_a_mirror_the_user_is_told_which_option_to_set(monkeypatch, tmp_path):
     monkeypatch.setattr(image, "LOCK", str(tmp_path / "lock"))
-    with pytest.raises(image.NodeError, match="set 'mirror'"):
+    with pytest.raises(image.NodesError, match="set 'mirror'"):
         image.ensure_image(lambda argv: "", mirror=None)
 
 
@@ -62,10 +62,10 @@ def test_a_failed_build_leaves_no_directory(monkeypatch, tmp_path):
 
     def run(argv):
         if argv[0] == "debootstrap":
-            raise image.NodeError("'debootstrap' failed")
+            raise image.NodesError("'debootstrap' failed")
         return ""
 
-    with pytest.raises(image.NodeError, match="debootstrap"):
+    with pytest.raises(image.NodesError, match="debootstrap"):
         image.ensure_image(run, mirror="https://mirror.example.org/debian/")
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 

@@ -30,13 +30,13 @@ def test_a_node_keeps_its_address_when_the_set_grows():
 
 @pytest.mark.parametrize("name", ["", "K3a", "1st", "a-", "a_b", "x" * 41, "a/../b"])
 def test_a_name_that_no_host_can_have_is_refused(name):
-    with pytest.raises(sets.NodeError, match="host name"):
+    with pytest.raises(sets.NodesError, match="host name"):
         sets.check_request(name, 1, 0)
 
 
 @pytest.mark.parametrize(("servers", "agents", "what"), [(-1, 0, "servers is -1"), (1, 151, "agents is 151")])
 def test_a_number_of_nodes_without_addresses_is_refused(servers, agents, what):
-    with pytest.raises(sets.NodeError, match=what):
+    with pytest.raises(sets.NodesError, match=what):
         sets.check_request("k3a", servers, agents)
 
 

@@ -106,7 +106,7 @@ def test_the_key_never_stands_on_a_command_line(tmp_path, monkeypatch, key):
     (tmp_path / "openssl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     pem.request_for(key)
-    assert (tmp_path / "told").read_text() == "req -new -key /dev/stdin -subj /CN=k3a\n"
+    assert (tmp_path / "told").read_text() == "req -new -key /dev/stdin -passin pass: -subj /CN=k3a\n"
     assert (tmp_path / "given").read_bytes() == key
 
 

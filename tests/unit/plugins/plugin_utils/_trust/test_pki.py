@@ -71,8 +71,18 @@ def loaded(text):
     return x509.load_pem_x509_certificate(text.encode())
 
 
-def reasons(leaf, certificate, request, authority, moment=None):
-    return pki.renewal_reasons(leaf, certificate, request, authority[0], moment)
+def reasons(leaf, certificate, authority, moment=None, has_key=True):
+    return pki.renewal_reasons(leaf, certificate, has_key, authority[0], moment)
+
+
+def authority_between(start, end):
+    """An authority that is valid between two moments."""
+    key = pki.new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3a-server-ca@1")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(end)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    return pki.certificate_pem(builder.sign(key, pki.hashes.SHA256())), pki.key_pem(key)
 
 
 class TestAuthority:
@@ -171,7 +181,7 @@ class TestSigning:
         certificate = loaded(pki.sign(LEAF, pem.request_for(made), *authority))
         private = pki.serialization.load_pem_private_key(made, None)
         assert certificate.public_key() == private.public_key()
-        assert reasons(LEAF, pki.certificate_pem(certificate), pem.request_for(made), authority) == []
+        assert reasons(LEAF, pki.certificate_pem(certificate), authority) == []
 
     def test_a_key_of_another_authority_is_refused(self, authority, other, request_pem):
         with pytest.raises(pki.PkiError, match="key of the server authority does not belong"):
@@ -202,37 +212,48 @@ class TestSigning:
 
 class TestRenewal:
     def test_what_is_right_is_kept(self, authority, request_pem, signed):
-        assert reasons(LEAF, signed, request_pem, authority) == []
+        assert reasons(LEAF, signed, authority) == []
 
     def test_missing(self, authority, request_pem):
-        assert reasons(LEAF, "", request_pem, authority) == ["it is missing"]
+        assert reasons(LEAF, "", authority) == ["it is missing"]
 
     def test_unreadable(self, authority, request_pem):
-        assert reasons(LEAF, "-----BEGIN CERTIFICATE-----\nMA==\n", request_pem, authority) == ["it is unreadable"]
+        assert reasons(LEAF, "-----BEGIN CERTIFICATE-----\nMA==\n", authority) == ["it is unreadable"]
 
     def test_of_another_authority_even_of_the_same_name(self, other, request_pem, signed):
-        assert reasons(LEAF, signed, request_pem, other) == ["it is not signed by the server authority"]
+        assert reasons(LEAF, signed, other) == ["it is not signed by the server authority"]
 
     def test_of_an_authority_that_is_not_there(self, request_pem, signed):
-        assert reasons(LEAF, signed, request_pem, ("", "")) == ["it is not signed by the server authority"]
+        assert reasons(LEAF, signed, ("", "")) == ["it is not signed by the server authority"]
 
     def test_without_its_key(self, authority, signed):
-        assert reasons(LEAF, signed, None, authority) == ["its key is missing or another one"]
+        assert reasons(LEAF, signed, authority, has_key=False) == ["its key is missing or another one"]
 
-    def test_with_another_key(self, authority, signed):
-        another = pki.request_of(pki.key_pem(pki.new_key()))
-        assert reasons(LEAF, signed, another, authority) == ["its key is missing or another one"]
+    def test_a_certificate_from_the_future(self, authority, signed):
+        """The clock was ahead when it was signed, and is right again."""
+        start = loaded(signed).not_valid_before_utc
+        told = [f"it is not valid before {start:%Y-%m-%d %H:%M} UTC"]
+        early = authority_between(start - 2 * DAY, start + 900 * DAY)
+        leaf = pki.sign(LEAF, pki.request_of(pki.key_pem(pki.new_key())), *early)
+        assert reasons(LEAF, leaf, early, start - DAY) == told
+        assert reasons({**LEAF, "pair": True}, leaf, early, start - DAY) == told
+
+    def test_the_end_of_its_authority_is_no_reason_since_a_new_one_would_last_no_longer(self, request_pem):
+        ending = authority_between(pki.now() - DAY, pki.now() + 10 * DAY)
+        leaf = pki.sign(LEAF, request_pem, *ending)
+        assert loaded(leaf).not_valid_after_utc <= loaded(ending[0]).not_valid_after_utc
+        assert reasons(LEAF, leaf, ending) == []
 
     def test_the_edge_of_the_window_of_120_days(self, authority, request_pem, signed):
         end = loaded(signed).not_valid_after_utc
-        assert reasons(LEAF, signed, request_pem, authority, end - 120 * DAY) == []
+        assert reasons(LEAF, signed, authority, end - 120 * DAY) == []
         told = [f"it expires on {end:%Y-%m-%d}"]
-        assert reasons(LEAF, signed, request_pem, authority, end - 120 * DAY + SECOND) == told
-        assert reasons(LEAF, signed, request_pem, authority, end - SECOND) == told
+        assert reasons(LEAF, signed, authority, end - 120 * DAY + SECOND) == told
+        assert reasons(LEAF, signed, authority, end - SECOND) == told
 
     def test_expired(self, authority, request_pem, signed):
         end = loaded(signed).not_valid_after_utc
-        assert reasons(LEAF, signed, request_pem, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
+        assert reasons(LEAF, signed, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
 
     @pytest.mark.parametrize(
         "change, told",
@@ -246,20 +267,20 @@ class TestRenewal:
         ],
     )
     def test_for_somebody_else(self, authority, request_pem, signed, change, told):
-        assert reasons({**LEAF, **change}, signed, request_pem, authority) == [told]
+        assert reasons({**LEAF, **change}, signed, authority) == [told]
 
     @pytest.mark.parametrize(
         "fewer", [{"dns": ["w1"]}, {"ips": []}, {"dns": [], "ips": ["10.0.0.2"]}, {"dns": [], "ips": []}]
     )
     def test_more_names_than_are_wanted_are_no_reason_as_in_k3s(self, authority, request_pem, signed, fewer):
-        assert reasons({**LEAF, **fewer}, signed, request_pem, authority) == []
+        assert reasons({**LEAF, **fewer}, signed, authority) == []
 
     def test_an_address_is_the_same_however_it_is_written(self, authority, request_pem, signed):
-        assert reasons({**LEAF, "ips": ["fd00:0:0::2"]}, signed, request_pem, authority) == []
+        assert reasons({**LEAF, "ips": ["fd00:0:0::2"]}, signed, authority) == []
 
     def test_all_reasons_are_told_at_once(self, authority, request_pem, signed):
         changed = {**LEAF, "common_name": "w2", "usages": ["client"], "dns": ["w2"]}
-        assert len(reasons(changed, signed, request_pem, authority)) == 3
+        assert len(reasons(changed, signed, authority)) == 3
 
 
 class TestTheKubeletsOwn:
@@ -271,16 +292,58 @@ class TestTheKubeletsOwn:
 
     def test_it_is_not_renewed_before_its_end(self, authority, request_pem, own):
         end = loaded(own).not_valid_after_utc
-        assert reasons(KUBELET, own, request_pem, authority, end - SECOND) == []
+        assert reasons(KUBELET, own, authority, end - SECOND) == []
 
     def test_it_is_renewed_when_missing_expired_or_of_another_authority(self, authority, other, request_pem, own):
         end = loaded(own).not_valid_after_utc
-        assert reasons(KUBELET, "", request_pem, authority) == ["it is missing"]
-        assert reasons(KUBELET, own, request_pem, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
-        assert reasons(KUBELET, own, request_pem, other) == ["it is not signed by the client authority"]
+        assert reasons(KUBELET, "", authority) == ["it is missing"]
+        assert reasons(KUBELET, own, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
+        assert reasons(KUBELET, own, other) == ["it is not signed by the client authority"]
+
+    def test_it_is_renewed_when_it_is_another_nodes(self, authority, own):
+        told = "its subject is CN=system:node:w1,O=system:nodes, not CN=system:node:w2,O=system:nodes"
+        assert reasons({**KUBELET, "common_name": "system:node:w2"}, own, authority) == [told]
+
+    def test_the_order_of_a_subjects_parts_is_the_signers(self, authority, request_pem, monkeypatch):
+        """What it renewed by itself was signed by the cluster, which keeps the kubelet's order."""
+        parts = list(pki._subject(KUBELET))
+        monkeypatch.setattr(pki, "_subject", lambda _leaf: x509.Name(parts[::-1]))
+        renewed = pki.sign(KUBELET, request_pem, *authority)
+        monkeypatch.undo()
+        assert reasons(KUBELET, renewed, authority) == []
 
     def test_it_is_renewed_when_its_key_is_gone(self, authority, own):
-        assert reasons(KUBELET, own, None, authority) == ["its key is missing or another one"]
+        assert reasons(KUBELET, own, authority, has_key=False) == ["its key is missing or another one"]
+
+
+class TestAnAuthorityThatCannotSign:
+    """It is named, and nothing is signed that nobody would trust."""
+
+    @pytest.mark.parametrize(
+        ("start", "end", "told"),
+        [
+            (-20, -1, "the server authority expired on .*build the cluster anew"),
+            (1, 20, "the server authority is not valid before .*clock"),
+        ],
+    )
+    def test_at_another_time(self, signed, request_pem, start, end, told):
+        authority = authority_between(pki.now() + start * DAY, pki.now() + end * DAY)
+        with pytest.raises(pki.PkiError, match=told):
+            reasons(LEAF, signed, authority)
+        with pytest.raises(pki.PkiError, match=told):
+            pki.sign(LEAF, request_pem, *authority)
+
+    def test_unreadable(self, signed, request_pem, authority):
+        told = r"the server authority is unreadable .*; put server/tls/server-ca.crt back"
+        with pytest.raises(pki.PkiError, match=told):
+            reasons(LEAF, signed, ("text", ""))
+        with pytest.raises(pki.PkiError, match=told):
+            pki.sign(LEAF, request_pem, "text", authority[1])
+
+    def test_one_that_is_near_its_end_is_told(self, authority):
+        ending = authority_between(pki.now() - DAY, pki.now() + 100 * DAY)[0]
+        (told,) = pki.ending_authorities({"server": authority[0], "client": ending})
+        assert told.startswith(f"the client authority expires on {pki.now() + 100 * DAY:%Y-%m-%d}")
 
 
 @pytest.mark.parametrize("profile", ["server", "agent"])
@@ -292,7 +355,7 @@ def test_every_certificate_of_a_node_is_signed_and_then_right(profile, authority
     }
     for leaf in table[profile]:
         certificate = pki.sign(leaf.as_dict(), request_pem, *authority)
-        assert reasons(leaf.as_dict(), certificate, request_pem, authority) == []
+        assert reasons(leaf.as_dict(), certificate, authority) == []
 
 
 def test_a_certificate_is_announced_by_what_it_will_be():

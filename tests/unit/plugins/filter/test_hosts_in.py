@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.k3a.cluster.plugins.filter.hosts_in import NOBODY, FilterModule
+
+hosts_in = FilterModule().filters()["hosts_in"]
+GROUPS = {"all": ["s1", "a1", "a2"], "server": ["s1"], "k3a_new": ["a2"], "k3a_changing": ["s1", "a1"]}
+
+
+@pytest.mark.parametrize(
+    "names, without, hosts",
+    [
+        (["k3a_new"], [], ["a2"]),
+        (["k3a_new", "k3a_changing"], [], ["a2", "s1", "a1"]),
+        (["k3a_changing"], ["server"], ["a1"]),
+        (["k3a_changing", "all"], [], ["s1", "a1", "a2"]),
+        (["k3a_changing"], ["none_such"], ["s1", "a1"]),
+        (["none_such", "k3a_new"], [], ["a2"]),
+        (["none_such"], [], NOBODY),
+        (["k3a_changing"], ["all"], NOBODY),
+        ([], [], NOBODY),
+    ],
+)
+def test_hosts_of_groups_less_those_of_others(names, without, hosts):
+    assert hosts_in(GROUPS, names, without) == hosts
+
+
+def test_where_there_is_nobody_no_host_matches(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("[server]\ns1\n[agent]\na1\n")
+    assert InventoryManager(DataLoader(), sources=[str(path)]).list_hosts(NOBODY) == []

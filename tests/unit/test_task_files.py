@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles and playbooks say in which order things happen. What is decided or computed is in plugins, where it is tested."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/tasks/*.yml")])
+FILES = sorted([*PLAYBOOKS, *TASKS, *ROOT.glob("roles/*/vars/*.yml")])
+EXPRESSION = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.S)
+# What holds expressions without braces.
+BARE = ("when", "changed_when", "failed_when", "until", "break_when", "that")
+MOST_FILTERS = 2
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def expressions(value: Any, bare: bool = False) -> Iterator[str]:
+    """Every Jinja expression of a YAML document."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from expressions(key)
+            yield from expressions(item, key in BARE)
+    elif isinstance(value, list):
+        for item in value:
+            yield from expressions(item, bare)
+    elif isinstance(value, str):
+        yield from [value] if bare else ("".join(found) for found in EXPRESSION.findall(value))
+
+
+def outside_of_texts(expression: str) -> str:
+    """An expression less what stands in quotes."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "''", expression)
+
+
+def steps(entries: list[dict[str, Any]], once: bool = False) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The tasks of a file, those of blocks too, and whether each runs once."""
+    for entry in entries:
+        runs_once = once or bool(entry.get("run_once"))
+        nested = [part for part in ("block", "rescue", "always") if part in entry]
+        yield {key: value for key, value in entry.items() if key not in nested}, runs_once
+        for part in nested:
+            yield from steps(entry[part], runs_once)
+
+
+def steps_of(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
+    for entry in yaml.safe_load(path.read_text()):
+        if path in TASKS:
+            yield from steps([entry])
+            continue
+        for part in ("pre_tasks", "tasks", "post_tasks", "handlers"):
+            yield from steps(entry.get(part, []))
+        yield {key: value for key, value in entry.items() if not key.endswith(("tasks", "handlers"))}, False
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_an_expression_is_a_line_with_few_filters(path: Path) -> None:
+    for expression in expressions(yaml.safe_load(path.read_text())):
+        assert "\n" not in expression.strip(), expression
+        assert outside_of_texts(expression).count("|") <= MOST_FILTERS, expression
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_an_expression_stands_on_the_line_on_which_it_begins(path: Path) -> None:
+    """YAML folds lines into one; who reads it does not."""
+    comments_aside = re.sub(r"(?m)^\s*#.*$", "", path.read_text())
+    assert comments_aside.count("{{") == sum(line.count("{{") for line in comments_aside.splitlines() if "}}" in line)
+    for line in comments_aside.splitlines():
+        assert line.count("{{") == line.count("}}"), line
+        assert line.count("{%") == line.count("%}"), line
+    assert not re.findall(r"(?m)^\s*(?:- )?(?:%s): *[>|]" % "|".join(BARE), comments_aside)
+
+
+@pytest.mark.parametrize("path", [*PLAYBOOKS, *TASKS], ids=name_of)
+def test_variables_of_all_hosts_are_read_once_for_all(path: Path) -> None:
+    """Each host reading those of each other makes a run of n hosts cost n * n."""
+    for step, once in steps_of(path):
+        for expression in expressions(step):
+            text = outside_of_texts(expression)
+            if once or "hostvars" not in text:
+                continue
+            # One host's variables, by its name, are no more than one look.
+            assert not re.search(r"map\(|(?<!\[)\bhostvars\b(?!\[)", text), f"{step.get('name')}: {expression}"
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=name_of)
+def test_every_play_pins_its_strategy(path: Path) -> None:
+    """The order of steps across hosts is part of what a play does; an operator's ansible.cfg must not change it."""
+    for play in yaml.safe_load(path.read_text()):
+        if "ansible.builtin.import_playbook" not in play:
+            assert play.get("strategy") in ("linear", "host_pinned"), play.get("name")
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=name_of)
+def test_no_play_gathers_facts_and_each_is_named(path: Path) -> None:
+    for play in yaml.safe_load(path.read_text()):
+        assert play.get("name")
+        if "ansible.builtin.import_playbook" not in play:
+            assert play.get("gather_facts") is False, play["name"]
