@@ -12,7 +12,6 @@ from collections.abc import Collection
 from typing import Any
 
 import yaml
-from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
@@ -20,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap import CN_PREFIXES
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
@@ -90,10 +90,10 @@ def _decoded(text: str) -> str:
     return base64.b64decode(text, validate=True).decode()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Judge the file here; only when it has to be written ask the server for the authority's key."""
 
-    _requires_connection = True
+    answers = frozenset({"authorities"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
