@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -120,7 +121,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         (
             "ExecStart",
             systemd.command_line(
-                f"{params['bundle']}/bin/kube-apiserver", flags.merge(arguments, params["extra_args"])
+                program(params, "kube-apiserver"), flags.merge(arguments, params["extra_args"])
             ),
         ),
         *credentials.directives,

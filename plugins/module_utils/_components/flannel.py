@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
@@ -74,7 +75,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
     service = (
         ("Type", "notify"),
         ("Environment", f"NODE_NAME={node_name}"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/flanneld", flags.merge(arguments, ()))),
+        ("ExecStart", systemd.command_line(program(params, "flanneld"), flags.merge(arguments, ()))),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("TimeoutStartSec", "infinity"),

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
@@ -65,7 +66,7 @@ def load_balancer_component(params: dict[str, Any], config: dict[str, Any]) -> c
     service = (
         ("Type", "notify"),
         ("DynamicUser", "yes"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/k3a-{NAME}", flags.merge(arguments, ()))),
+        ("ExecStart", systemd.command_line(program(params, f"k3a-{NAME}"), flags.merge(arguments, ()))),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,

@@ -14,6 +14,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     content_of,
     directives,
     own_options,
+    programs_elsewhere,
     params_for,
     unknown_flags,
 )
@@ -106,6 +107,7 @@ OTHERS = {
     "iface": "eth1",
     "node_ip": ["10.0.0.3"],
     "node_name": "another",
+    "programs": programs_elsewhere(),
     "proxy_mode": "iptables",
     "server_url": "https://10.0.0.9:6443",
 }

@@ -13,6 +13,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     directives,
     document,
     own_options,
+    programs_elsewhere,
     params_for,
     unknown_flags,
 )
@@ -193,6 +194,7 @@ OTHERS = {
     "node_labels": ["disk=ssd"],
     "node_name": "another",
     "node_taint": ["dedicated=db:NoSchedule"],
+    "programs": programs_elsewhere(),
     "protect_kernel_defaults": True,
     "resolv_conf": "/etc/other.conf",
     "server_url": "https://10.0.0.9:6443",

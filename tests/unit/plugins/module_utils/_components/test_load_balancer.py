@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     directives,
     document,
     own_options,
+    programs_elsewhere,
     params_for,
 )
 
@@ -111,6 +112,7 @@ OTHERS = {
     "fallback": ["lb.example:443"],
     "port": 7444,
     "prefer": "10.0.0.2:6443",
+    "programs": programs_elsewhere(),
     "servers": ["10.0.0.3:6443"],
 }
 
