@@ -16,7 +16,6 @@ its files, and what makes it the current one last: whoever is killed on the way 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -106,7 +105,7 @@ class Store:
 class State:
     """How one bundle stands on the node.
 
-    Its files are in the store, but for those (own) of a bundle that an earlier version unpacked.
+    Its files are in the store, but for those (own) of the current bundle when an earlier version unpacked it.
     """
 
     manifest: Manifest | None = None
@@ -154,6 +153,10 @@ def inspect(store: Store, identity: str, remember: bool) -> State:
     if remember:
         index.save()
     own = frozenset(path for path, place in right.items() if place == os.path.join(directory, path))
+    if store.linked(CURRENT) != identity:
+        # No unit names it where it is: it comes to the place of today before any does.
+        right = {path: place for path, place in right.items() if path not in own}
+        own = frozenset()
     wrong = [entry.path for entry in manifest.files if entry.path not in right]
     wrong += [path for path, name in _bundle_links(manifest, own).items() if not _points_to(f"{directory}/{path}", name)]
     wrong += [path for path, link in _further_names(store, manifest, own) if files.link_change(link)]
@@ -212,12 +215,13 @@ def _points_to(path: str, target: str) -> bool:
 def held(store: Store) -> dict[str, str]:
     """The files on the node that are right, by their sha256."""
     found = {}
-    for identity in store.bundles():
-        state = inspect(store, identity, remember=False)
-        for entry in state.manifest.files if state.manifest else ():
-            if entry.path in state.own:
-                found[entry.sha256] = os.path.join(store.bundle(identity), entry.path)
     index = store.index()
+    for identity in store.bundles():
+        manifest = _manifest_of(store, identity)
+        for entry in manifest.files if manifest else ():
+            place = _place_of(store, identity, entry, index)
+            if place:
+                found[entry.sha256] = place
     for sha256, path in _contents(store):
         if _is_right(store, path, sha256, index):
             found[sha256] = path
@@ -419,7 +423,7 @@ def _unpack_all(staging: Store, entries: list[Entry], parts: dict[str, tuple[str
     # Largest first, so that the threads end together; decompression and hashing run outside the interpreter's lock.
     ordered = sorted({staging.content(entry): entry for entry in entries}.items(), key=lambda item: -item[1].size)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for _done in pool.map(lambda item: _unpack_one(*item, parts[item[1].member]), ordered):
+        for _done in pool.map(lambda item: _unpack_one(item[0], item[1], parts[item[1].member]), ordered):
             pass
 
 

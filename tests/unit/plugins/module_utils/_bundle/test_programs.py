@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ def test_check_mode_knows_which_programs_a_repair_brings_elsewhere(store, tmp_pa
     identity = make_bundle(tmp_path / "bundle")
     directory = Path(store.bundle(identity))
     unpack_as_before(tmp_path / "bundle", directory)
+    os.symlink(identity, f"{store.root}/current")
     (directory / "bin/kubernetes").write_bytes(b"damaged")
     state = store_of.inspect(store, identity, remember=False)
     announced = programs.announced(state.manifest, store.data_dir, state.damaged)
@@ -88,6 +90,7 @@ def test_check_mode_knows_which_programs_a_repair_brings_elsewhere(store, tmp_pa
 def test_a_bundle_that_an_earlier_version_unpacked_is_used_by_its_own_paths(store, tmp_path):
     identity = make_bundle(tmp_path / "bundle")
     unpack_as_before(tmp_path / "bundle", Path(store.bundle(identity)))
+    os.symlink(identity, f"{store.root}/current")
     params = {"bundle": store.bundle(identity), "programs": {}}
     # A newer bundle on the same node does not change that.
     installed(store, tmp_path / "newer", {**CONTENTS, "images/pause.tar": b"another image"})

@@ -309,6 +309,19 @@ def test_its_files_are_taken_and_it_stays_as_it_is(store, shipped, taken_over, n
     assert not (taken_over / "bin/kubernetes").is_symlink()
 
 
+def test_a_way_back_to_it_brings_it_to_the_place_of_today(store, shipped, taken_over, newer, tmp_path):
+    """Else units would be restarted for another path of the same program."""
+    bring(store, newer)
+    assert not store_of.inspect(store, shipped[0], remember=False).complete
+    for content in CONTENTS.values():
+        member_of(tmp_path / "bundle", content).unlink()
+    stream = make_archive(tmp_path / "bundle", tmp_path / "less.tar")
+    bring(store, (shipped[0], str(stream)))
+    assert store_of.inspect(store, shipped[0], remember=False).complete
+    kubernetes = content_of(store, "kubernetes", CONTENTS["bin/kubernetes"])
+    assert (taken_over / "bin/kubernetes").readlink() == Path("../../files") / kubernetes.parent.name / "kubernetes"
+
+
 def test_what_is_damaged_of_it_comes_to_the_place_of_today(store, shipped, taken_over):
     (taken_over / "bin/kubernetes").write_bytes(b"damaged")
     state = store_of.inspect(store, shipped[0], remember=False)

@@ -14,8 +14,8 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     content_of,
     directives,
     own_options,
-    programs_elsewhere,
     params_for,
+    programs_elsewhere,
     unknown_flags,
 )
 

@@ -13,8 +13,8 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     directives,
     document,
     own_options,
-    programs_elsewhere,
     params_for,
+    programs_elsewhere,
     unknown_flags,
 )
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Cluster, serving

@@ -16,8 +16,8 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     directives,
     document,
     own_options,
-    programs_elsewhere,
     params_for,
+    programs_elsewhere,
 )
 
 SERVERS = ["10.0.0.12:6443", "10.0.0.11:6443"]
