@@ -3,15 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import Any
 
-from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Entry, Manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import programs, store
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
+    MANIFEST,
+    BundleError,
+    Entry,
+    Manifest,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
@@ -25,7 +29,7 @@ display = Display()
 class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
-    answers = frozenset({"complete", "current", "held"})
+    answers = frozenset({"complete", "current", "free", "held", "incoming"})
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         path = self._task.args.get("bundle")
@@ -41,7 +45,8 @@ class ActionModule(HostAction):
     def _converge(self, bundle: Bundle, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         manifest = bundle.manifest
         arguments = steps.completed("bundle", self._task.args)
-        report = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        data_dir = self._task.args.get("data_dir") or options.DATA_DIR["default"]
+        report = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if report.get("failed"):
             return report
         if report["architecture"] != manifest.architecture:
@@ -51,31 +56,35 @@ class ActionModule(HostAction):
             )
         observed = report
         missing = missing_files(manifest, report)
-        if not report["complete"] and not self._task.check_mode:
-            report = self._ship(bundle, missing, arguments, task_vars)
-            if report.get("failed"):
-                return report
-        data_dir = self._task.args.get("data_dir") or options.DATA_DIR["default"]
+        if not report["complete"]:
+            check_room(bundle, missing, report["free"], data_dir)
+            if not self._task.check_mode:
+                report = self._ship(bundle, missing, arguments, task_vars)
+                if report.get("failed"):
+                    return report
         return summary(manifest, observed, report, missing, data_dir)
 
     def _ship(
         self, bundle: Bundle, missing: list[Entry], arguments: dict[str, Any], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
         bundle.verify(missing)
-        descriptor, local = tempfile.mkstemp(prefix="k3a-bundle-", dir=C.DEFAULT_LOCAL_TMP)
-        directory = self._make_tmp_path()
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                bundle.write_stream(stream, missing)
-            remote = self._connection._shell.join_path(directory, STREAM)
-            display.vv(f"{bundle.path}: ships {len(missing)} files, {os.path.getsize(local) >> 20} MiB")
-            self._transfer_file(local, remote)
-            return self._execute_module(
-                module_name=MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars
-            )
-        finally:
-            os.unlink(local)
-            self._remove_tmp_path(directory, force=True)
+        stream = bundle.packed(missing, shipping.run_directory())
+        place = self._execute_module(
+            MODULE, module_args={**arguments, "receiver": shipping.login_user(self)}, task_vars=task_vars
+        )
+        if place.get("failed"):
+            return place
+        remote = f"{place['incoming']}/{STREAM}"
+        display.vv(f"{bundle.path}: ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB")
+        shipping.put(self, stream, remote)
+        return self._execute_module(MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars)
+
+
+def check_room(bundle: Bundle, missing: list[Entry], free: int, data_dir: str) -> None:
+    """Raise BundleError unless the node has room for what is shipped, packed and unpacked."""
+    needed = bundle.packed_size(missing) + sum(entry.size for entry in missing) + store.RESERVE
+    if free < needed:
+        raise BundleError(f"the bundle {bundle.path} has no room: {store.no_space(data_dir, free, needed)}")
 
 
 def missing_files(manifest: Manifest, report: dict[str, Any]) -> list[Entry]:
@@ -92,14 +101,21 @@ def summary(
     """The task's result: the same for what was done and, in check mode, for what would be."""
     place = steps.placed(manifest, data_dir)
     result = {key: report[key] for key in REPORTED}
+    result.update(place)
     result.update(
-        **place,
+        programs={} if report["complete"] else programs.announced(manifest, data_dir, changing(observed)),
         installed=[entry.path for entry in missing],
         damaged=observed["damaged"],
         changed=report["changed"] or not observed["complete"],
         diff=[*component_diff(manifest, observed, missing, place["path"]), *observed["diff"]],
     )
     return result
+
+
+def changing(observed: dict[str, Any]) -> list[str] | None:
+    """The paths of an incomplete bundle that come anew; None is all."""
+    damaged = observed["damaged"]
+    return damaged if damaged and MANIFEST not in damaged else None
 
 
 def component_diff(

@@ -14,6 +14,11 @@ options:
       - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path).
     type: path
     required: true
+  programs:
+    description:
+      - Where its programs will be, while check mode has not brought it, RV(k3a.cluster.bundle#module:programs).
+    type: dict
+    default: {}
   data_dir:
     description: Where k3a keeps its files on the node.
     type: path

@@ -12,11 +12,12 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Ships what a node lacks of a bundle in one compressed stream, verifies every file there (size and sha256), unpacks
     it beside its place, and links it as the current bundle last.
-  - A file that is damaged on the node is noticed, and shipped again. Files that another bundle on the node holds are
-    reused.
+  - Each file is kept once, in a directory that its content names. A unit names its program there, so that a bundle
+    with the same program restarts nothing.
+  - A file that is damaged on the node is noticed, and shipped again. Files that the node holds are not shipped.
   - A damaged bundle, or one for another architecture, is refused, and nothing on the node is replaced.
   - Links the commands C(kubectl), C(crictl), C(ctr) and C(etcdctl), where no other program has that name.
-  - Removes bundles that are neither current nor previous, and that no unit and no process uses.
+  - Removes bundles that are neither current nor previous, and files of theirs that no unit and no process uses.
   - Has an action plugin, which reads the bundle on the controller.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
 options:
@@ -45,6 +46,9 @@ options:
   id:
     description: Id of the bundle. Filled in by the action plugin.
     type: str
+  receiver:
+    description: User on the node who brings the stream, a number. Filled in by the action plugin.
+    type: int
   stream:
     description: Path of the shipped stream on the node. Filled in by the action plugin.
     type: path
@@ -92,6 +96,13 @@ images:
       description: The archive on the node.
       type: str
       sample: /var/lib/k3a/data/ab6ec0994f39e50b40d58ebce93614ddd9d174dfdecff5ca79469a58733be9b1/images/pause.tar
+programs:
+  description:
+    - Where the programs of a bundle will be that is not on the node yet, in check mode. Else modules find them in
+      RV(path).
+  returned: success
+  type: dict
+  sample: {}
 installed:
   description: Files that were shipped, or would be in check mode.
   returned: success

@@ -34,8 +34,14 @@ options:
         description: The image's archive on the node.
         type: path
         required: true
+      component:
+        description: The component that it is the image of.
+        type: str
+        default: ""
   pause_image:
-    description: The image that holds a pod's namespaces. Empty is the bundle's.
+    description:
+      - The image that holds a pod's namespaces.
+      - Empty is the one of O(images) whose component is C(pause); when none is, it is for containerd to know.
     type: str
     default: ""
   snapshotter:

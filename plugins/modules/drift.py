@@ -97,7 +97,7 @@ def main() -> None:
     steps = [
         {**step, "options": {**step["options"], **secrets.get(step["name"], {})}} for step in module.params["steps"]
     ]
-    reason, certificates = drift.first_difference(steps)
+    reason, certificates = drift.first_difference(steps, of_a_real_run=not module.check_mode)
     module.exit_json(changed=False, reason=reason, certificates=certificates)
 
 

@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     canonical,
     go_architecture,
     member_name,
+    parse_manifest,
 )
 
 CONTENTS = {
@@ -65,6 +66,19 @@ def make_bundle(folder: Path, contents: dict[str, bytes] | None = None, **change
 def member_of(folder: Path, content: bytes) -> Path:
     """The compressed file of a content in a bundle."""
     return folder / member_name(hashlib.sha256(content).hexdigest())
+
+
+def unpack_as_before(folder: Path, directory: Path) -> None:
+    """Unpack a bundle as an earlier version of the collection did: its files stand in its own directory."""
+    manifest = parse_manifest((folder / MANIFEST).read_bytes())
+    for entry in manifest.files:
+        path = directory / entry.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.decompress((folder / entry.member).read_bytes()))
+        path.chmod(entry.mode)
+    for path, name in manifest.links.items():
+        (directory / path).symlink_to(name)
+    (directory / MANIFEST).write_bytes(manifest.text)
 
 
 def make_archive(folder: Path, path: Path) -> Path:

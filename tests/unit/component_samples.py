@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component as component_utils
 
 BUNDLE = "/var/lib/k3a/data/abc"
-SHARED = {"data_dir": "/var/lib/k3a", "bundle": BUNDLE, "timeout": 300, "pending": []}
+SHARED = {"data_dir": "/var/lib/k3a", "bundle": BUNDLE, "programs": {}, "timeout": 300, "pending": []}
 KNOWN = json.loads((Path(__file__).parent / "component_flags.json").read_text())
 
 
@@ -43,6 +43,12 @@ def component_of_step(monkeypatch: Any, name: str, **given: Any) -> Any:
 def own_options(module: Any) -> set[str]:
     """The options that say what a component is, beside those about the run that makes it so."""
     return set(module.OPTIONS) - {"timeout", "wait", "wait_for", "pending"}
+
+
+def programs_elsewhere() -> dict[str, str]:
+    """Where the programs of a bundle will be, as check mode is told while they are not there."""
+    names = [f"bin/{name}" for name in (*KNOWN["flags"], "k3a-load-balancer")]
+    return {path: f"/var/lib/k3a/data/files/{'0' * 64}/{path.rpartition('/')[2]}" for path in names}
 
 
 def directives(unit: str) -> dict[str, list[str]]:

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
@@ -26,6 +27,7 @@ OPTIONS = {
     "link": {"type": "bool", "default": True},
     "timeout": options.TIMEOUT,
     "id": {"type": "str"},
+    "receiver": {"type": "int"},
     "stream": {"type": "path"},
 }
 
@@ -35,16 +37,17 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     with during(f"The bundle {module.params['bundle']} cannot be brought to {module.params['data_dir']}"):
         if module.check_mode:
-            result = look(module.params, remember=False)
+            # A real run that only asks (drift) looks again the next time, and remembers as one that acts does.
+            result = look(module.params, remember=getattr(module, "of_a_real_run", False))
         else:
             with host_lock(module.params["timeout"]):
-                result = converge(module.params)
+                result = converge(module.params) if module.params["receiver"] is None else receive(module.params)
     module.exit_json(**result)
 
 
-def look(params: dict, remember: bool) -> dict[str, object]:
+def look(params: dict[str, Any], remember: bool) -> dict[str, Any]:
     """How the bundle stands on the node, and what there would be to do once it is complete."""
-    store = store_of.Store(params["data_dir"], params["command_dir"])
+    store = store_in(params)
     state = store_of.inspect(store, params["id"], remember)
     wanted = store_of.plan(store, params["id"], params["link"])
     held = {} if state.complete else store_of.held(store)
@@ -63,17 +66,30 @@ def look(params: dict, remember: bool) -> dict[str, object]:
     }
 
 
-def converge(params: dict) -> dict[str, object]:
+def receive(params: dict[str, Any]) -> dict[str, Any]:
+    """Make the place where the user that Ansible logs in as brings the stream: their home may be small, or missing."""
+    return {"changed": False, "incoming": store_of.receive(store_in(params), params["receiver"])}
+
+
+def converge(params: dict[str, Any]) -> dict[str, Any]:
     """Unpack what was shipped, and finish when the bundle is complete; else say what is missing."""
-    store = store_of.Store(params["data_dir"], params["command_dir"])
+    store = store_in(params)
     shipped = []
-    if params["stream"]:
+    if params["stream"] and os.path.exists(params["stream"]):
         try:
             shipped = store_of.install(store, params["id"], params["stream"])
         finally:
-            # The controller removes it too, but may have been killed.
-            os.unlink(params["stream"])
+            shutil.rmtree(store.incoming, ignore_errors=True)
     result = look(params, remember=True)
+    if params["stream"] and not result["complete"]:
+        raise BundleError("another run on this host took what was shipped away, for a bundle of its own: run again")
     if result["complete"]:
         store_of.apply(store_of.plan(store, params["id"], params["link"]))
+        if params["link"]:
+            store_of.sweep(store)
     return {**result, "changed": bool(shipped or result["changed"]), "installed": shipped}
+
+
+def store_in(params: dict[str, Any]) -> store_of.Store:
+    """Where the bundles of this node are."""
+    return store_of.Store(params["data_dir"], params["command_dir"])

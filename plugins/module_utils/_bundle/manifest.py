@@ -18,7 +18,7 @@ import os
 import platform
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -63,11 +63,18 @@ class StatIndex:
         self.known[name] = self._signs(status)
         self.changed = True
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Remember nothing of these any more."""
+        for name in names:
+            del self.known[name]
+            self.changed = True
+
     def save(self) -> None:
         """Write what was learned, if anything was and the place can be written."""
         if not self.changed:
             return
-        temporary = f"{self.path}.{os.getpid()}"
+        directory, name = os.path.split(self.path)
+        temporary = os.path.join(directory, f".{name}.{os.getpid()}.new")
         with contextlib.suppress(OSError):
             with open(temporary, "w", encoding="utf-8") as stream:
                 json.dump(self.known, stream)
@@ -132,6 +139,12 @@ class Manifest:
     def size(self) -> int:
         """How many bytes the unpacked files take."""
         return sum(entry.size for entry in self.files)
+
+    @property
+    def sources(self) -> dict[str, Entry]:
+        """The file that holds the content of each path, links included."""
+        files = {entry.path: entry for entry in self.files}
+        return {**files, **{path: files[f"{path.partition('/')[0]}/{name}"] for path, name in self.links.items()}}
 
 
 def member_name(sha256: str) -> str:
@@ -214,7 +227,8 @@ def _versions(components: dict[str, Any]) -> dict[str, str]:
 def _image(item: Any, known: set[str]) -> dict[str, str]:
     _require(isinstance(item, dict) and isinstance(item.get("name"), str), "has an image without name")
     _require(item.get("path") in known, f"has no file for the image {item['name']}")
-    return {"name": item["name"], "path": item["path"]}
+    _require(isinstance(item.get("component"), str), f"names no component of the image {item['name']}")
+    return {"name": item["name"], "path": item["path"], "component": item["component"]}
 
 
 def _flags(flags: dict[str, Any]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
@@ -153,7 +154,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         (
             "ExecStart",
             systemd.command_line(
-                f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, params["extra_args"])
+                program(params, DECLARATION.program), flags.merge(arguments, params["extra_args"])
             ),
         ),
         *credentials.directives,

@@ -11,6 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import plugin_directories, program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     component,
@@ -59,7 +60,6 @@ DECLARATION = Declaration(
     ),
 )
 NAMESPACE = "k8s.io"
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"
 CRI_IMAGES = "io.containerd.cri.v1.images"
 CRI_SERVICE = "io.containerd.grpc.v1.cri"
@@ -72,6 +72,7 @@ class ContainerdError(K3aError):
 def configuration(params: dict[str, Any]) -> dict[str, Any]:
     """containerd's configuration file."""
     layout = Layout(params["data_dir"])
+    pause = pause_image(params)
     return {
         "version": 3,
         "root": f"{layout.data_dir}/agent/containerd",
@@ -82,20 +83,20 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
                 "enable_unprivileged_ports": True,
                 "enable_unprivileged_icmp": True,
                 "restrict_oom_score_adj": params["restrict_oom_score_adj"],
-                "cni": {"bin_dirs": [f"{params['bundle']}/cni"], "conf_dir": layout.agent_etc("cni/net.d")},
+                "cni": {"bin_dirs": plugin_directories(params), "conf_dir": layout.agent_etc("cni/net.d")},
                 "containerd": {
                     "default_runtime_name": "runc",
                     "runtimes": {
                         "runc": {
                             "runtime_type": "io.containerd.runc.v2",
-                            "options": {"BinaryName": f"{params['bundle']}/bin/runc", "SystemdCgroup": True},
+                            "options": {"BinaryName": program(params, "runc"), "SystemdCgroup": True},
                         }
                     },
                 },
             },
             CRI_IMAGES: {
                 "snapshotter": params["snapshotter"],
-                "pinned_images": {"sandbox": params["pause_image"] or PAUSE_IMAGE},
+                **({"pinned_images": {"sandbox": pause}} if pause else {}),
                 "registry": {
                     "config_path": layout.agent_etc("containerd/certs.d"),
                     **registries.credentials(params["registries"]),
@@ -106,6 +107,12 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
             "io.containerd.service.v1.diff-service": {"sync_fs": True},
         },
     }
+
+
+def pause_image(params: dict[str, Any]) -> str:
+    """The image that holds a pod's namespaces: as chosen, or the bundle's; without either containerd has its own."""
+    of_bundle = (image["name"] for image in params["images"] if image["component"] == "pause")
+    return params["pause_image"] or next(of_bundle, "")
 
 
 def crictl_configuration() -> dict[str, Any]:
@@ -125,10 +132,12 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     config = layout.agent_etc("containerd/config.toml")
     crictl = layout.agent_etc("crictl.yaml")
     certs_d = layout.agent_etc("containerd/certs.d")
+    # containerd looks for the shim on this path.
+    shim = os.path.dirname(program(params, "containerd-shim-runc-v2"))
     service = (
         ("Type", "notify"),
-        ("Environment", f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("ExecStart", systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", [f"--config={config}"])),
+        ("Environment", f"PATH={shim}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("ExecStart", systemd.command_line(program(params, DECLARATION.program), [f"--config={config}"])),
         *KEEP_RUNNING,
         *MEMORY,
         # Containers have scopes of their own; stopping the runtime must leave them and their shims alone.
@@ -208,7 +217,11 @@ OPTIONS = component.argument_spec(
             "type": "list",
             "elements": "dict",
             "default": [],
-            "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+            "options": {
+                "name": {"type": "str", "required": True},
+                "path": {"type": "path", "required": True},
+                "component": {"type": "str", "default": ""},
+            },
         },
         "pause_image": {"type": "str", "default": ""},
         "snapshotter": options.SNAPSHOTTER,

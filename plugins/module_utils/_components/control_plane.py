@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
@@ -67,7 +68,7 @@ def client_component(
         "tls-min-version": "VersionTLS12",
     }
     command = systemd.command_line(
-        f"{params['bundle']}/bin/{declared.program}", flags.merge({**common, **arguments}, params["extra_args"])
+        program(params, declared.program), flags.merge({**common, **arguments}, params["extra_args"])
     )
     service = (
         ("User", "kube"),

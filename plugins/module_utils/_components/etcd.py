@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import join as joining
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
@@ -116,7 +117,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         ("EnvironmentFile", f"-{joining.first_start_path(layout)}"),
         (
             "ExecStart",
-            systemd.command_line(f"{params['bundle']}/bin/etcd", flags.merge(arguments, params["extra_args"])),
+            systemd.command_line(program(params, "etcd"), flags.merge(arguments, params["extra_args"])),
         ),
         *credentials.directives,
         *layouts.KEEP_RUNNING,

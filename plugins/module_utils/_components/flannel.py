@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import (
     kube_proxy,
     kubeconfig,
@@ -130,7 +131,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         "cni-conf-template": template,
         "cni-conf-file": cni,
     }
-    command = systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, ()))
+    command = systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, ()))
     service = (
         ("Type", "notify"),
         ("Environment", f"NODE_NAME={node_name}"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
@@ -73,7 +74,7 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
     certificate, key = layout.agent_tls("client-kube-proxy.crt"), layout.agent_tls("client-kube-proxy.key")
     content = kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key)
     command = systemd.command_line(
-        f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge({"config": config}, params["extra_args"])
+        program(params, DECLARATION.program), flags.merge({"config": config}, params["extra_args"])
     )
     service = (("ExecStart", command), *layouts.KEEP_RUNNING, *layouts.MEMORY, *layouts.NETWORK_SANDBOX)
     return component.Component(

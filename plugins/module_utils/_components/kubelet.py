@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
@@ -168,14 +170,15 @@ def kubelet_component(
         **({"hostname-override": node_name} if node_name != host_name else {}),
         **({"node-labels": ",".join(params["node_labels"])} if params["node_labels"] else {}),
     }
-    # The kubelet finds mount helpers, and its plugins the bundle's tools, on this path.
-    path = f"PATH={params['bundle']}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    # The kubelet finds mount helpers on this path, and its plugins kubectl, another name of its own program.
+    own = os.path.dirname(program(params, DECLARATION.program))
+    path = f"PATH={own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     service = (
         ("Type", "notify"),
         ("Environment", path),
         (
             "ExecStart",
-            systemd.command_line(f"{params['bundle']}/bin/kubelet", flags.merge(arguments, params["extra_args"])),
+            systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, params["extra_args"])),
         ),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,

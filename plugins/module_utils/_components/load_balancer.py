@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, Declaration, Port
@@ -69,7 +70,7 @@ def load_balancer_component(params: dict[str, Any], config: dict[str, Any]) -> c
         "health": f"127.0.0.1:{HEALTH_PORT}",
         "listen": listen_address(params["port"]),
     }
-    command = systemd.command_line(f"{params['bundle']}/bin/{DECLARATION.program}", flags.merge(arguments, ()))
+    command = systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, ()))
     service = (
         ("Type", "notify"),
         ("DynamicUser", "yes"),

@@ -36,12 +36,16 @@ class _Ended(Exception):
 
 
 class CheckedModule:
-    """What a step sees of Ansible's module: its parameters, check mode, and the two ways to end."""
+    """What a step sees of Ansible's module: its parameters, check mode, and the two ways to end.
+
+    C(of_a_real_run) says that only this look changes nothing, and not all of the playbook.
+    """
 
     check_mode = True
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: dict[str, Any], of_a_real_run: bool = False) -> None:
         self.params = params
+        self.of_a_real_run = of_a_real_run
 
     def exit_json(self, **result: Any) -> NoReturn:
         """End the step."""
@@ -52,14 +56,14 @@ class CheckedModule:
         raise _Ended({**result, "failed": True, "msg": msg})
 
 
-def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def check(name: str, options: Mapping[str, Any], of_a_real_run: bool = False) -> dict[str, Any]:
     """The result of one step in check mode."""
     step = STEPS[name]
     validated = ArgumentSpecValidator(step.OPTIONS).validate(options)
     if validated.error_messages:
         return {"failed": True, "msg": "; ".join(validated.error_messages)}
     try:
-        step.run(CheckedModule(validated.validated_parameters), *HANDED.get(step, ()))
+        step.run(CheckedModule(validated.validated_parameters, of_a_real_run), *HANDED.get(step, ()))
     except _Ended as ended:
         return ended.result
     raise AssertionError(f"the step {name} has no result")
@@ -79,11 +83,13 @@ def difference(result: Mapping[str, Any]) -> str:
     return result.get("unhealthy") or ""
 
 
-def first_difference(steps: Iterable[Mapping[str, Any]]) -> tuple[str, list[list[dict[str, Any]]]]:
+def first_difference(
+    steps: Iterable[Mapping[str, Any]], of_a_real_run: bool = False
+) -> tuple[str, list[list[dict[str, Any]]]]:
     """What the first step that has something to do has to do, and the certificates that each step found before it."""
     certificates: list[list[dict[str, Any]]] = []
     for step in steps:
-        result = check(step["name"], step["options"])
+        result = check(step["name"], step["options"], of_a_real_run)
         found = difference(result)
         if found:
             return f"{step['name']}: {found}", certificates

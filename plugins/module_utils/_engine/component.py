@@ -400,9 +400,12 @@ SHARED_OPTIONS: dict[str, Any] = {
     "wait_for": {"type": "list", "elements": "str", "default": []},
     "pending": options.PENDING,
 }
-BUNDLE_OPTION: dict[str, Any] = {"bundle": {"type": "path", "required": True}}
+BUNDLE_OPTIONS: dict[str, Any] = {
+    "bundle": {"type": "path", "required": True},
+    "programs": {"type": "dict", "default": {}},
+}
 
 
 def argument_spec(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a component's module: its own beside those that all components share."""
-    return {**SHARED_OPTIONS, **BUNDLE_OPTION, **options}
+    return {**SHARED_OPTIONS, **BUNDLE_OPTIONS, **options}

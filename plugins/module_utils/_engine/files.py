@@ -16,7 +16,6 @@ import grp
 import os
 import pwd
 import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -180,8 +179,9 @@ def write_file(file: File) -> None:
     """Replace a file's content, mode and owner in one step."""
     parent = os.path.dirname(file.path)
     make_parents(file.path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(file.path)}.", dir=parent)
+    temporary = temporary_of(file.path)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(file.content)
             _own(temporary, file)
@@ -197,13 +197,19 @@ def write_file(file: File) -> None:
     sync_directory(parent)
 
 
+def temporary_of(path: str) -> str:
+    """The name beside a path under which its next content is made, free: what a killed run left there goes."""
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    return temporary
+
+
 def make_link(link: Link) -> None:
     """Point a link to its target in one step."""
     parent = os.path.dirname(link.path)
     make_parents(link.path)
-    temporary = f"{link.path}.{os.getpid()}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
+    temporary = temporary_of(link.path)
     os.symlink(link.target, temporary)
     os.rename(temporary, link.path)
     sync_directory(parent)

@@ -231,7 +231,8 @@ def forget_host(node: Node) -> Iterable[Removal]:
             yield Removal((f"kernel setting {key}",), partial(restore_setting, key, former))
     for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS)):
         for name in tree.names(directory):
-            if re.fullmatch(r"(\d+-)?k3a\.conf", name):  # the number may have been another one once
+            # The number may have been another one once; what a killed run left has a dot, and something at the end.
+            if re.fullmatch(r"(\d+-)?k3a\.conf|\.(\d+-)?k3a\.conf\..*", name):
                 yield from removal_of(f"{directory}/{name}", node)
 
 
@@ -272,7 +273,8 @@ def removal_of(path: str, node: Node) -> Iterable[Removal]:
 def own_state(data_dir: str) -> list[str]:
     """What of a data directory is ours: nothing, unless it looks like ours, since its path may be a slip of the pen."""
     here = tree.names(data_dir)
-    bundles = any(_BUNDLE.fullmatch(name) for name in tree.names(f"{data_dir}/data"))
+    places = (f"{data_dir}/data", f"{data_dir}/data/files")
+    bundles = any(_BUNDLE.fullmatch(name) for place in places for name in tree.names(place))
     signs = any(signs & set(tree.names(f"{data_dir}/{part}")) for part, signs in _SIGNS.items())
     if not (bundles or signs or "host.json" in here):
         return []
@@ -283,7 +285,7 @@ def unit_files(directory: str) -> list[str]:
     """Our unit files, what an operator added to them, and the links that start them."""
     links = [f"{directory}/{name}" for name in tree.names(directory) if name.endswith((".wants", ".requires"))]
     places = [directory, *links]
-    return [f"{place}/{name}" for place in places for name in tree.names(place) if name.startswith("k3a-")]
+    return [f"{place}/{name}" for place in places for name in tree.names(place) if name.startswith(("k3a-", ".k3a-"))]
 
 
 def own_users() -> list[str]:

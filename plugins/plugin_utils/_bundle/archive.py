@@ -25,6 +25,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
     bundle_key,
     cache_root,
     exclusive,
+    key_of,
     lock_link,
     verified_index,
 )
@@ -87,13 +88,33 @@ class Bundle:
             except BundleError as error:
                 raise BundleError(f"the bundle {self.path} cannot be used: {error} ({entry.member})") from None
 
-    def write_stream(self, target: BinaryIO, entries: Iterable[Entry]) -> None:
-        """Write the manifest and these files as one tar: a bundle again, in the form that nodes take."""
+    def packed_size(self, entries: Iterable[Entry]) -> int:
+        """How many bytes a stream of these files takes, but for its frame."""
+        return sum(self.parts[member].size for member in members_of(entries))
+
+    def packed(self, entries: Iterable[Entry], directory: str) -> str:
+        """The path of a stream of these files, made once in a directory for all nodes that lack the same.
+
+        An archive is itself the stream for nodes that lack all of it.
+        """
+        members = members_of(entries)
+        if os.path.isfile(self.path) and set(self.parts) == {MANIFEST, *members}:
+            return self.path
+        path = os.path.join(directory, f"k3a-{key_of(self.manifest.id, members)}.tar")
+        with exclusive(f"{path}.lock"):
+            if not os.path.exists(path):
+                with open(f"{path}.new", "wb") as stream:
+                    self.write_stream(stream, members)
+                os.rename(f"{path}.new", path)
+        return path
+
+    def write_stream(self, target: BinaryIO, members: Iterable[str]) -> None:
+        """Write the manifest and these members as one tar: a bundle again, in the form that nodes take."""
         with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             info = tarfile.TarInfo(MANIFEST)
             info.size = len(self.manifest.text)
             archive.addfile(info, io.BytesIO(self.manifest.text))
-            for member in sorted({entry.member for entry in entries}):
+            for member in members:
                 part = self.parts[member]
                 info = tarfile.TarInfo(member)
                 info.size = part.size
@@ -125,6 +146,11 @@ def find(source: str, cached: str) -> str:
 def opened(path: str) -> Bundle:
     """A bundle, opened once in a process and in those that it forks."""
     return open_bundle(path)
+
+
+def members_of(entries: Iterable[Entry]) -> list[str]:
+    """The members of a bundle that hold these files, each once."""
+    return sorted({entry.member for entry in entries})
 
 
 def open_bundle(path: str) -> Bundle:

@@ -34,8 +34,8 @@ def settled(module: str, arguments: Arguments) -> Arguments:
 def placed(manifest: Manifest, data_dir: str) -> Arguments:
     """A bundle as it is on a node."""
     path = f"{data_dir}/data/{manifest.id}"
-    images = [{"name": image["name"], "path": f"{path}/{image['path']}"} for image in manifest.images]
-    return {"path": path, "id": manifest.id, "versions": manifest.versions, "images": images}
+    images = [{**image, "path": f"{path}/{image['path']}"} for image in manifest.images]
+    return {"path": path, "id": manifest.id, "versions": manifest.versions, "images": images, "programs": {}}
 
 
 def _with_id(arguments: Arguments) -> Arguments:

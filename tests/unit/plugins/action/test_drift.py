@@ -96,7 +96,11 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert steps["bundle"]["bundle"] == str(tmp_path / "bundle")
     assert steps["containerd"]["bundle"] == f"/srv/k3a/data/{steps['bundle']['id']}"
     assert steps["containerd"]["images"] == [
-        {"name": "registry.k8s.io/pause:3.10", "path": f"{steps['containerd']['bundle']}/images/pause.tar"}
+        {
+            "name": "registry.k8s.io/pause:3.10",
+            "path": f"{steps['containerd']['bundle']}/images/pause.tar",
+            "component": "pause",
+        }
     ]
     assert steps["kubelet"]["extra_args"] == ["max-pods=200"]
     assert steps["kubelet"]["server_url"] == "https://127.0.0.1:6443"

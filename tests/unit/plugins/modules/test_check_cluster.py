@@ -11,10 +11,10 @@ def test_the_documentation_stands_for_an_action():
     documented = yaml.safe_load(check_cluster.DOCUMENTATION)
     assert documented["module"] == "check_cluster"
     # That they are those of the action is for its own test to say, which may import it.
-    assert documented["options"].keys() == {"results", "asked", "join"}
+    assert documented["options"].keys() == {"host_reports", "server_reports", "joined"}
 
 
 def test_the_example_is_what_the_playbook_does():
     (task,) = yaml.safe_load(check_cluster.EXAMPLES)
     assert task["run_once"] is True
-    assert "_k3a_check" in task["k3a.cluster.check_cluster"]["results"]
+    assert "_k3a_check" in task["k3a.cluster.check_cluster"]["host_reports"]

@@ -13,7 +13,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstra
 from ansible_collections.k3a.cluster.plugins.modules import drift
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
-TASKS = ["server/control_plane", "server/certificates"]
 PASSWORD = "s3cr3t-word"
 
 
@@ -44,7 +43,7 @@ def steps(tmp_path):
 def test_a_server_that_is_as_it_should_be(run_module, steps, tmp_path, check):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     secrets = {"bootstrap": {"token": PASSWORD}}
-    result = run_module(drift, check=check, tasks=TASKS, steps=steps, secrets=secrets)
+    result = run_module(drift, check=check, steps=steps, secrets=secrets)
     assert (result["changed"], result["reason"]) == (False, "")
     (certificates,) = result["certificates"]
     assert f"{tmp_path}/k3a/server/tls/client-admin.crt" in [leaf["certificate"] for leaf in certificates]
@@ -53,7 +52,7 @@ def test_a_server_that_is_as_it_should_be(run_module, steps, tmp_path, check):
 
 def test_a_secret_reaches_its_step_and_is_not_in_the_result(run_module, steps):
     secrets = {"bootstrap": {"token": "an0ther-word"}}
-    result = run_module(drift, tasks=TASKS, steps=steps, secrets=secrets)
+    result = run_module(drift, steps=steps, secrets=secrets)
     assert result["reason"].startswith("bootstrap: k3a_token differs from the server token")
     assert result["certificates"] == []
     assert not [word for word in (PASSWORD, "an0ther-word") if word in json.dumps(result)]
@@ -63,6 +62,6 @@ def test_secrets_are_those_of_one_step_alone(run_module, steps, tmp_path):
     """They are joined by the step's name: another step would refuse an option that it does not know."""
     (tmp_path / "k3a/server/tls/service.key").unlink()
     steps.reverse()
-    result = run_module(drift, tasks=TASKS, steps=steps, secrets={"bootstrap": {"token": PASSWORD}})
+    result = run_module(drift, steps=steps, secrets={"bootstrap": {"token": PASSWORD}})
     assert result["reason"] == f"bootstrap: {tmp_path}/k3a/server/tls/service.key is missing"
     assert len(result["certificates"]) == 1

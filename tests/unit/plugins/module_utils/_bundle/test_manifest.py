@@ -26,7 +26,14 @@ def test_a_manifest_is_read_and_its_id_is_the_digest_of_its_bytes():
     assert manifest.versions == {"etcd": "v3.7.3", "kubernetes": "v1.37.2"}
     assert {entry.path: entry.mode for entry in manifest.files}["images/pause.tar"] == 0o644
     assert manifest.size == sum(map(len, CONTENTS.values()))
-    assert manifest.images == ({"name": "registry.k8s.io/pause:3.10", "path": "images/pause.tar"},)
+    assert manifest.images == (
+        {"name": "registry.k8s.io/pause:3.10", "path": "images/pause.tar", "component": "pause"},
+    )
+    assert {path: entry.path for path, entry in manifest.sources.items() if path.startswith("bin/k")} == {
+        "bin/kubernetes": "bin/kubernetes",
+        "bin/kubectl": "bin/kubernetes",
+        "bin/kubelet": "bin/kubernetes",
+    }
 
 
 @pytest.mark.parametrize(

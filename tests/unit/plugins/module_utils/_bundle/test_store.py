@@ -3,14 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
-from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, make_archive, make_bundle, member_of
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.references import References
+from ansible_collections.k3a.cluster.tests.unit.bundle_samples import (
+    CONTENTS,
+    make_archive,
+    make_bundle,
+    member_of,
+    unpack_as_before,
+)
 
 NEWER = {**CONTENTS, "bin/etcd": b"\x7fELF a newer etcd"}
 
@@ -19,9 +28,8 @@ NEWER = {**CONTENTS, "bin/etcd": b"\x7fELF a newer etcd"}
 def store(tmp_path):
     for name in ("units", "proc"):
         (tmp_path / name).mkdir()
-    return store_of.Store(
-        str(tmp_path / "k3a"), str(tmp_path / "commands"), str(tmp_path / "units"), str(tmp_path / "proc")
-    )
+    references = References(*(str(tmp_path / name) for name in ("units", "proc", "run")))
+    return store_of.Store(str(tmp_path / "k3a"), str(tmp_path / "commands"), references)
 
 
 @pytest.fixture
@@ -40,6 +48,14 @@ def bring(store, shipped, link=True):
     store_of.install(store, *shipped)
     store_of.apply(store_of.plan(store, shipped[0], link))
     return Path(store.bundle(shipped[0]))
+
+
+def names(store) -> list[str]:
+    return [name for name in store.names() if name != store_of.INDEX]
+
+
+def content_of(store, path: str, content: bytes) -> Path:
+    return Path(store.root, "files", hashlib.sha256(content).hexdigest(), path.rpartition("/")[2])
 
 
 def everything_below(path: str) -> list[str]:
@@ -61,9 +77,19 @@ def test_a_shipped_bundle_is_unpacked_and_verified(store, shipped):
         assert (directory / path).read_bytes() == content
     assert stat.S_IMODE((directory / "bin/etcd").stat().st_mode) == 0o755
     assert stat.S_IMODE((directory / "images/pause.tar").stat().st_mode) == 0o644
-    assert os.readlink(directory / "bin/kubectl") == "kubernetes"
+    assert (directory / "bin/kubectl").samefile(directory / "bin/kubernetes")
     assert store_of.inspect(store, shipped[0], remember=True).complete
-    assert store.names() == [shipped[0]]
+    assert names(store) == [shipped[0], "files"]
+
+
+def test_a_program_stands_where_its_content_names_it_with_its_further_names_beside_it(store, shipped):
+    directory = bring(store, shipped)
+    kubernetes = content_of(store, "kubernetes", CONTENTS["bin/kubernetes"])
+    assert not kubernetes.is_symlink()
+    assert kubernetes.stat().st_nlink == 1
+    assert {path.name for path in kubernetes.parent.iterdir()} == {"kubernetes", "kubectl", "kubelet"}
+    assert (directory / "bin/kubelet").readlink() == Path("../../files") / kubernetes.parent.name / "kubelet"
+    assert (kubernetes.parent / "kubelet").readlink() == Path("kubernetes")
 
 
 def test_links_come_last_and_a_second_look_changes_nothing(store, shipped):
@@ -71,13 +97,13 @@ def test_links_come_last_and_a_second_look_changes_nothing(store, shipped):
     commands = Path(store.command_dir)
     assert store.linked("current") == shipped[0]
     assert store.linked("previous") is None
-    assert (commands / "kubectl").resolve() == directory / "bin/kubernetes"
+    assert (commands / "kubectl").samefile(directory / "bin/kubernetes")
     assert store_of.plan(store, shipped[0], link=True) == store_of.Plan((), (), ())
 
 
 def test_staging_links_nothing(store, shipped):
     bring(store, shipped, link=False)
-    assert store.names() == [shipped[0]]
+    assert names(store) == [shipped[0], "files"]
     assert not os.path.exists(store.command_dir)
 
 
@@ -103,7 +129,9 @@ def test_a_foreign_command_is_left_alone_and_a_link_of_ours_is_corrected(store, 
         ("bin/etcd", lambda path: path.write_bytes(b"short")),
         ("bin/etcd", lambda path: path.chmod(0o777)),
         ("bin/etcd", Path.unlink),
+        ("bin/etcd", lambda path: path.resolve().unlink()),
         ("bin/kubectl", Path.unlink),
+        ("bin/kubectl", lambda path: (path.resolve().parent / "kubectl").unlink()),
         ("manifest.json", lambda path: path.write_bytes(b"{}")),
         ("manifest.json", Path.unlink),
     ],
@@ -116,8 +144,7 @@ def test_damage_on_the_node_is_seen_and_repaired_in_place(store, shipped, name, 
     assert not store_of.inspect(store, shipped[0], remember=False).complete
     bring(store, shipped)
     assert store_of.inspect(store, shipped[0], remember=False).complete
-    # Without a manifest nothing on the node can be trusted, and all comes anew; else only what was wrong.
-    assert ((directory / "bin/kubernetes").stat().st_ino == untouched) == (name != "manifest.json")
+    assert (directory / "bin/kubernetes").stat().st_ino == untouched
 
 
 def test_only_what_the_node_lacks_has_to_be_shipped(store, shipped, newer, tmp_path):
@@ -150,8 +177,8 @@ def test_a_bad_file_in_the_stream_is_refused_by_name_and_nothing_is_replaced(sto
     with pytest.raises(BundleError, match=problem):
         store_of.install(store, shipped[0], str(stream))
     after = {path: Path(path).read_bytes() for path in everything_below(store.root)}
-    before.pop(str(directory / store_of.INDEX), None)
-    after.pop(str(directory / store_of.INDEX), None)
+    before.pop(f"{store.root}/{store_of.INDEX}", None)
+    after.pop(f"{store.root}/{store_of.INDEX}", None)
     assert after == before
 
 
@@ -163,6 +190,17 @@ def test_a_stream_that_broke_off_is_refused(store, shipped, tmp_path):
         with pytest.raises(BundleError):
             store_of.install(store, shipped[0], str(stream))
     assert store.names() == []
+
+
+def test_files_that_a_killed_run_unpacked_are_not_shipped_again(store, shipped, tmp_path):
+    bring(store, shipped)
+    shutil.rmtree(store.bundle(shipped[0]))
+    assert set(store_of.held(store)) == {hashlib.sha256(content).hexdigest() for content in CONTENTS.values()}
+    for content in CONTENTS.values():
+        member_of(tmp_path / "bundle", content).unlink()
+    stream = make_archive(tmp_path / "bundle", tmp_path / "less.tar")
+    assert store_of.install(store, shipped[0], str(stream)) == []
+    assert store_of.inspect(store, shipped[0], remember=False).complete
 
 
 def test_another_bundle_or_one_for_another_machine_is_refused(store, shipped, newer, tmp_path):
@@ -196,7 +234,7 @@ def test_what_a_killed_run_left_is_taken_away(store, shipped):
         (left / "etcd").write_bytes(b"half")
     assert store_of.install(store, *shipped) == list(CONTENTS)
     store_of.apply(store_of.plan(store, shipped[0], link=True))
-    assert store.names() == sorted([shipped[0], "current"])
+    assert names(store) == sorted([shipped[0], "current", "files"])
 
 
 def test_previous_is_the_bundle_before_and_older_ones_go(store, shipped, newer, tmp_path):
@@ -205,20 +243,94 @@ def test_previous_is_the_bundle_before_and_older_ones_go(store, shipped, newer, 
     assert (store.linked("current"), store.linked("previous")) == (newer[0], shipped[0])
     newest = make_bundle(tmp_path / "newest", {**CONTENTS, "bin/etcd": b"\x7fELF the newest etcd"})
     bring(store, (newest, str(make_archive(tmp_path / "newest", tmp_path / "newest.tar"))))
-    assert store.names() == sorted([newest, newer[0], "current", "previous"])
+    assert names(store) == sorted([newest, newer[0], "current", "files", "previous"])
+    # The removal of a bundle leaves its files to those that have them too; the rest is swept.
+    assert content_of(store, "etcd", CONTENTS["bin/etcd"]).exists()
+    store_of.sweep(store)
+    assert not content_of(store, "etcd", CONTENTS["bin/etcd"]).parent.exists()
+    assert all(os.path.exists(os.path.join(store.root, name)) for name in store.index().known)
     assert store_of.inspect(store, newer[0], remember=False).complete
+    assert store_of.inspect(store, newest, remember=False).complete
 
 
-def test_a_bundle_that_a_unit_or_a_process_uses_stays(store, tmp_path):
-    by_unit, by_process, by_nobody = ("a" * 64, "b" * 64, "c" * 64)
-    for identity in (by_unit, by_process, by_nobody):
+def test_a_file_that_something_refers_to_is_not_swept(store, shipped, tmp_path):
+    bring(store, shipped)
+    shutil.rmtree(store.bundle(shipped[0]))
+    etcd = content_of(store, "etcd", CONTENTS["bin/etcd"])
+    Path(store.references.unit_dir, "k3a-etcd.service").write_text(f"[Service]\nExecStart={etcd}\n")
+    store_of.sweep(store)
+    assert os.listdir(f"{store.root}/files") == [etcd.parent.name]
+    assert etcd.exists()
+
+
+def test_nothing_is_swept_while_a_manifest_cannot_be_read(store, shipped):
+    directory = bring(store, shipped)
+    (directory / "manifest.json").write_text("{}")
+    before = everything_below(store.root)
+    store_of.sweep(store)
+    assert everything_below(store.root) == before
+
+
+def test_a_bundle_that_something_refers_to_stays(store):
+    by_unit, by_nobody = ("a" * 64, "c" * 64)
+    for identity in (by_unit, by_nobody):
         Path(store.bundle(identity)).mkdir(parents=True)
-    Path(store.unit_dir, "k3a-etcd.service").write_text(f"[Service]\nExecStart={store.bundle(by_unit)}/bin/etcd\n")
-    Path(store.unit_dir, "other.service").write_text(f"[Service]\nExecStart={store.bundle(by_nobody)}/bin/etcd\n")
-    Path(store.processes, "17").mkdir()
-    Path(store.processes, "17", "exe").symlink_to(f"{store.bundle(by_process)}/bin/containerd-shim-runc-v2")
-    Path(store.processes, "18").mkdir()
+    unit = Path(store.references.unit_dir, "k3a-etcd.service")
+    unit.write_text(f"[Service]\nExecStart={store.bundle(by_unit)}/bin/etcd\n")
     assert store_of.unused(store, set()) == (store.bundle(by_nobody),)
+
+
+# ---- what an earlier version left: bundles whose files stand in their own directories
+
+
+@pytest.fixture
+def taken_over(store, shipped, tmp_path):
+    unpack_as_before(tmp_path / "bundle", Path(store.bundle(shipped[0])))
+    store_of.apply(store_of.plan(store, shipped[0], link=True))
+    return Path(store.bundle(shipped[0]))
+
+
+def test_a_bundle_that_an_earlier_version_unpacked_is_complete_as_it_is(store, shipped, taken_over):
+    before = everything_below(store.root)
+    assert store_of.inspect(store, shipped[0], remember=False).complete
+    assert store_of.plan(store, shipped[0], link=True).changes() == []
+    store_of.sweep(store)
+    assert everything_below(store.root) == before
+
+
+def test_its_files_are_taken_and_it_stays_as_it_is(store, shipped, taken_over, newer, tmp_path):
+    for path in ("bin/kubernetes", "cni/bridge", "images/pause.tar"):
+        member_of(tmp_path / "newer", NEWER[path]).unlink()
+    stream = make_archive(tmp_path / "newer", tmp_path / "less.tar")
+    assert store_of.install(store, newer[0], str(stream)) == ["bin/etcd"]
+    assert Path(store.bundle(newer[0]), "bin/kubernetes").samefile(taken_over / "bin/kubernetes")
+    assert store_of.inspect(store, newer[0], remember=False).complete
+    assert store_of.inspect(store, shipped[0], remember=False).complete
+    assert not (taken_over / "bin/kubernetes").is_symlink()
+
+
+def test_a_way_back_to_it_brings_it_to_the_place_of_today(store, shipped, taken_over, newer, tmp_path):
+    """Else units would be restarted for another path of the same program."""
+    bring(store, newer)
+    assert not store_of.inspect(store, shipped[0], remember=False).complete
+    for content in CONTENTS.values():
+        member_of(tmp_path / "bundle", content).unlink()
+    stream = make_archive(tmp_path / "bundle", tmp_path / "less.tar")
+    bring(store, (shipped[0], str(stream)))
+    assert store_of.inspect(store, shipped[0], remember=False).complete
+    kubernetes = content_of(store, "kubernetes", CONTENTS["bin/kubernetes"])
+    assert (taken_over / "bin/kubernetes").readlink() == Path("../../files") / kubernetes.parent.name / "kubernetes"
+
+
+def test_what_is_damaged_of_it_comes_to_the_place_of_today(store, shipped, taken_over):
+    (taken_over / "bin/kubernetes").write_bytes(b"damaged")
+    state = store_of.inspect(store, shipped[0], remember=False)
+    assert sorted(state.damaged) == ["bin/kubectl", "bin/kubelet", "bin/kubernetes"]
+    assert store_of.install(store, *shipped) == ["bin/kubernetes"]
+    assert store_of.inspect(store, shipped[0], remember=False).complete
+    kubelet = content_of(store, "kubelet", CONTENTS["bin/kubernetes"])
+    assert Path(os.path.normpath(taken_over / "bin" / (taken_over / "bin/kubelet").readlink())) == kubelet
+    assert not (taken_over / "bin/etcd").is_symlink()
 
 
 def test_the_index_saves_reading_and_never_hides_a_change(store, shipped, monkeypatch):
@@ -230,7 +342,7 @@ def test_the_index_saves_reading_and_never_hides_a_change(store, shipped, monkey
     assert read == []
     os.utime(directory / "bin/etcd")
     store_of.inspect(store, shipped[0], remember=False)
-    assert read == [str(directory / "bin/etcd")]
+    assert read == [str(content_of(store, "etcd", CONTENTS["bin/etcd"]))]
 
 
 def test_looking_without_remembering_writes_nothing(store, shipped):

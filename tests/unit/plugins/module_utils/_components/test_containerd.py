@@ -57,13 +57,34 @@ def test_the_configuration():
             },
             "io.containerd.cri.v1.images": {
                 "snapshotter": "overlayfs",
-                "pinned_images": {"sandbox": "registry.k8s.io/pause:3.10"},
                 "registry": {"config_path": "/var/lib/k3a/agent/etc/containerd/certs.d"},
             },
             "io.containerd.grpc.v1.cri": {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},
             "io.containerd.service.v1.diff-service": {"sync_fs": True},
         },
     }
+
+
+def test_the_pause_image_is_the_bundles_unless_one_is_chosen():
+    images = [{"name": f"registry.k8s.io/{name}:1", "path": "/x", "component": name} for name in ("coredns", "pause")]
+    for given, expected in ({"images": images}, "registry.k8s.io/pause:1"), (
+        {"images": images, "pause_image": "reg.example/pause:2"},
+        "reg.example/pause:2",
+    ):
+        assert configuration_of(**given)["plugins"][containerd.CRI_IMAGES]["pinned_images"] == {"sandbox": expected}
+
+
+def test_programs_are_called_by_the_places_that_their_contents_name():
+    """Each program has a directory of its own, so the configuration names several."""
+    files = "/var/lib/k3a/data/files"
+    paths = ("bin/containerd", "bin/containerd-shim-runc-v2", "bin/runc", "cni/bridge", "cni/portmap")
+    given = {path: f"{files}/{number}/{path.rpartition('/')[2]}" for number, path in enumerate(paths)}
+    runtime = configuration_of(programs=given)["plugins"][containerd.CRI_RUNTIME]
+    assert runtime["cni"]["bin_dirs"] == [f"{files}/3", f"{files}/4"]
+    assert runtime["containerd"]["runtimes"]["runc"]["options"]["BinaryName"] == f"{files}/2/runc"
+    unit = component_of(programs=given).unit
+    assert command(unit)[0] == f"{files}/0/containerd"
+    assert directives(unit)["Environment"][0].startswith(f"PATH={files}/1:")
 
 
 def test_choices_reach_the_configuration():

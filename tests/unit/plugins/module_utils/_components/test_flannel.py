@@ -15,6 +15,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     directives,
     own_options,
     params_for,
+    programs_elsewhere,
     unknown_flags,
 )
 
@@ -106,6 +107,7 @@ OTHERS = {
     "iface": "eth1",
     "node_ip": ["10.0.0.3"],
     "node_name": "another",
+    "programs": programs_elsewhere(),
     "proxy_mode": "iptables",
     "server_url": "https://10.0.0.9:6443",
 }

@@ -14,6 +14,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     document,
     own_options,
     params_for,
+    programs_elsewhere,
     unknown_flags,
 )
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, Cluster, serving
@@ -193,6 +194,7 @@ OTHERS = {
     "node_labels": ["disk=ssd"],
     "node_name": "another",
     "node_taint": ["dedicated=db:NoSchedule"],
+    "programs": programs_elsewhere(),
     "protect_kernel_defaults": True,
     "resolv_conf": "/etc/other.conf",
     "server_url": "https://10.0.0.9:6443",

@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     document,
     own_options,
     params_for,
+    programs_elsewhere,
 )
 
 SERVERS = ["10.0.0.12:6443", "10.0.0.11:6443"]
@@ -111,6 +112,7 @@ OTHERS = {
     "fallback": ["lb.example:443"],
     "port": 7444,
     "prefer": "10.0.0.2:6443",
+    "programs": programs_elsewhere(),
     "servers": ["10.0.0.3:6443"],
 }
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import io
+import multiprocessing
 import os
 import tarfile
 
@@ -49,14 +49,35 @@ def test_a_bundle_is_opened_and_verified(folder, form):
 def test_a_stream_is_a_bundle_of_what_was_asked_for(folder, form, tmp_path):
     bundle = bundles.open_bundle(form(folder))
     wanted = [entry for entry in bundle.manifest.files if entry.path in ("bin/etcd", "cni/bridge")]
-    buffer = io.BytesIO()
-    bundle.write_stream(buffer, wanted)
-    with tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive:
+    stream = bundle.packed(wanted, str(tmp_path))
+    with tarfile.open(stream) as archive:
         names = archive.getnames()
         assert archive.extractfile("manifest.json").read() == bundle.manifest.text
         for entry in wanted:
             assert archive.extractfile(entry.member).read() == (folder / entry.member).read_bytes()
     assert names == ["manifest.json", *sorted(entry.member for entry in wanted)]
+    assert bundle.packed_size(wanted) < os.path.getsize(stream)
+
+
+def test_a_stream_is_packed_once_for_all_who_lack_the_same(folder, tmp_path):
+    """By the processes of several hosts at once, too."""
+    bundle = bundles.open_bundle(str(folder))
+    all_files, some = list(bundle.manifest.files), [bundle.manifest.files[0]]
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(4) as pool:
+        made = pool.starmap(bundle.packed, [(all_files, str(tmp_path))] * 8 + [(some, str(tmp_path))] * 8)
+    assert len(set(made)) == 2
+    before = {path: os.stat(path).st_ino for path in made}
+    assert bundle.packed(reversed(all_files), str(tmp_path)) == made[0]
+    assert {path: os.stat(path).st_ino for path in made} == before
+    assert len([name for name in os.listdir(tmp_path) if name.endswith((".tar", ".new"))]) == 2
+
+
+def test_an_archive_is_itself_the_stream_for_who_lacks_all_of_it(folder, tmp_path):
+    path = str(make_archive(folder, tmp_path / "whole.tar"))
+    bundle = bundles.open_bundle(path)
+    assert bundle.packed(bundle.manifest.files, str(tmp_path)) == path
+    assert bundle.packed(bundle.manifest.files[:1], str(tmp_path)) != path
 
 
 @FORMS
