@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
             *findings.group_findings(groups),
             *servers.availability_findings(group, in_play, [host.name for host in hosts]),
             *servers.authority_findings(hosts),
+            *servers.ending_findings(answer.authorities),
             *servers.member_findings(group, hosts, answer),
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),

@@ -26,6 +26,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
     NodeReport,
     ServerReport,
 )
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 REMOVE = "remove it with remove_node.yml"
 
@@ -88,6 +89,16 @@ def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     message = f"the servers belong to different clusters ({parts} have different authorities)"
     remedy = "reset those that are to join with reset.yml --limit"
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
+
+
+def ending_findings(authorities: Mapping[str, str]) -> list[HostFinding]:
+    """CAs that are near their end: a run that changes nothing has to tell it, too."""
+    try:
+        ending = pki.ending_authorities(authorities)
+    except pki.PkiError as error:
+        return [HostFinding((), Finding("authority", FAIL, str(error), "put it back from a backup of a server"))]
+    remedy = "plan to move to a new cluster before then"
+    return [HostFinding((), Finding("authority", WARN, sentence, remedy)) for sentence in ending]
 
 
 def member_findings(servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
