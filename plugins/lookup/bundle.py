@@ -38,13 +38,9 @@ import os
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
-    Component,
-    bundle_key,
-    cache_root,
-    lock_link,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root, lock_link
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -157,7 +157,7 @@ host:
     server: true
     node: true
     versions: {kubernetes: v1.37.2}
-    images: [registry.k8s.io/pause:3.10.1]
+    images: [registry.k8s.io/pause:3.10]
     bundle: /srv/bundle
     url: https://10.89.0.11:6443
     api: 10.89.0.11:6443

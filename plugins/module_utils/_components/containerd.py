@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 NAMESPACE = "k8s.io"
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+PAUSE_IMAGE = "pause.tar"  # in every bundle
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"
 CRI_IMAGES = "io.containerd.cri.v1.images"
 CRI_SERVICE = "io.containerd.grpc.v1.cri"
@@ -40,6 +40,7 @@ class ContainerdError(Exception):
 def configuration(params: dict[str, Any]) -> dict[str, Any]:
     """containerd's configuration file."""
     layout = Layout(params["data_dir"])
+    sandbox = params["pause_image"] or bundled_pause_image(params["images"])
     return {
         "version": 3,
         "root": f"{layout.data_dir}/agent/containerd",
@@ -63,7 +64,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
             },
             CRI_IMAGES: {
                 "snapshotter": params["snapshotter"],
-                "pinned_images": {"sandbox": params["pause_image"] or PAUSE_IMAGE},
+                **({"pinned_images": {"sandbox": sandbox}} if sandbox else {}),
                 "registry": {
                     "config_path": layout.agent_etc("containerd/certs.d"),
                     **registries.credentials(params["registries"]),
@@ -74,6 +75,11 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
             "io.containerd.service.v1.diff-service": {"sync_fs": True},
         },
     }
+
+
+def bundled_pause_image(images: list[dict[str, str]]) -> str | None:
+    """The name of the bundle's image that holds a pod's namespaces."""
+    return next((image["name"] for image in images if os.path.basename(image["path"]) == PAUSE_IMAGE), None)
 
 
 def crictl_configuration() -> dict[str, Any]:
