@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup .venv bundle nodes cluster bench bench-scale clean test lint collection sanity units programs molecule variables lock
+.PHONY: help setup .venv bundle nodes cluster bench bench-scale clean test test-all lint collection docs sanity units programs molecule core variables lock
 
 # Tools look for each other on PATH, and for the collection in the link tree that .venv holds.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -20,9 +20,11 @@ help:
 	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only"
 	@echo "make bench, make bench-scale               what it costs: on nodes; on up to 1000 hosts, the controller alone"
 	@echo "make clean NAME=k3a                        remove them and all they left"
-	@echo "make test                                  everything that CI runs, cheapest first; or one of its parts:"
-	@echo "make lint | collection | sanity | units | programs | molecule"
+	@echo "make test                                  what CI runs on every change, cheapest first; or one of its parts:"
+	@echo "make lint | collection | docs | sanity | units | programs | molecule"
+	@echo "make test-all                              what takes longer, in parts: make test-all PART=core-2.20"
 
+# Podman and what else test nodes are made with, and all that a build of the bundle needs but Go.
 setup:
 	@tools/setup
 
@@ -33,6 +35,12 @@ setup:
 	@.venv/bin/pip install --quiet --require-hashes --requirement requirements.txt
 	@mkdir -p .venv/collections/ansible_collections/k3a
 	@ln -s ../../../.. .venv/collections/ansible_collections/k3a/cluster
+	@touch $@
+
+# What cannot share .venv: build/venv/NAME holds requirements/NAME.txt.
+build/venv/%/installed: requirements/%.txt
+	@python=$$(tools/find-python) && echo "Making build/venv/$* with $$python" && "$$python" -m venv --clear build/venv/$*
+	@build/venv/$*/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 bundle: setup .venv
@@ -56,7 +64,13 @@ bench-scale: .venv
 clean: .venv
 	ansible-playbook playbooks/nodes_absent.yml $(SET)
 
-test: setup lint collection sanity units bundle programs molecule
+test: setup lint collection docs sanity units bundle programs molecule
+
+# What takes too long for every change, one part after the other, or one alone: make test-all PART=core-2.20
+PART ?=
+
+test-all: .venv
+	python tools/test_all.py $(PART)
 
 lint: .venv
 	ruff check
@@ -66,10 +80,14 @@ lint: .venv
 	ansible-lint
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs .
+	reuse lint --quiet || reuse lint
 
-# What `ansible-galaxy collection install` gives, used from another directory.
-collection: .venv
+# What `ansible-galaxy collection install` gives, used from another directory, and imported as Galaxy does.
+collection: .venv build/venv/galaxy-importer/installed
 	tools/check-collection
+
+docs: .venv
+	tools/build-docs
 
 # Everything on the controller's Python; what nodes import, on the oldest Python they may have.
 sanity: .venv
@@ -79,6 +97,13 @@ sanity: .venv
 units: .venv
 	python tools/run_ansible_test.py units --venv --requirements
 	python tools/run_node_units.py
+
+# Sanity and units on another ansible-core, which has an environment of its own.
+CORE ?= 2.20
+
+core: build/venv/core-$(CORE)/installed
+	build/venv/core-$(CORE)/bin/python tools/run_ansible_test.py sanity --local --requirements
+	build/venv/core-$(CORE)/bin/python tools/run_ansible_test.py units --venv --requirements
 
 # The programs of the bundle that are ours; after the bundle, whose build has left most of it compiled.
 programs: setup
@@ -97,8 +122,10 @@ molecule: setup .venv
 variables: .venv
 	python tools/variables.py
 
-# After an edit of requirements.in. --no-emit-*: which registry this machine uses is no business of the lock file.
+# After an edit of a file of requirements. --no-emit-*: which registry this machine uses is no business of the lock file.
 lock: .venv
 	pip install --quiet pip-tools
-	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt requirements.in
+	@for each in requirements.in requirements/*.in; do \
+	  echo "Locking $$each"; \
+	  CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --output-file "$${each%.in}.txt" "$$each" || exit; done

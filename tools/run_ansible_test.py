@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,10 @@ from pathlib import Path
 from ansible_test._internal.host_configs import NativePythonConfig
 from ansible_test._internal.python_requirements import get_venv_packages
 from ansible_test._util import target
+from checkout import CHECKOUT, copy_checkout
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 OLDEST = "3.9"
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 STAND_IN = '''\
 """Stand-in for get-pip.py, which could not be downloaded: pip as Python brings it along, then what was asked for."""
@@ -35,19 +34,6 @@ ensurepip.bootstrap()
 sys.argv = [sys.argv[0], "install"] + [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 '''
-
-
-def copy_checkout(tree: Path) -> None:
-    """Copy what git knows and what it would add, so that neither caches nor builds are tested."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in filter(None, listing.stdout.split("\0")):
-        source, copy = CHECKOUT / name, tree / name
-        if source.is_file():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy)
 
 
 def provide_pip() -> None:

@@ -1,4 +1,7 @@
-"""Sum up the closing lines of all pytest runs in a log, as a closing line of pytest: summary.py LOG SECONDS."""
+"""Sum up the closing lines of all pytest runs in a log, as a closing line of pytest: summary.py LOG SECONDS.
+
+Before it, what test_all.py left out.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 COUNT = r"\d+ (?:passed|failed|skipped|errors?|xfailed|xpassed|deselected|warnings?)"
 CLOSING = re.compile(rf"^\W*({COUNT}(?:, {COUNT})*) in [\d.]+s", re.M)
+LEFT_OUT = re.compile(r"^Left out: .*$", re.M)
 
 
 def total(log: str) -> Counter[str]:
@@ -20,9 +24,15 @@ def total(log: str) -> Counter[str]:
     return counts
 
 
+def left_out(log: str) -> list[str]:
+    return LEFT_OUT.findall(log)
+
+
 def main() -> None:
-    counts = total(Path(sys.argv[1]).read_text(errors="replace"))
+    log = Path(sys.argv[1]).read_text(errors="replace")
+    counts = total(log)
     text = ", ".join(f"{number} {what}" for what, number in sorted(counts.items(), key=lambda c: c[0] != "failed"))
+    print("", *left_out(log), sep="\n")
     print(f" {text or 'no tests ran'} in {float(sys.argv[2]):.2f}s ".center(80, "="))
 
 

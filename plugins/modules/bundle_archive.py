@@ -86,17 +86,15 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
-    Component,
     archived,
     assemble,
     assembled,
-    bundle_key,
     cache_root,
-    component_key,
-    tools_of,
     write_archive,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import MANIFEST, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key, component_key
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.tools import tools_of
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 OPTIONS = {

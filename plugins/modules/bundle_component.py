@@ -123,13 +123,9 @@ version:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
-    Component,
-    build,
-    cache_root,
-    component_key,
-    tools_of,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import build, cache_root
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, component_key
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.tools import tools_of
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 IMAGE = {name: {"type": "str", "required": True} for name in ("path", "name", "program", "user")}

@@ -34,7 +34,7 @@ from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authorit
 
 # Nodes may have a Python that the controller's side does not support.
 if sys.version_info < (3, 12):
-    collect_ignore_glob = ["test_collection.py", "test_module_options.py", "test_variables.py"]
+    collect_ignore_glob = ["test_collection.py", "test_module_options.py", "test_test_all.py", "test_variables.py"]
     collect_ignore_glob += [f"plugins/{kind}/*" for kind in ("action", "filter", "lookup", "plugin_utils")]
 
 
@@ -64,7 +64,9 @@ def run_module(tmp_path, monkeypatch):
         output = io.StringIO()
         with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
             module.main()
-        return json.loads(output.getvalue())
+        result = json.loads(output.getvalue())
+        result.pop("invocation", None)  # the arguments again, which ansible-core 2.20 returns and later ones do not
+        return result
 
     return run
 

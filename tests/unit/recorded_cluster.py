@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import client_url, peer_url
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import make_bundle
 from ansible_collections.k3a.cluster.tests.unit.component_samples import KNOWN

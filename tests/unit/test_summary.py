@@ -3,13 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from ansible_collections.k3a.cluster.tests.unit.checkout_tools import load
 
-SPEC = importlib.util.spec_from_file_location("summary", Path(__file__).parents[2] / "tools/summary.py")
-assert SPEC and SPEC.loader
-summary = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(summary)
+summary = load("summary")
 
 LOG = """\
 ruff check
@@ -21,6 +17,7 @@ All checks passed!
 2 errors in 61.00s (0:01:01)
 localhost                  : ok=1    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0
 PASS: 5 passed on the way
+Left out: bump: k8s.io/kubernetes v1.37.1 is not in the cache
 """
 
 
@@ -30,3 +27,7 @@ def test_all_runs_of_pytest_are_counted_and_nothing_else():
 
 def test_a_log_without_tests_counts_nothing():
     assert not summary.total("make: *** [Makefile:52: lint] Error 1\n")
+
+
+def test_what_was_left_out_is_named():
+    assert summary.left_out(LOG) == ["Left out: bump: k8s.io/kubernetes v1.37.1 is not in the cache"]

@@ -23,13 +23,11 @@ import gzip
 import hashlib
 import json
 import os
-import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
@@ -42,41 +40,17 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     go_architecture,
     member_name,
     parse_manifest,
-    sha256_of,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.oci import image_archive
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import (
+    Component,
+    component_key,
+    key_of,
+    without_empty,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.tools import Tool, go_environment, run
 
-# To be raised when this code makes something else of the same recipe.
-BUILDER = 1
 COMPONENT = "component.json"
-OUTPUT_LINES = 15
-
-# AnsibleModule.run_command, by which commands are run.
-Tool = Callable[..., "tuple[int, str, str]"]
-
-
-@dataclass(frozen=True)
-class Component:
-    """A component to build: its recipe out of components.yml, its folder, and where the result goes."""
-
-    name: str
-    recipe: dict[str, Any]
-    source: str
-    cache: str
-
-    @property
-    def directory(self) -> str:
-        """Its folder: a Go module with its lock files."""
-        return os.path.join(self.source, self.name)
-
-    @property
-    def store(self) -> str:
-        """Where its builds are kept."""
-        return os.path.join(self.cache, "components", self.name)
-
-    def built(self, key: str) -> str:
-        """Where one of its builds is kept."""
-        return os.path.join(self.store, key)
 
 
 def cache_root(chosen: str | None = None) -> str:
@@ -84,100 +58,9 @@ def cache_root(chosen: str | None = None) -> str:
     return os.path.abspath(os.path.expanduser(chosen or os.environ.get("K3A_CACHE") or "~/.cache/k3a"))
 
 
-def without_empty(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe less the keys that say nothing, so that it is the same read from YAML and from module options."""
-    kept = {key: without_empty(value) if isinstance(value, dict) else value for key, value in recipe.items()}
-    return {key: value for key, value in kept.items() if value not in (None, False, [], {})}
-
-
-def lock_of(component: Component) -> dict[str, Any]:
-    """All that decides what is built, apart from the tools: the recipe and every file of the component's folder."""
-    recipe = {key: value for key, value in without_empty(component.recipe).items() if key != "duration"}
-    files = {}
-    for folder, _folders, names in os.walk(component.directory):
-        for name in names:
-            path = os.path.join(folder, name)
-            files[os.path.relpath(path, component.directory)] = sha256_of(path)
-    if not files:
-        raise BundleError(f"{component.directory} does not exist: the sources of {component.name} are missing")
-    return {"recipe": recipe, "files": files, "builder": BUILDER}
-
-
-def key_of(*parts: object) -> str:
-    """A name for what these parts decide."""
-    return hashlib.sha256(canonical(parts)).hexdigest()[:32]
-
-
-def component_key(component: Component, tools: str) -> str:
-    """The key of a build: its lock, the architecture and the tools."""
-    return key_of(lock_of(component), go_architecture(), tools)
-
-
-def bundle_key(components: list[Component]) -> str:
-    """The key of a bundle: the locks of all its components and the architecture."""
-    return key_of({component.name: lock_of(component) for component in components}, go_architecture())
-
-
 def lock_link(cache: str, key: str) -> str:
     """The link from a bundle's key to the bundle."""
     return os.path.join(cache, "locks", key)
-
-
-# ---- tools
-
-
-def run(tool: Tool, command: list[str], directory: str, environment: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints; raise BundleError with its last lines when it fails."""
-    try:
-        status, output, errors = tool(command, cwd=directory, environ_update=environment, handle_exceptions=False)
-    except FileNotFoundError:
-        raise BundleError(f"{command[0]} is not installed on the controller") from None
-    if status:
-        lines = (errors or output).strip().splitlines()[-OUTPUT_LINES:]
-        raise BundleError(f"{' '.join(command[:2])} failed with status {status}:\n" + "\n".join(lines))
-    return output
-
-
-def uses_go(recipe: dict[str, Any]) -> bool:
-    """Whether any of a component's programs is made by Go."""
-    return any(not package.endswith(".c") for package in recipe["programs"].values())
-
-
-def tools_of(tool: Tool, component: Component) -> str:
-    """Check the tools that a component needs, and return the version of its compiler."""
-    recipe = component.recipe
-    if not uses_go(recipe) or recipe.get("cgo"):
-        compiler = _c_compiler(tool, component.name)
-        for library in recipe.get("libraries") or []:
-            if run(tool, ["gcc", f"-print-file-name={library}"], component.source).strip() == library:
-                raise BundleError(
-                    f"{component.name} needs the C library {library}: install its development package"
-                    f" (on Debian {library.partition('.')[0]}-dev) on the controller"
-                )
-        return f"{compiler} {_go_version(tool, component)}" if uses_go(recipe) else compiler
-    return _go_version(tool, component)
-
-
-def _c_compiler(tool: Tool, name: str) -> str:
-    if not shutil.which("gcc"):
-        raise BundleError(f"gcc is not installed on the controller: {name} needs it (on Debian the package gcc)")
-    return "gcc " + run(tool, ["gcc", "-dumpfullversion"], "/").strip()
-
-
-def _go_version(tool: Tool, component: Component) -> str:
-    with open(os.path.join(component.directory, "go.mod"), encoding="utf-8") as stream:
-        wanted = re.search(r"^go (\S+)$", stream.read(), re.MULTILINE)
-    needed = wanted.group(1) if wanted else "1"
-    if not shutil.which("go"):
-        raise BundleError(f"Go is not installed on the controller: {component.name} needs go {needed} or newer in PATH")
-    found = run(tool, ["go", "env", "GOVERSION"], "/", {"GOTOOLCHAIN": "local"}).strip()
-    if _numbers(found) < _numbers(needed):
-        raise BundleError(f"{component.name} needs go {needed} or newer, the controller has {found}")
-    return found
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 # ---- one component
@@ -246,7 +129,7 @@ def _compile_go(tool: Tool, component: Component, package: str, program: str) ->
         linker += ["-extldflags -static"]
         tags += ["netgo", "osusergo"]
     command = ["go", "build", "-trimpath", "-buildvcs=false", "-tags", ",".join(tags), "-ldflags", " ".join(linker)]
-    environment = {"CGO_ENABLED": "1" if recipe.get("cgo") else "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    environment = go_environment(tool, bool(recipe.get("cgo")))
     run(tool, [*command, "-o", program, package], component.directory, environment)
 
 

@@ -21,8 +21,6 @@ from typing import BinaryIO
 
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import (
-    Component,
-    bundle_key,
     cache_root,
     exclusive,
     key_of,
@@ -38,6 +36,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     parse_manifest,
     unpacked,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key
 
 SOURCE = Path(__file__).parents[3] / "bundle"
 GZIP_MAGIC = b"\x1f\x8b"

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.k3a.cluster.plugins.action import drift as action
+from ansible_collections.k3a.cluster.plugins.lookup.variable import LookupModule
 from ansible_collections.k3a.cluster.plugins.modules import drift as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTaskError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
@@ -50,6 +52,9 @@ def run(tmp_path, monkeypatch):
     bundle = tmp_path / "bundle"
     make_bundle(bundle)
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
+    found = lookup_loader.get
+    own = {"k3a.cluster.variable": LookupModule}  # which no loader finds outside of a playbook
+    monkeypatch.setattr(lookup_loader, "get", lambda name, **given: own[name](**given) if name in own else found(name, **given))
 
     def run(host="server-1", answer=None, record=None, verdict=None, **given):
         settings = {**SETTINGS, "bundle": str(bundle)}

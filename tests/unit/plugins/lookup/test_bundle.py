@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.lookup import bundle
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import Component, bundle_key, lock_link
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import lock_link
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key
 
 SOURCE = Path(__file__).parents[4] / "bundle"
 

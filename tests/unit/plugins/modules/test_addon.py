@@ -12,11 +12,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import an
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Item, Key
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, load
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.controller_api import Resource, Unreachable
-from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.modules import addon
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "labels": {"mine": "1"}}}
 ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r", "namespace": "n"}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import Component, lock_of
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, lock_of
 from ansible_collections.k3a.cluster.plugins.modules import bundle_component
 
 SOURCE = Path(__file__).parents[4] / "bundle"

@@ -17,17 +17,17 @@ def playbook():
 def test_the_documentation_stands_for_an_action():
     documented = yaml.safe_load(check_removal.DOCUMENTATION)
     assert documented["module"] == "check_removal"
-    assert documented["options"].keys() == {"names", "results", "asked"}
+    assert documented["options"].keys() == {"names", "host_reports", "server_reports"}
 
 
 def test_the_example_is_what_the_playbook_does():
     (example,) = yaml.safe_load(check_removal.EXAMPLES)
     (task,) = [task for task in playbook() if "k3a.cluster.check_removal" in task]
     options, shown = task["k3a.cluster.check_removal"], example["k3a.cluster.check_removal"]
-    assert options.keys() == shown.keys() and options["asked"] == shown["asked"]
+    assert options.keys() == shown.keys() and options["server_reports"] == shown["server_reports"]
     assert task["run_once"] is True and example["run_once"] is True
 
 
 def test_nothing_is_changed_before_the_judgement():
-    names = [next(key for key in task if key.startswith("k3a.cluster.")) for task in playbook()[:3]]
-    assert names == [f"k3a.cluster.{name}" for name in ("check_config", "server_info", "check_removal")]
+    names = [next(key for key in task if key.startswith("k3a.cluster.")) for task in playbook()[:4]]
+    assert names == [f"k3a.cluster.{name}" for name in ("options", "check_config", "server_info", "check_removal")]

@@ -21,11 +21,16 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
 )
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 brings the reader")
+IMAGES = [
+    {"name": "registry.k8s.io/coredns/coredns:v1.15.0", "path": "/d/images/coredns.tar"},
+    {"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar"},
+]
 CONFIG = "/var/lib/k3a/agent/etc/containerd/config.toml"
 LOGIN = {"configs": {"reg.example": {"auth": {"username": "me", "password": "s3cr3t"}}}}
 
 
 def component_of(**given):
+    given = {"images": IMAGES, **given}
     return containerd.containerd_component(params_for(containerd, **given))
 
 
@@ -92,6 +97,10 @@ def test_choices_reach_the_configuration():
     images = given["plugins"][containerd.CRI_IMAGES]
     assert (images["snapshotter"], images["pinned_images"]) == ("native", {"sandbox": "reg.example/pause:1"})
     assert given["plugins"][containerd.CRI_RUNTIME]["restrict_oom_score_adj"] is True
+
+
+def test_without_the_bundles_image_the_runtime_takes_its_own():
+    assert "pinned_images" not in configuration_of(images=IMAGES[:1])["plugins"][containerd.CRI_IMAGES]
 
 
 def test_containers_outlive_their_runtime():

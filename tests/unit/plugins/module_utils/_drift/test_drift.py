@@ -10,8 +10,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import kub
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,6 @@ def test_the_keys_of_a_module_are_those_of_its_documentation(path):
     assert host_action.returned_keys(path.stem) == documented.keys()
 
 
-# Fails (action/admin_kubeconfig.py): it runs a module on a server, and takes all of its answer.
 def test_every_module_that_runs_on_a_host_runs_by_such_an_action():
     """An action of its own, or the one that all others share."""
     root = Path(host_action.MODULES).parents[1]

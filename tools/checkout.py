@@ -1,0 +1,36 @@
+"""The checkout, and copies of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def copy_checkout(tree: Path) -> None:
+    """Copy what git knows and what it would add, so that neither caches nor builds are tested."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in filter(None, listing.stdout.split("\0")):
+        source, copy = CHECKOUT / name, tree / name
+        if source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
+
+
+def built_bundle(cache: str | None = None) -> Path | None:
+    """The bundle of this checkout in a cache, if it was built."""
+    collections = str(CHECKOUT / ".venv/collections")
+    if collections not in sys.path:
+        sys.path.insert(0, collections)
+    from ansible_collections.k3a.cluster.plugins.lookup import bundle  # noqa: PLC0415  not on the path before
+
+    try:
+        return Path(bundle.find(str(CHECKOUT / "bundle"), bundle.cache_root(cache)))
+    except bundle.BundleError:
+        return None
