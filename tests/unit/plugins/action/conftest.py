@@ -24,7 +24,7 @@ def run_action(run_module):
         connection = Connection(context)
         action = plugin.ActionModule(task, connection, context, None, None, None)
 
-        def execute(_name, module_args, task_vars):
+        def execute(_name=None, module_args=None, task_vars=None):
             assert task_vars == {}
             run.exchanges.append(bool(connection._play_context.no_log))
             return run_module(module, check=check, **module_args)

@@ -11,6 +11,7 @@ from ansible_collections.k3a.cluster.plugins.action import certificate_signature
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
@@ -26,7 +27,7 @@ def authorities():
 @pytest.fixture
 def arguments(authorities, tmp_path, monkeypatch):
     pair = str(tmp_path / "kubelet/pki/kubelet-client-current.pem")
-    monkeypatch.setattr(action.registry, "certificates", lambda role: leaf_samples.declared(role, pair))
+    monkeypatch.setattr(steps.registry, "certificates", lambda role: leaf_samples.declared(role, pair))
     return {
         "profile": "agent",
         "authorities": {name: certificate for name, (certificate, _key) in authorities.items()},

@@ -14,11 +14,13 @@ from ansible_collections.k3a.cluster.plugins.action import check_cluster
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster as check_cluster_module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority, Cluster, serving
 
 GROUPS = {"all": ["node-1", "node-2"], "server": ["node-1"], "agent": ["node-2"]}
 NFT = {"name": "command_nft", "level": "fail", "message": "the host has no command nft", "remedy": "install it"}
 SWAP = {"name": "swap", "level": "warn", "message": "swap is on", "remedy": "switch it off"}
+AUTHORITY, _KEY = pki.new_authority("k3a-server")
 SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items()}
 NOTHING_PLANNED = {
     "founder": "node-1",
@@ -249,7 +251,7 @@ class TestServers:
     ]
     ASKED = {
         "host": "node-2",
-        "authorities": {"server": "PEM"},
+        "authorities": {"server": AUTHORITY},
         "healthy": True,
         "url": "https://10.0.0.2:6443",
         "etcd_members": MEMBERS,
@@ -264,7 +266,7 @@ class TestServers:
             **NOTHING_PLANNED,
             "founder": "",
             "server": "node-2",
-            "authorities": {"server": "PEM"},
+            "authorities": {"server": AUTHORITY},
             "bootstrap_record": "stale",
             "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",

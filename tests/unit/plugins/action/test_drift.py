@@ -192,6 +192,7 @@ def leaf(authority):
         "certificate": "/tls/serving-kubelet.crt",
         "authority": authority,
         "current": "",
+        "has_key": False,
         "request": None,
     }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleLookupError
 from ansible_collections.k3a.cluster.plugins.lookup import rbac
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import load
+from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 
 
 def test_a_role_gets_objects_that_an_addon_takes():

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
+from ansible_collections.k3a.cluster.plugins.modules import bundle as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import make_bundle
 
@@ -21,8 +24,9 @@ def test_a_bundle_is_observed_by_its_id_and_is_where_it_is_kept(tmp_path):
     completed, settled = steps.completed("bundle", arguments), steps.settled("bundle", arguments)
     assert completed == {**arguments, "id": settled["id"]}
     assert settled["path"] == f"/data/data/{settled['id']}"
-    assert settled["images"] == [{"name": "registry.k8s.io/pause:3.10", "path": f"{settled['path']}/images/pause.tar"}]
-    assert settled.keys() == {"path", "id", "versions", "images"}
+    pause = {"name": "registry.k8s.io/pause:3.10", "component": "pause"}
+    assert settled["images"] == [{**pause, "path": f"{settled['path']}/images/pause.tar"}]
+    assert settled.keys() == yaml.safe_load(module.RETURN).keys()
 
 
 def test_registries_are_parted_from_their_secrets():
@@ -34,6 +38,13 @@ def test_registries_are_parted_from_their_secrets():
     }
     assert arguments["registries"] is AUTH
     assert steps.completed("containerd", {"bundle": "/b"}) == {"bundle": "/b", "registries": {}, "registry_secrets": {}}
+
+
+def test_what_components_declare_is_handed_over():
+    assert steps.completed("host", {"data_dir": "/data"}) == {"data_dir": "/data", "users": registry.users()}
+    for profile in ("server", "agent"):
+        arguments = {"profile": profile, "node_name": "n"}
+        assert steps.completed("certificate", arguments) == {**arguments, "declared": registry.certificates(profile)}
 
 
 def test_what_later_tasks_read_of_a_step_that_has_nothing_to_do():
