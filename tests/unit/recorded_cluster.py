@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build, recipe
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import client_url, peer_url
@@ -270,8 +270,8 @@ def write_bundle(cache: Path) -> Path:
     make_bundle(cache / "bundle", files, images=images, links={}, flags=KNOWN["flags"])
     source = archive.SOURCE
     recipes = yaml.safe_load((source / "components.yml").read_text())["components"]
-    components = [build.Component(name, recipe, str(source), str(cache)) for name, recipe in recipes.items()]
-    link = Path(build.lock_link(str(cache), build.bundle_key(components)))
+    components = [recipe.Component(name, text, str(source), str(cache)) for name, text in recipes.items()]
+    link = Path(build.lock_link(str(cache), recipe.bundle_key(components)))
     link.parent.mkdir()
     link.symlink_to("../bundle")
     return cache / "bundle"

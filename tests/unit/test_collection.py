@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.k3a.cluster.plugins.filter import cluster_hosts, cluster_servers
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import nodes as sets
 
 ROOT = Path(__file__).parents[2]
@@ -48,9 +50,26 @@ def play(name: str) -> dict:
     return yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())[0]
 
 
-@pytest.mark.parametrize("name, nobody_named", [("agent", "localhost"), ("reset", "server:agent")])
+def variables_of(name: str) -> dict:
+    """A play's own variables, as templates, over the groups of an inventory."""
+    own = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in play(name)["vars"].items()}
+    return {"groups": {"server": ["s1"], "agent": ["a1"]}, **own}
+
+
+@pytest.fixture(autouse=True)
+def filters(monkeypatch):
+    """The filters of the collection, which no loader finds outside of a playbook."""
+    monkeypatch.setattr(cluster_hosts.inheritance, "prepare", lambda: None)
+    own = {f"k3a.cluster.{name}": found for module in (cluster_hosts, cluster_servers) for name, found in module.FilterModule().filters().items()}
+    found = JinjaPluginIntercept.__getitem__
+    monkeypatch.setattr(JinjaPluginIntercept, "__getitem__", lambda self, key: own[key] if key in own else found(self, key))
+    known = JinjaPluginIntercept.__contains__
+    monkeypatch.setattr(JinjaPluginIntercept, "__contains__", lambda self, key: key in own or known(self, key))
+
+
+@pytest.mark.parametrize("name, nobody_named", [("agent", "localhost"), ("reset", ["server", "agent"])])
 def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(name, nobody_named):
-    hosts, own = trust_as_template(play(name)["hosts"]), play(name)["vars"]
+    hosts, own = trust_as_template(play(name)["hosts"]), variables_of(name)
     meant = [Templar(DataLoader(), {**own, **given}).template(hosts) for given in ({}, {"join_hosts": "localhost"})]
     assert meant == [nobody_named, "localhost"]
 
@@ -67,8 +86,8 @@ def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(na
 )
 def test_the_administrators_kubeconfig_goes_with_the_last_server(groups, hosts, goes):
     (task,) = [task for task in play("reset")["tasks"] if "k3a.cluster.admin_kubeconfig" in task]
-    templar = Templar(DataLoader(), {"groups": groups, "ansible_play_hosts": hosts})
-    assert all(templar.evaluate_conditional(trust_as_template(condition)) for condition in task["when"]) is goes
+    templar = Templar(DataLoader(), {**variables_of("reset"), "groups": groups, "ansible_play_hosts": hosts})
+    assert templar.evaluate_conditional(trust_as_template(task["when"])) is goes
 
 
 def test_the_inventory_of_test_nodes_is_read_as_it_was_meant(tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.k3a.cluster.plugins.lookup import bundle
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
 from ansible_collections.k3a.cluster.tests.unit.component_samples import KNOWN
 
 SOURCE = Path(__file__).parents[2] / "bundle"
@@ -25,7 +25,7 @@ def test_the_flags_are_of_the_versions_that_are_locked():
 
 def test_the_flags_are_those_that_the_built_programs_name():
     try:
-        path = bundle.find(str(SOURCE), cache_root())
+        path = archive.find(str(SOURCE), cache_root())
     except BundleError:
         pytest.skip("no bundle of this lock file is built here; component_flags.json stands in for its manifest")
     manifest = json.loads(Path(path, "manifest.json").read_text())

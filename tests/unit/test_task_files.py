@@ -80,7 +80,7 @@ def test_an_expression_stands_on_the_line_on_which_it_begins(path: Path) -> None
     for line in comments_aside.splitlines():
         assert line.count("{{") == line.count("}}"), line
         assert line.count("{%") == line.count("%}"), line
-    assert not re.findall(r"(?m)^\s*(?:- )?(?:%s): *[>|]" % "|".join(BARE), comments_aside)
+    assert not re.findall(rf"(?m)^\s*(?:- )?(?:{'|'.join(BARE)}): *[>|]", comments_aside)
 
 
 @pytest.mark.parametrize("path", [*PLAYBOOKS, *TASKS], ids=name_of)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import addon as action
+from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.modules import addon as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
-ROLES = Path(__file__).parents[4] / "roles"
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {version: 1.2.3}\n"
 
 
@@ -38,7 +39,7 @@ def test_files_texts_and_objects_arrive_as_objects(announced: Any, tmp_path: Pat
 
 
 def test_the_own_permissions_can_be_read(announced: Any) -> None:
-    kinds = {entry["kind"] for entry in announced({"name": "rbac", "path": [str(ROLES / "addons/files/rbac.yaml")]})["objects"]}
+    kinds = {entry["kind"] for entry in announced({"name": "rbac", "manifest": rbac.objects(DECLARATIONS)})["objects"]}
     assert kinds == {"ConfigMap", "Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
 

@@ -110,7 +110,7 @@ def test_every_module_that_runs_on_a_host_runs_by_such_an_action():
     assert shared == routed.keys()
     assert not shared & own
     # What runs on the controller answers for itself.
-    assert modules - own - shared == {"bundle_archive", "bundle_component", "test_nodes"}
+    assert modules - own - shared == {"bundle_archive", "bundle_component", "bundle_tools", "test_nodes"}
     for name in sorted(own):
         text = (root / f"plugins/action/{name}.py").read_text()
         runs_modules = "_execute_module" in text
