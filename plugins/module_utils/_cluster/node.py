@@ -62,6 +62,7 @@ class Wanted(NamedTuple):
     annotations: dict[str, str]
     taints: list[dict[str, str]]
     addresses: list[str]
+    wait: bool = True
 
 
 def wanted(spec: Mapping[str, Any]) -> Wanted:
@@ -73,7 +74,8 @@ def wanted(spec: Mapping[str, Any]) -> Wanted:
             raise NodeError(f"node {name}: label {key}={value}: a value has at most 63 of the characters A-Za-z0-9-_.")
     annotations = _pairs(spec.get("annotations") or [], f"node {name}: annotation")
     taints = [_taint(text, f"node {name}: taint") for text in spec.get("taints") or []]
-    return Wanted(name, labels, annotations, taints, list(spec.get("internal_ips") or []))
+    addresses = list(spec.get("internal_ips") or [])
+    return Wanted(name, labels, annotations, taints, addresses, spec.get("wait", True))
 
 
 def _pairs(entries: Iterable[str], what: str) -> dict[str, str]:

@@ -24,12 +24,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     NodeApi,
     object_path,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
 OPTIONS: dict[str, Any] = {
-    "data_dir": {"type": "path", "default": "/var/lib/k3a"},
-    "https_listen_port": {"type": "int", "default": 6443},
-    "timeout": {"type": "int", "default": 300},
+    "data_dir": options.DATA_DIR,
+    "https_listen_port": options.HTTPS_LISTEN_PORT,
+    "timeout": options.TIMEOUT,
 }
 
 # So long, in seconds, check mode tries to reach an API before it takes the cluster for one that is still to be made.

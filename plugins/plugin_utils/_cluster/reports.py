@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Finding
@@ -115,7 +115,7 @@ class ServerReport:
 
 def host_report(result: Mapping[str, Any]) -> HostReport:
     """The record of a result of check_config."""
-    about = {**result["host"], "findings": tuple(Finding(**finding) for finding in result.get("findings", ()))}
+    about = {**result["host"], "findings": records(Finding, "findings", result.get("findings", ()))}
     facts = result.get("facts") or {}
     return record(HostReport, {**about, "facts": host_facts(facts) if facts.get("node_name") else None})
 
@@ -140,17 +140,30 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
     """The record of a result of server_info; of a server that did not answer, why."""
     about = {
         **result,
+        # Of one that cannot be reached Ansible tells what the loop was at.
+        "host": result.get("host") or result.get("item", ""),
         "reason": result.get("reason") or result.get("msg") or "",
-        "etcd_members": tuple(record(MemberReport, member) for member in result.get("etcd_members", ())),
-        "nodes": tuple(record(NodeReport, node) for node in result.get("nodes", ())),
+        "etcd_members": records(MemberReport, "etcd_members", result.get("etcd_members", ())),
+        "nodes": records(NodeReport, "nodes", result.get("nodes", ())),
     }
     return record(ServerReport, about)
 
 
 def record(kind: type[Record], values: Mapping[str, Any]) -> Record:
     """A record from the keys of a mapping that it knows, each of the type that it has there."""
-    known = {each.name: str(each.type) for each in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: _checked(name, values[name], known[name]) for name in known if name in values})
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+    given = {name: _checked(name, values[name], str(each.type)) for name, each in known.items() if name in values}
+    for name, each in known.items():
+        if name not in given and each.default is MISSING and each.default_factory is MISSING:
+            raise ReportError(f"it has no {name}")
+    return kind(**given)
+
+
+def records(kind: type[Record], name: str, values: Any) -> tuple[Record, ...]:
+    """Records from a list of mappings."""
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, Mapping) for value in values):
+        raise ReportError(f"its {name} is {values!r:.100}, which is no list of mappings")
+    return tuple(record(kind, value) for value in values)
 
 
 def _checked(name: str, value: Any, kind: str) -> Any:
@@ -168,6 +181,11 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     return tuple(value) if of_texts else None
 
 
+def _texts_by_name(value: Any) -> Mapping[str, str] | None:
+    of_texts = isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
+    return value if of_texts else None
+
+
 def _instance(kind: type) -> Callable[[Any], Any]:
     return lambda value: value if isinstance(value, kind) else None
 
@@ -176,6 +194,6 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "str": _instance(str),
     "bool": _instance(bool),
     "tuple[str, ...]": _texts,
-    "Mapping[str, str]": _instance(Mapping),
+    "Mapping[str, str]": _texts_by_name,
     "Mapping[str, Any]": _instance(Mapping),
 }

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: window
+short_description: How many nodes a run may restart at once
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Internal to the playbooks of k3a.cluster, and may change in any release.
+  - Returns what RV(k3a.cluster.check_cluster#module:max_unavailable) says, or 1 where nothing was judged.
+positional: hostvars
+options:
+  _input:
+    description: The groups of the inventory, with those that the run has made.
+    type: dict
+    required: true
+  hostvars:
+    description: The variables of all hosts.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Change the nodes
+  hosts: "{{ groups | k3a.cluster.hosts_in(['k3a_changing']) }}"
+  serial: "{{ groups | k3a.cluster.window(hostvars) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The number.
+  type: int
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def window(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> int:
+    # One verdict is given to all hosts of a run.
+    for host in groups.get("k3a_changing", ())[:1]:
+        return int(hostvars[host]["_k3a_verdict"]["max_unavailable"])
+    return 1
+
+
+class FilterModule:
+    """Bounds of a run."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"window": window}
