@@ -62,7 +62,9 @@ def steps_of(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
             continue
         for part in ("pre_tasks", "tasks", "post_tasks", "handlers"):
             yield from steps(entry.get(part, []))
-        yield {key: value for key, value in entry.items() if not key.endswith(("tasks", "handlers"))}, False
+        once = {key: entry[key] for key in ("hosts", "serial") if key in entry}
+        yield once, True
+        yield {key: value for key, value in entry.items() if key not in once and not key.endswith(("tasks", "handlers"))}, False
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

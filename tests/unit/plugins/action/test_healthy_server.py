@@ -31,7 +31,6 @@ def test_the_first_that_is_healthy_is_asked_as_it_is_installed(name, data_dir, p
     assert not found.get("failed") and not found["changed"]
 
 
-# Fails (reports.py, server_report): an unreachable server has no host, but the loop's item.
 def test_without_one_each_says_why():
     found = chosen(
         {"host": "s1", "healthy": False, "reason": "the server is not installed yet"},
