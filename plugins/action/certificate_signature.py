@@ -47,6 +47,8 @@ class ActionModule(HostAction):
         """Sign every request; in check mode say only what would be signed."""
         super().run(tmp, task_vars)
         requests = {host: own for host, own in self._task.args["requests"].items() if own}
+        if not requests:
+            return {"changed": False, "certificates": {}}
         if self._task.check_mode:
             return {"changed": False, "certificates": {h: {r["name"]: "" for r in own} for h, own in requests.items()}}
         only_names = {host: [{"authority": request["authority"]} for request in own] for host, own in requests.items()}

@@ -141,7 +141,7 @@ def see_that_the_levels_count(got):
         assert steps["containerd"]["pause_image"] == "registry.example/pong:1"
         assert steps["containerd"]["registry_secrets"] == {"reg.example": {"password": "canary"}}
         assert steps["kubelet"]["cluster_domain"] == "cluster.local"  # nobody's but the role's
-    assert got["server-2"]["etcd"]["extra_args"] == "heartbeat-interval=200"
+    assert got["server-2"]["etcd"]["extra_args"] == ["heartbeat-interval=200"]
     assert got["server-1"]["apiserver"]["service_node_port_range"] == "30000-31000"
     assert got["server-1"]["bootstrap"]["token"] == "a-token-of-servers"
     assert [got[host]["kubelet"]["node_taint"] for host in HOSTS] == [[], [], ["only=agent-1:NoSchedule"]]
