@@ -158,7 +158,8 @@ def inspect(store: Store, identity: str, remember: bool) -> State:
         right = {path: place for path, place in right.items() if path not in own}
         own = frozenset()
     wrong = [entry.path for entry in manifest.files if entry.path not in right]
-    wrong += [path for path, name in _bundle_links(manifest, own).items() if not _points_to(f"{directory}/{path}", name)]
+    links = _bundle_links(manifest, own)
+    wrong += [path for path, name in links.items() if not _points_to(os.path.join(directory, path), name)]
     wrong += [path for path, link in _further_names(store, manifest, own) if files.link_change(link)]
     return State(manifest, frozenset(right), own, tuple(dict.fromkeys(wrong)))
 

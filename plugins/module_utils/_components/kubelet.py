@@ -127,7 +127,8 @@ def kubelet_component(
         **({"node-labels": ",".join(params["node_labels"])} if params["node_labels"] else {}),
     }
     # The kubelet finds mount helpers on this path, and its plugins kubectl, another name of its own program.
-    path = f"PATH={os.path.dirname(program(params, 'kubelet'))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    beside = os.path.dirname(program(params, "kubelet"))
+    path = f"PATH={beside}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     service = (
         ("Type", "notify"),
         ("Environment", path),

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.lookup import bundle as lookup
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root
-
 CHECKOUT = Path(__file__).parents[3]
 _SPEC = importlib.util.spec_from_file_location("other_bundle", Path(__file__).with_name("other_bundle.py"))
 other_bundle = importlib.util.module_from_spec(_SPEC)
@@ -22,7 +20,9 @@ _SPEC.loader.exec_module(other_bundle)
 
 @pytest.fixture
 def derived(tmp_path):
-    installed = Path(lookup.find(str(CHECKOUT / "bundle"), cache_root()))
+    command = ["ansible", "localhost", "-o", "-m", "debug", "-a", "msg={{ lookup('k3a.cluster.bundle') }}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT).stdout
+    installed = Path(json.loads(shown.partition("=> ")[2])["msg"])
     return lambda *paths: other_bundle.derive(installed, tmp_path / "bundle", *paths)
 
 
