@@ -20,8 +20,16 @@ def action():
     return ActionModule(Task(), connection_loader.get("local", context), context, None, None, None)
 
 
-def test_the_login_user_is_asked_of_the_host(action):
-    assert shipping.login_user(action) == os.getuid()
+def test_the_login_user_is_asked_of_the_host_whoever_tasks_become(action, monkeypatch):
+    asked = []
+
+    def execute(command, sudoable):
+        asked.append((command, sudoable))
+        return {"rc": 0, "stdout": "1000\n", "stderr": ""}
+
+    monkeypatch.setattr(action, "_low_level_execute_command", execute)
+    assert shipping.login_user(action) == 1000
+    assert asked == [("id -u", False)]
 
 
 def test_a_host_that_does_not_say_is_no_user(action, monkeypatch):
