@@ -164,7 +164,7 @@ class NodeApi:
     ) -> Iterator[dict[str, Any]]:
         """The events of a watch until the server ends it; idle is how long, in seconds, no event may come.
 
-        What waits for the next event does so inside C(waiting). An event of type ERROR is raised as what it says (410: list again).
+        It waits for each event inside C(waiting). An event of type ERROR is raised as what it says (410: list again).
         """
         seconds = float(query.get("timeoutSeconds", 0)) + self._timeout if idle is None else idle
         target = _target(path, {**query, "watch": "true"})
