@@ -62,6 +62,7 @@ def test_the_configuration():
             },
             "io.containerd.cri.v1.images": {
                 "snapshotter": "overlayfs",
+                "pinned_images": {"sandbox": "registry.k8s.io/pause:3.10"},
                 "registry": {"config_path": "/var/lib/k3a/agent/etc/containerd/certs.d"},
             },
             "io.containerd.grpc.v1.cri": {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},
