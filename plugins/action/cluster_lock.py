@@ -34,6 +34,7 @@ class ActionModule(HostAction):
     """Take the lock, over a holder that is known to be dead too, and leave a keeper behind."""
 
     answers = frozenset({"interpreter"})
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the cluster, give it back, or in check mode tell who holds it."""
         super().run(tmp, task_vars)

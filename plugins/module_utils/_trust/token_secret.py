@@ -155,8 +155,10 @@ def read(secret: Mapping[str, Any]) -> BootstrapToken:
 
 
 def _moment(text: str) -> datetime:
+    # Python 3.9 reads neither Z nor other fractions of a second than those with six digits.
+    text = re.sub(r"\.([0-9]+)", lambda fraction: f".{fraction[1][:6]:0<6}", text.replace("Z", "+00:00"))
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         moment = datetime.fromtimestamp(0, timezone.utc)
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -100,7 +100,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         # A machine that joins by a token showed its password when it asked for its certificate.
         "lacks_password": False,
         "throttle": 0,
-        "annotations": [*report.annotations, *settings["node_annotation"]],
+            "annotations": [*report.annotations, *settings["node_annotation"]],
     }
 
 
@@ -120,7 +120,7 @@ def described_nodes(reports: Sequence[HostReport]) -> list[dict[str, Any]]:
             "host": report.name,
             "name": report.seen.node_name,
             "labels": [*(SERVER_LABELS if report.server else ()), *report.settings["node_label"]],
-        "annotations": [*report.annotations, *report.settings["node_annotation"]],
+            "annotations": [*report.annotations, *report.settings["node_annotation"]],
             "internal_ips": list(report.seen.node_ips),
             "taints": report.settings["node_taint"],
         }

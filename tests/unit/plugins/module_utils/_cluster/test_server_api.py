@@ -39,7 +39,6 @@ DISCOVERY = {
 }
 
 
-
 @pytest.fixture
 def api() -> Iterator[ServerApi]:
     with answering() as url:
