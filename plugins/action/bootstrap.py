@@ -40,7 +40,7 @@ def certificates_in(made: dict[str, str], layout: Layout) -> dict[str, str]:
     return {name: made[path] for name, path in paths.items() if path in made}
 
 
-def brought(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[str, str]:
+def material_from(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[str, str]:
     """Contents for what is missing, from what another server keeps, by path."""
     here = {f"{layout.data_dir}/{path}": content for path, content in shared.items()}
     return {path: here[path] for path in missing if path in here}
@@ -63,8 +63,8 @@ class ActionModule(HostAction):
             return found
         layout = Layout(arguments.get("data_dir") or options.DATA_DIR["default"])
         # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
-        if shared or not boolean(self._task.args.get("found", True)):
-            made = brought(shared, found["missing"], layout)
+        if shared or not boolean(self._task.args.get("may_create", True)):
+            made = material_from(shared, found["missing"], layout)
             lacking = sorted(set(found["missing"]) - set(made))
             if lacking:
                 raise K3aError(f"the other server does not have {', '.join(lacking)} either")

@@ -28,7 +28,7 @@ def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) 
     return [leaf for leaf in judged if leaf["reasons"]]
 
 
-def announced(request: Mapping[str, Any]) -> dict[str, str]:
+def request_diff(request: Mapping[str, Any]) -> dict[str, str]:
     """A certificate that has to be signed, as a diff shows it."""
     before = f"{'; '.join(request['reasons'])}\n"
     return {
@@ -59,5 +59,5 @@ class ActionModule(HostAction):
             "warnings": [*found.get("warnings", []), *pki.ending_authorities(authorities)],
             "requests": requests,
             "paths": [*found["paths"], *(request["certificate"] for request in requests)],
-            "diff": [*found["diff"], *(announced(request) for request in requests)],
+            "diff": [*found["diff"], *(request_diff(request) for request in requests)],
         }

@@ -14,7 +14,7 @@ description:
   - Keeps on a server what K3s calls the bootstrap data. These are the certificate authorities (server, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
-  - What is missing is made on the first server of a cluster (O(found)), and brought to a further one from there
+  - What is missing is made on the first server of a cluster (O(may_create)), and brought to a further one from there
     (O(shared)); what exists is never replaced.
   - Authorities are made on the controller's memory and kept on the server only, in files that only root reads.
   - Fails when an authority has a certificate but no key, and when O(token) belongs to another cluster.
@@ -40,7 +40,7 @@ options:
     type: str
     choices: [secretbox, aescbc, aesgcm]
     default: secretbox
-  found:
+  may_create:
     description:
       - Whether what is missing may be made here. On a server that joins a cluster it must not, and the module then says
         only what is missing, unless O(shared) brings it.
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 - name: Bring them to a further server
   k3a.cluster.bootstrap:
-    found: false
+    may_create: false
     shared: "{{ kept.material }}"
 """
 

@@ -59,7 +59,7 @@ msg:
     2 things are in the way, and nothing has been changed.
     server-1: the host has no command nft; install it (package nftables)
     agent-1: the clock is 95 s behind the controller's; synchronise both with the same time servers
-founder:
+first_server:
   description: The node name of the server that begins a new cluster; nothing when there is a cluster already.
   returned: with O(host_reports), when nothing is in the way
   type: str

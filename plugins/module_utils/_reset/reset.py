@@ -226,7 +226,7 @@ def forget_host(node: Node) -> Iterable[Removal]:
     yield from removal_of("/etc/k3a", node)
     for user in own_users():
         yield Removal((f"user {user}",), partial(remove_user, user))
-    for key, former in host.recorded(host.record_path(node.data_dir)).items():
+    for key, former in host.read_record(host.record_path(node.data_dir)).items():
         if former is not None and host.read_setting(key) not in (former, None):
             yield Removal((f"kernel setting {key}",), partial(restore_setting, key, former))
     for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS)):

@@ -93,7 +93,7 @@ OPTIONS = {
         "choices": ["secretbox", "aescbc", "aesgcm"],
         "default": "secretbox",
     },
-    "found": {"type": "bool", "default": True},
+    "may_create": {"type": "bool", "default": True},
     "shared": {"type": "dict", "default": {}, "no_log": True},
     "export": {"type": "bool", "default": False},
     "material": {"type": "dict", "default": {}, "no_log": True},
@@ -124,7 +124,7 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
     return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
 
 
-def kept(layout: Layout) -> dict[str, str]:
+def read_material(layout: Layout) -> dict[str, str]:
     """What this server has of all that, by the path below its data directory."""
     found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
     return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
@@ -172,9 +172,9 @@ def run(module: AnsibleModule) -> None:
         raise K3aError(problem)
     if module.params["export"]:
         authorities = read_authorities(layout)
-        module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
+        module.exit_json(changed=False, missing=[], authorities=authorities, material=read_material(layout))
     missing = missing_paths(layout, module.params["secrets_encryption"])
-    if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
+    if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]

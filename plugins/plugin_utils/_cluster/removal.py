@@ -153,7 +153,7 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
     healthy = [report for report in reports if report.healthy]
     if not healthy:
         raise RemovalError(f"no server is healthy{_reasons(reports)}; bring a majority of them back first")
-    answer = servers.chosen(reports)
+    answer = servers.choose_report(reports)
     targets = list({found.node: found for found in (target(name, machines, answer) for name in wanted)}.values())
     check_quorum(targets, machines, answer)
     leaving = {target.machine.host for target in targets if target.machine}

@@ -31,7 +31,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 REMOVE = "remove it with remove_node.yml"
 
 
-def chosen(reports: Sequence[ServerReport]) -> ServerReport:
+def choose_report(reports: Sequence[ServerReport]) -> ServerReport:
     """The server to ask about the cluster: the first healthy one, else the first that is installed."""
     installed = [report for report in reports if report.authorities]
     healthy = [report for report in installed if report.healthy]
@@ -60,7 +60,7 @@ def availability_findings(
     return found
 
 
-def founder(
+def first_server(
     servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport
 ) -> tuple[HostReport | None, list[HostFinding]]:
     """The server that begins the cluster, or none when there is one already."""
@@ -72,7 +72,7 @@ def founder(
     if unseen:
         message = f"no server has data, and {' and '.join(unseen)} could have: a new cluster is made of all servers"
         remedy = "run site.yml when all of them can be reached, without --limit"
-        return None, [HostFinding((), Finding("founder", FAIL, message, remedy))]
+        return None, [HostFinding((), Finding("first_server", FAIL, message, remedy))]
     installed = [report for report in looked_at if report.seen.authority]
     return next(iter([*installed, *looked_at]), None), []
 

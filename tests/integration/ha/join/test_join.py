@@ -30,7 +30,7 @@ class Outsider:
         path = self._directory / "variables.json"
         path.touch(0o600)
         path.write_text(json.dumps({"join_hosts": "all", "k3a_server_url": self.url, "k3a_token": token, **variables}))
-        return self.playbooks.run("agent.yml", "-e", f"@{path}", *options, inventory=self._inventory)
+        return self.playbooks.run("join.yml", "-e", f"@{path}", *options, inventory=self._inventory)
 
     def leave(self) -> None:
         """Become a machine with nothing of ours on it."""

@@ -130,7 +130,7 @@ class TestFurtherServer:
 
     def join(self, run_action, tmp_path, material, check=False, **more):
         shared = {"shared": material} if material is not None else {}
-        return run_action(action, module, check=check, data_dir=str(tmp_path / "other"), found=False, **shared, **more)
+        return run_action(action, module, check=check, data_dir=str(tmp_path / "other"), may_create=False, **shared, **more)
 
     def test_it_makes_nothing(self, run_action, tmp_path):
         found = self.join(run_action, tmp_path, None)

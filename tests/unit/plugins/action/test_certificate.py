@@ -97,7 +97,7 @@ def test_what_is_announced_names_the_file_the_reason_and_what_comes():
         **leaf_samples.agent_leaves(Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
         "reasons": ["it is missing", "x"],
     }
-    assert action.announced(request) == {
+    assert action.request_diff(request) == {
         "before_header": "/d/agent/tls/client-kube-proxy.crt",
         "after_header": "/d/agent/tls/client-kube-proxy.crt",
         "before": "it is missing; x\n",

@@ -23,7 +23,7 @@ SWAP = {"name": "swap", "level": "warn", "message": "swap is on", "remedy": "swi
 AUTHORITY, _KEY = pki.new_authority("k3a-server")
 SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items()}
 NOTHING_PLANNED = {
-    "founder": "node-1",
+    "first_server": "node-1",
     "server": "node-1",
     "server_hosts": ("node-1",),
     "server_data_dir": "/var/lib/k3a",
@@ -178,7 +178,7 @@ def test_what_is_planned_is_what_is_documented(judge):
 def test_without_results_the_groups_alone_are_judged(judge):
     result = judge()
     assert result["msg"] == "The groups are in order."
-    assert "founder" not in result
+    assert "first_server" not in result
     assert judge(groups={"all": [], "ungrouped": []})["failed"] is True
 
 
@@ -264,7 +264,7 @@ class TestServers:
         result = judge(*self.RESULTS, groups=self.GROUPS, asked=[self.ASKED])
         assert {name: result[name] for name in NOTHING_PLANNED} == {
             **NOTHING_PLANNED,
-            "founder": "",
+            "first_server": "",
             "server": "node-2",
             "authorities": {"server": AUTHORITY},
             "bootstrap_record": "stale",
@@ -281,7 +281,7 @@ class TestServers:
     def test_the_first_to_be_made_is_named_as_a_node_and_as_a_host(self, judge):
         results = [looked(name, server=True, node_name=f"n{name[-1]}") for name in self.GROUPS["server"]]
         result = judge(*results, groups=self.GROUPS)
-        assert (result["founder"], result["server"]) == ("n1", "node-1")
+        assert (result["first_server"], result["server"]) == ("n1", "node-1")
 
     def test_a_node_made_anew_is_among_what_is_replaced(self, judge):
         anew = looked("node-3", server=True, replace=True, machine_id="new", etcd_data=True)
