@@ -36,7 +36,7 @@ class ForeignFileError(K3aError):
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """URL, authority, certificate and key of a kubeconfig that this plugin wrote."""
+    """URL, CA, certificate and key of a kubeconfig that this plugin wrote."""
     try:
         document = yaml.safe_load(content)
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
@@ -58,7 +58,7 @@ def reasons_to_write(
         return ["it is missing"]
     current = parse(content)
     if current["authority"] != authorities["server"]:
-        raise ForeignFileError("it belongs to a cluster with another certificate authority")
+        raise ForeignFileError("it belongs to a cluster with another CA")
     has_key = pki.belongs(current["key"], current["certificate"])
     reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, authorities["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
@@ -76,7 +76,7 @@ def obstacle(url: str, authority: str) -> str:
 
 
 def is_ours(content: bytes, authorities: dict[str, str]) -> bool:
-    """Whether this plugin wrote a kubeconfig for this cluster, or for one whose authority is gone already."""
+    """Whether this plugin wrote a kubeconfig for this cluster, or for one whose CA is gone already."""
     try:
         current = parse(content)
     except ForeignFileError:
@@ -91,7 +91,7 @@ def _decoded(text: str) -> str:
 
 
 class ActionModule(HostAction):
-    """Judge the file here; only when it has to be written ask the server for the authority's key."""
+    """Judge the file here; only when it has to be written ask the server for the CA's key."""
 
     answers = frozenset({"authorities"})
 
@@ -108,7 +108,7 @@ class ActionModule(HostAction):
         if not url:
             return {"failed": True, "msg": "server_url is required, the URL of the API as seen from the controller"}
         try:
-            # Before the first server is installed there is no authority to compare with.
+            # Before the first server is installed there is no CA to compare with.
             others = self._task.args.get("server_urls") or []
             reasons = reasons_to_write(current, url, authorities, others) if authorities else ["the cluster is new"]
         except ForeignFileError as error:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of M(k3a.cluster.bootstrap): makes the authorities and the key that are missing."""
+"""The controller's half of M(k3a.cluster.bootstrap): makes the CAs and the key that are missing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
 def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
-    """Contents for the missing authorities and the service account key, by path.
+    """Contents for the missing CAs and the service account key, by path.
 
-    An authority is made whole: a key without a certificate has signed nothing, so it is made anew with it.
+    A CA is made whole: a key without a certificate has signed nothing, so it is made anew with it.
     """
     made = {}
     for name, prefix in bootstrap.CN_PREFIXES.items():
@@ -35,7 +35,7 @@ def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
 
 
 def certificates_in(made: dict[str, str], layout: Layout) -> dict[str, str]:
-    """The authorities' certificates among new contents, by the authority's name."""
+    """The CAs' certificates among new contents, by the CA's name."""
     paths = {name: bootstrap.authority_paths(layout, name)[0] for name in bootstrap.CN_PREFIXES}
     return {name: made[path] for name, path in paths.items() if path in made}
 

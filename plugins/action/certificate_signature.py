@@ -38,7 +38,7 @@ def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> tup
 
 
 class ActionModule(HostAction):
-    """Read the authorities from the server, sign, forget them."""
+    """Read the CAs from the server, sign, forget them."""
 
     answers = frozenset({"authorities"})
 

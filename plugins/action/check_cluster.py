@@ -199,7 +199,7 @@ def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]
     for url in sorted(set(urls.values())) if authority else []:
         where = urlsplit(url)
         if not trusted(where, authority, named=False):
-            message = f"k3a_server_url {url} answers with a certificate that is not of this cluster's authority"
+            message = f"k3a_server_url {url} answers with a certificate that is not of this cluster's CA"
             finding = Finding("server_url", FAIL, message, "correct it")
         elif where.hostname not in names and not trusted(where, authority, named=True):
             message = f"the certificates of the servers do not name {where.hostname}, which k3a_server_url does"
@@ -211,7 +211,7 @@ def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]
 
 
 def trusted(where: SplitResult, authority: str, named: bool) -> bool:
-    """Whether what answers at a URL has a certificate of an authority, and one by that name; true when nothing does."""
+    """Whether what answers at a URL has a certificate of a CA, and one by that name; true when nothing does."""
     context = ssl.create_default_context(cadata=authority)
     context.check_hostname = named
     try:

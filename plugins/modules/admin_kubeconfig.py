@@ -12,8 +12,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate
-    that the server's client authority signs. Run it on, or delegated to, a server.
-  - Renewed when it is missing, expires within 120 days, or does not fit the cluster's authorities or URL any more.
+    that the server's client CA signs. Run it on, or delegated to, a server.
+  - Renewed when it is missing, expires within 120 days, or does not fit the cluster's CAs or URL any more.
   - Whether the API answers at that URL is looked at, and only told, since nothing of the collection needs it.
   - A file at O(path) of another cluster is never overwritten; the module fails and says so.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
@@ -38,7 +38,7 @@ options:
     elements: str
     default: []
   authorities:
-    description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
+    description: Certificates of the CAs by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
     type: dict
     required: true
   data_dir:

@@ -11,13 +11,13 @@ short_description: What all servers of a cluster share
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Keeps on a server what K3s calls the bootstrap data. These are the certificate authorities (server, client, request
+  - Keeps on a server what K3s calls the bootstrap data. These are the CAs (server, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
   - What is missing is made on the first server of a cluster (O(may_create)), and brought to a further one from there
     (O(shared)); what exists is never replaced.
-  - Authorities are made on the controller's memory and kept on the server only, in files that only root reads.
-  - Fails when an authority has a certificate but no key, and when O(token) belongs to another cluster.
+  - CAs are made on the controller's memory and kept on the server only, in files that only root reads.
+  - Fails when a CA has a certificate but no key, and when O(token) belongs to another cluster.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -28,7 +28,7 @@ options:
     description:
       - The server token, short (a password) or in K3s's secure form. Empty makes one.
       - Kept in C(<data_dir>/server/token) in the secure form,
-        C(K10<SHA-256 of the server authority>::server:<password>).
+        C(K10<SHA-256 of the server CA>::server:<password>).
     type: str
     default: ""
   secrets_encryption:
@@ -61,7 +61,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Keep the cluster's authorities, keys and token
+- name: Keep the cluster's CAs, keys and token
   k3a.cluster.bootstrap:
     secrets_encryption: true
 
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 authorities:
-  description: The certificates of the authorities by their name, PEM; an authority that does not exist yet is left out.
+  description: The certificates of the CAs by their name, PEM; a CA that does not exist yet is left out.
   returned: success
   type: dict
   sample:

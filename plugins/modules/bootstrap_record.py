@@ -11,7 +11,7 @@ short_description: The bootstrap record in the datastore
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Keeps in etcd, encrypted with the server token as K3s does it, what all servers share. These are the authorities
+  - Keeps in etcd, encrypted with the server token as K3s does it, what all servers share. These are the CAs
     with their keys, the key of service account tokens, and the configuration of encryption at rest.
   - So a snapshot of etcd and the token are all that a new server needs.
   - Run it on any one server that has them, when etcd answers there.

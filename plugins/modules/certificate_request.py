@@ -12,7 +12,7 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Has the requests of M(k3a.cluster.certificate) signed by the certificates API of the cluster, for a machine that is
-    reached by no one who has the keys of its authorities. What it returns is for
+    reached by no one who has the keys of its CAs. What it returns is for
     O(k3a.cluster.certificate#module:signed).
   - The kubelet's client certificate is asked for with the token. The node password in C(/etc/k3a/node/password), which
     is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name. The

@@ -70,7 +70,7 @@ server:
   type: str
   sample: server-1
 authorities:
-  description: The certificates of the cluster's authorities by name, PEM; empty when there is no cluster yet.
+  description: The certificates of the cluster's CAs by name, PEM; empty when there is no cluster yet.
   returned: with O(host_reports), when nothing is in the way
   type: dict
 bootstrap_record:

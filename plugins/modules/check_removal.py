@@ -97,7 +97,7 @@ urls:
   elements: str
   sample: ["https://192.0.2.11:6443"]
 authorities:
-  description: The certificates of the cluster's authorities by name, PEM.
+  description: The certificates of the cluster's CAs by name, PEM.
   returned: success
   type: dict
 todo:

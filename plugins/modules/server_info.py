@@ -53,7 +53,7 @@ url:
   type: str
   sample: https://192.0.2.10:6443
 authorities:
-  description: The certificates of the cluster's authorities by name, PEM; empty before the server is installed.
+  description: The certificates of the cluster's CAs by name, PEM; empty before the server is installed.
   returned: success
   type: dict
   sample:
@@ -124,7 +124,7 @@ node_passwords:
   sample: [agent-1]
 bootstrap_record:
   description:
-    - Whether the record of keys and authorities in the datastore is V(current), V(stale), V(absent), or encrypted with
+    - Whether the record of keys and CAs in the datastore is V(current), V(stale), V(absent), or encrypted with
       another token (V(other token)); V(unknown) when etcd does not answer.
   returned: success
   type: str

@@ -62,7 +62,7 @@ class Host:
 
 @dataclasses.dataclass
 class RecordedCluster:
-    """Its hosts, its authorities, and what its modules answer."""
+    """Its hosts, its CAs, and what its modules answer."""
 
     servers: int
     agents: int
@@ -82,7 +82,7 @@ class RecordedCluster:
 
     @property
     def certificates(self) -> dict[str, str]:
-        """The authorities' certificates."""
+        """The CAs' certificates."""
         return {name: pem for name, (pem, _key) in self.authorities.items()}
 
     # ---- what is written

@@ -296,7 +296,7 @@ def own_users() -> list[str]:
 
 
 def is_kubeconfig_of(data_dir: str, path: str) -> bool:
-    """Whether a kubeconfig holds the authority of this server."""
+    """Whether a kubeconfig holds the CA of this server."""
     authority = files.read_bytes(layouts.Layout(data_dir).tls("server-ca.crt"))
     return authority is not None and base64.b64encode(authority) in (files.read_bytes(path) or b"")
 

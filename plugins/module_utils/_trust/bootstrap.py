@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What all servers of a cluster share (K3s's bootstrap data): authorities, keys, encryption configuration, token."""
+"""What all servers of a cluster share (K3s's bootstrap data): CAs, keys, encryption configuration, token."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ CN_PREFIXES = {
 
 
 def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
-    """Where an authority's certificate and key are."""
+    """Where a CA's certificate and key are."""
     stem = AUTHORITIES[name]
     return layout.tls(f"{stem}.crt"), layout.tls(f"{stem}.key")
 
 
 def read_authorities(layout: Layout) -> dict[str, str]:
-    """The authorities' certificates that exist."""
+    """The CAs' certificates that exist."""
     found = {name: files.read_bytes(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
     return {name: pem.decode() for name, pem in found.items() if pem}
 
 
 def secure_token(pem: str, password: str) -> str:
-    """The server token in K3s's secure form, which pins the server authority."""
+    """The server token in K3s's secure form, which pins the server CA."""
     return tokens.full(pem, f"server:{password}")
 
 
 def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
-    """The password in a token given by the operator, short or secure; a secure one must pin this authority."""
+    """The password in a token given by the operator, short or secure; a secure one must pin this CA."""
     try:
         found = tokens.parse(token)
         pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
@@ -63,7 +63,7 @@ def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
         )
     if pinned:
         raise TokenError(
-            f"{name} pins the certificate authority of another cluster; give this cluster's token, or its short form"
+            f"{name} pins the CA of another cluster; give this cluster's token, or its short form"
         )
     return found.password
 
@@ -131,7 +131,7 @@ def read_material(layout: Layout) -> dict[str, str]:
 
 
 def orphaned(layout: Layout) -> str | None:
-    """An authority that cannot sign: its certificate is there and its key is not."""
+    """A CA that cannot sign: its certificate is there and its key is not."""
     for name in CN_PREFIXES:
         certificate, key = authority_paths(layout, name)
         if os.path.exists(certificate) and not os.path.exists(key):

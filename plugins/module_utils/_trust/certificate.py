@@ -77,7 +77,7 @@ def names_of(params: dict[str, Any]) -> leaves.Names:
 
 
 def trust_files(params: dict[str, Any]) -> list[files.File]:
-    """The authorities that a node verifies others with, in the first step; a server has them already."""
+    """The CAs that a node verifies others with, in the first step; a server has them already."""
     if params["profile"] == SERVER or params["signed"]:
         return []
     layout = Layout(params["data_dir"])
@@ -88,8 +88,8 @@ def trust_files(params: dict[str, Any]) -> list[files.File]:
 
 
 def trust_change(file: files.File) -> files.Change | None:
-    """How an authority's file differs; before the first server is installed its content cannot be known."""
-    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's authority\n")
+    """How a CA's file differs; before the first server is installed its content cannot be known."""
+    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's CA\n")
 
 
 def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:

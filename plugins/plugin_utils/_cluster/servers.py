@@ -86,7 +86,7 @@ def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     if len(by_hash) < 2:
         return []
     parts = " and ".join(", ".join(hosts) for hosts in by_hash.values())
-    message = f"the servers belong to different clusters ({parts} have different authorities)"
+    message = f"the servers belong to different clusters ({parts} have different CAs)"
     remedy = "reset those that are to join with reset.yml --limit"
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
 
@@ -193,7 +193,7 @@ def _other_machine(report: HostReport, nodes: Mapping[str, NodeReport]) -> NodeR
 def token_findings(given: Mapping[str, str], authority: str, new: bool = False) -> list[HostFinding]:
     """Server tokens, by host: one for all servers, and none of another cluster. Nothing of them is told.
 
-    A cluster that is new has no authority that a token could pin; that of one which does not answer cannot be told.
+    A cluster that is new has no CA that a token could pin; that of one which does not answer cannot be told.
     """
     problems: dict[Finding, list[str]] = {}
     passwords = {}
@@ -210,7 +210,7 @@ def token_findings(given: Mapping[str, str], authority: str, new: bool = False) 
             finding = Finding("token", FAIL, message, "give servers a password of their own")
             problems.setdefault(finding, []).append(host)
         elif token.ca_hash and (new or (authority and token.ca_hash != tokens.ca_hash(authority))):
-            message = "k3a_token is of another cluster: it pins another certificate authority"
+            message = "k3a_token is of another cluster: it pins another CA"
             remedy = "give this cluster's token, or its short form"
             problems.setdefault(Finding("token", FAIL, message, remedy), []).append(host)
     found = [HostFinding(tuple(hosts), finding) for finding, hosts in problems.items()]

@@ -101,5 +101,5 @@ def find(password: str, records: Mapping[str, bytes]) -> dict[str, bytes] | None
     except Damaged as error:
         raise Damaged(
             f"the token is right, but its bootstrap record {key} is damaged: {error}; restore another snapshot, or take"
-            " the keys and authorities from a server's disk"
+            " the keys and CAs from a server's disk"
         ) from None

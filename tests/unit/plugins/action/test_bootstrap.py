@@ -76,7 +76,7 @@ def test_a_directory_with_a_wrong_mode_is_corrected_without_new_material(run_act
 def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
     run_action, tmp_path, monkeypatch, killed_at
 ):
-    """Whatever was written before, in the end each authority's key belongs to its certificate."""
+    """Whatever was written before, in the end each CA's key belongs to its certificate."""
     written = []
     real = files.write_file
 

@@ -147,11 +147,11 @@ def test_an_authority_that_is_near_its_end_is_told(run_action, authorities, argu
     converge(run_action, authorities, arguments)
     assert run_action(action, module, **arguments).get("warnings", []) == []
     monkeypatch.setattr(pki, "LEAF_LIFETIME", pki.AUTHORITY_LIFETIME)
-    assert any("client authority expires on" in text for text in run_action(action, module, **arguments)["warnings"])
+    assert any("client CA expires on" in text for text in run_action(action, module, **arguments)["warnings"])
 
 
 def test_an_unreadable_authority_is_one_sentence(run_action, arguments):
     broken = {**arguments, "authorities": {**arguments["authorities"], "client": "text"}}
     failed = run_action(action, module, **broken)
     assert failed["failed"]
-    assert "the client authority is unreadable" in failed["msg"]
+    assert "the client CA is unreadable" in failed["msg"]

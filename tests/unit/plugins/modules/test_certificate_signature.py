@@ -30,4 +30,4 @@ def test_a_half_pair_is_no_authority(run_module, tmp_path):
     (tmp_path / "server/tls/client-ca.crt").write_text("certificate\n")
     found = run_module(certificate_signature, requests=requests_of("client"), data_dir=str(tmp_path))
     assert found["failed"]
-    assert found["msg"] == "the client authority is not on this host; sign on a server of the cluster"
+    assert found["msg"] == "the client CA is not on this host; sign on a server of the cluster"

@@ -44,7 +44,7 @@ def test_a_token_that_pins_nothing_works_with_a_warning(look, cluster):
     found = look(token=cluster.token(pinned=False))
     assert found["pinned"] is False
     (warning,) = found["warnings"]
-    assert "the token f00bar pins no certificate authority" in str(warning)
+    assert "the token f00bar pins no CA" in str(warning)
     assert "K10<hash>::" in str(warning)
 
 
@@ -79,7 +79,7 @@ def test_variables_that_differ_from_the_cluster_are_refused_by_name(look, cluste
     [
         ({"token": ""}, "k3a_token is empty"),
         ({"token": f"K10{'a' * 64}::server:{SECRET}"}, "is a server token"),
-        ({"token": f"K10{'a' * 64}::f00bar.{SECRET}"}, "pins another certificate authority"),
+        ({"token": f"K10{'a' * 64}::f00bar.{SECRET}"}, "pins another CA"),
         ({"token": "f00bar.fedcba9876543210"}, "the secret of the token f00bar is wrong"),
     ],
 )

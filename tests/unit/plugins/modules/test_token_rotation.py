@@ -183,7 +183,7 @@ def test_a_secure_new_token_is_read_by_its_password(servers):
     ("token", "reason"),
     [
         ("K10abc::server:new-word", "k3a_new_token: invalid token CA hash length"),
-        (f"K10{'0' * 64}::server:new-word", "k3a_new_token pins the certificate authority of another cluster"),
+        (f"K10{'0' * 64}::server:new-word", "k3a_new_token pins the CA of another cluster"),
         ("abcdef.0123456789abcdef", "k3a_new_token is a bootstrap token"),
     ],
 )

@@ -40,7 +40,7 @@ def layout(tmp_path):
 
 
 def make_node(tmp_path, server, client, days="9"):
-    """What a node of the cluster of these authorities has."""
+    """What a node of the cluster of these CAs has."""
     tls, pki = tmp_path / "k3a/agent/tls", tmp_path / "pki"
     for folder in (tls, pki):
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def test_the_authority_is_found_however_the_kubeconfig_is_written(kubeconfig):
     ],
 )
 def test_what_publishes_no_authority_cannot_be_joined(config_map):
-    with pytest.raises(joining.JoinError, match=f"{URL} publishes no cluster-info with a certificate authority"):
+    with pytest.raises(joining.JoinError, match=f"{URL} publishes no cluster-info with a CA"):
         joining.published(config_map, URL)
 
 
@@ -165,7 +165,7 @@ def test_a_token_opens_its_cluster_and_is_not_shown_before_the_cluster_has_prove
 
 def test_a_token_of_another_cluster_is_told_at_once(cluster, layout):
     foreign = f"K10{'a' * 64}::{cluster.token(pinned=False)}"
-    assert "pins another certificate authority than the one that https://127.0.0.1" in refused(cluster, foreign, layout)
+    assert "pins another CA than the one that https://127.0.0.1" in refused(cluster, foreign, layout)
     assert cluster.asked == [("GET", INFO, "")]
 
 
@@ -233,7 +233,7 @@ def test_an_api_that_hides_its_cluster_info_cannot_be_joined(cluster, layout):
 def test_the_served_certificate_has_to_be_of_the_published_authority(cluster, authorities, layout):
     cluster.published = authorities["other-server"].text
     told = refused(cluster, cluster.token(), layout)
-    assert "the certificate that is served there is not of the token's authority" in told
+    assert "the certificate that is served there is not of the token's CA" in told
     assert ("GET", CONFIG, "system:bootstrap:f00bar") not in cluster.asked
 
 

@@ -64,7 +64,7 @@ class TestChosen:
         assert servers.choose_report([ill, well, answer(host="server-3")]) is well
 
     def test_else_one_that_is_installed(self):
-        """Its authorities are on its disk, whether or not its API answers."""
+        """Its CAs are on its disk, whether or not its API answers."""
         empty = answer(authorities={}, host="server-1", healthy=False)
         ill = answer(healthy=False, host="server-2")
         assert servers.choose_report([empty, ill]) is ill
@@ -119,7 +119,7 @@ class TestFounder:
         assert servers.first_server(NAMES, [looked("agent-1", server=False), *ALL], NOBODY) == (ALL[0], [])
 
     def test_one_that_a_killed_run_has_begun_to_install_goes_on(self):
-        """Its authorities are those that the others are to have."""
+        """Its CAs are those that the others are to have."""
         results = [ALL[0], looked("server-2", authority="abc"), ALL[2]]
         assert servers.first_server(NAMES, results, NOBODY) == (results[1], [])
 
@@ -294,7 +294,7 @@ class TestToken:
         (found,) = servers.token_findings({"server-2": foreign}, AUTHORITY)
         assert found.finding.level == FAIL
         assert str(found) == (
-            "server-2: k3a_token is of another cluster: it pins another certificate authority; "
+            "server-2: k3a_token is of another cluster: it pins another CA; "
             "give this cluster's token, or its short form"
         )
         # Of a cluster that does not answer nobody can tell; a new one is none that a token could be of.
