@@ -76,4 +76,4 @@ class ActionModule(HostAction):
         if done.get("failed"):
             return done
         # Ansible hides from the module's answer whatever came in as a secret, the certificates in the material, too.
-        return {**done, "authorities": {**found["authorities"], **certificates_in(made, layout)}}
+        return {**done, "ca_certificates": {**found["ca_certificates"], **certificates_in(made, layout)}}

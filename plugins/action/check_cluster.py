@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         group, in_play = servers_of(groups), task_vars["ansible_play_hosts_all"]
         first_server, found = servers.first_server(group, hosts, answer)
-        authority = answer.authorities.get("server", "")
+        authority = answer.ca_certificates.get("server", "")
         return first_server, [
             *found,
             *common_findings(hosts, self._others(hosts, group, hostvars)),
@@ -86,7 +86,7 @@ class ActionModule(ActionBase):
             *findings.group_findings(groups),
             *servers.availability_findings(group, in_play, [host.name for host in hosts]),
             *servers.authority_findings(hosts),
-            *servers.ending_findings(answer.authorities),
+            *servers.ending_findings(answer.ca_certificates),
             *servers.member_findings(group, hosts, answer),
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),
@@ -117,7 +117,7 @@ class ActionModule(ActionBase):
             server=acting.name if acting else "",
             server_data_dir=settings["data_dir"],
             https_listen_port=settings["https_listen_port"],
-            authorities=answer.authorities,
+            ca_certificates=answer.ca_certificates,
             bootstrap_record=answer.bootstrap_record,
             etcd_endpoints=tuple(servers.etcd_endpoints(hosts, answer)),
             etcd_leader=servers.etcd_leader(answer),

@@ -24,8 +24,8 @@ options:
     required: true
   state:
     description:
-      - V(absent) removes a file that this module wrote for the cluster of O(authorities). Where these are empty, since
-        the cluster is gone already, any that this module wrote. Another file stays.
+      - V(absent) removes a file that this module wrote for the cluster of O(ca_certificates). Where these are empty,
+        since the cluster is gone already, any that this module wrote. Another file stays.
     type: str
     choices: [present, absent]
     default: present
@@ -37,8 +37,8 @@ options:
     type: list
     elements: str
     default: []
-  authorities:
-    description: Certificates of the CAs by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
+  ca_certificates:
+    description: Certificates of the CAs by name, PEM, as RV(k3a.cluster.bootstrap#module:ca_certificates) has them.
     type: dict
     required: true
   data_dir:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
   k3a.cluster.admin_kubeconfig:
     path: "{{ inventory_dir }}/kubeconfig"
     server_url: https://192.0.2.10:6443
-    authorities: "{{ server.authorities }}"
+    ca_certificates: "{{ server.ca_certificates }}"
 """
 
 RETURN = r"""

@@ -11,6 +11,7 @@ short_description: What all servers of a cluster share
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Keeps on a server what K3s calls the bootstrap data. These are the CAs (server, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
@@ -79,7 +80,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-authorities:
+ca_certificates:
   description: The certificates of the CAs by their name, PEM; a CA that does not exist yet is left out.
   returned: success
   type: dict

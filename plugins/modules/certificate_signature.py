@@ -11,6 +11,7 @@ short_description: Sign certificates with the CAs of a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Signs the requests of M(k3a.cluster.certificate), those of all hosts in one call. Run it on, or delegated to, a
     server.
   - The keys of the CAs that are needed are read from the server into the controller's memory, unlogged at any
@@ -73,13 +74,13 @@ def needed(requests: dict) -> list[str]:
 def run(module: AnsibleModule) -> None:
     """Return the CAs' certificates and keys to the action plugin, which alone calls this and keeps them."""
     layout = Layout(module.params["data_dir"])
-    authorities = {}
+    signing_cas = {}
     for name in needed(module.params["requests"]):
         pair = [(files.read_bytes(path) or b"").decode() for path in bootstrap.authority_paths(layout, name)]
         if not all(pair):
             raise K3aError(f"the {name} CA is not on this host; sign on a server of the cluster")
-        authorities[name] = pair
-    module.exit_json(changed=False, authorities=authorities)
+        signing_cas[name] = pair
+    module.exit_json(changed=False, signing_cas=signing_cas)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ short_description: What a machine with a token has to know of its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Proves, with nothing but a URL and a token, that an API is that of the token's cluster, and returns what it takes to
     make this machine a node of it. It changes nothing; run it on the machine before anything else.
   - The cluster has to serve the CA whose hash the token has, and to have signed what it publishes
@@ -59,7 +60,7 @@ EXAMPLES = r"""
 - name: Make the machine's keys and requests
   k3a.cluster.certificate:
     profile: agent
-    authorities: "{{ cluster.authorities }}"
+    ca_certificates: "{{ cluster.ca_certificates }}"
     cluster_cidr: "{{ cluster.config.cluster_cidr }}"
 """
 
@@ -69,7 +70,7 @@ url:
   returned: success
   type: str
   sample: https://192.0.2.10:6443
-authorities:
+ca_certificates:
   description: The certificates of the CAs that the node verifies others with, by name, PEM.
   returned: success
   type: dict
@@ -136,7 +137,7 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=False,
         url=cluster.url,
-        authorities=cluster.authorities,
+        ca_certificates=cluster.ca_certificates,
         servers=joining.servers(cluster.config),
         config=cluster.config,
         member=cluster.member,

@@ -11,6 +11,7 @@ short_description: A step of the rotation of the server token
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Looks at, plans, prepares and completes the change of the server token on the servers of a running cluster. The
     playbook C(rotate_token.yml) puts the steps in their order, and M(k3a.cluster.bootstrap_record) between them.
   - Nothing is restarted. No process uses the server token; it is the passphrase of the bootstrap record.

@@ -91,7 +91,7 @@ def _without_majority(seen: Situation) -> Membership:
         return Membership(starts_new_cluster=True)
     raise MembershipError(
         f"{seen.name} cannot join etcd: no majority of its members answers; "
-        "start the other servers first, or restore the cluster from a snapshot"
+        "start the other servers first"
     )
 
 

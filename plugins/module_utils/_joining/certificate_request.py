@@ -134,9 +134,9 @@ def with_chain(certificate: str, authority: str) -> str:
 class Requester:
     """Asks the API of one cluster, as the owner of a token and then as the node, until a deadline."""
 
-    def __init__(self, url: str, authorities: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, url: str, ca_certificates: Mapping[str, str], timeout: float) -> None:
         self._url = url
-        self._authorities = authorities
+        self._authorities = ca_certificates
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
 

@@ -72,7 +72,7 @@ class Cluster:
     """What a node has to know of its cluster."""
 
     url: str
-    authorities: dict[str, str]
+    ca_certificates: dict[str, str]
     config: dict[str, Any] = field(default_factory=dict)
     member: bool = False
 
@@ -300,7 +300,7 @@ def refusal(error: node_api.ApiRefused, token_id: str, url: str) -> NotYet:
 
 def conflict(own: Membership | None, cluster: Cluster) -> str | None:
     """Why a machine that is a node already cannot become one of this cluster."""
-    if own is None or pem.issued_by(own.certificate, cluster.authorities["client"]):
+    if own is None or pem.issued_by(own.certificate, cluster.ca_certificates["client"]):
         return None
     return (
         f"this machine is a node of another cluster than the one at {cluster.url};"

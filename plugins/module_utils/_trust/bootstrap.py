@@ -171,11 +171,11 @@ def run(module: AnsibleModule) -> None:
     if problem:
         raise K3aError(problem)
     if module.params["export"]:
-        authorities = read_authorities(layout)
-        module.exit_json(changed=False, missing=[], authorities=authorities, material=read_material(layout))
+        ca_certificates = read_authorities(layout)
+        module.exit_json(changed=False, missing=[], ca_certificates=ca_certificates, material=read_material(layout))
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
-        module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
+        module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     check_token(layout, module.params["token"])
@@ -191,6 +191,6 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=bool(changes),
         missing=missing,
-        authorities=read_authorities(layout),
+        ca_certificates=read_authorities(layout),
         diff=[change.as_diff() for change in changes],
     )

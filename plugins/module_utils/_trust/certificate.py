@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPTIONS = {
     "profile": {"type": "str", "choices": [SERVER, AGENT], "required": True},
     "declared": {"type": "list", "elements": "dict", "default": []},
-    "authorities": {"type": "dict", "required": True},
+    "ca_certificates": {"type": "dict", "required": True},
     "signed": {"type": "dict", "default": {}},
     "node_name": options.NODE_NAME,
     "node_ip": options.NODE_IP,
@@ -82,7 +82,7 @@ def trust_files(params: dict[str, Any]) -> list[files.File]:
         return []
     layout = Layout(params["data_dir"])
     return [
-        files.File(layout.agent_tls(f"{name}-ca.crt"), params["authorities"].get(name, "").encode(), mode=0o644)
+        files.File(layout.agent_tls(f"{name}-ca.crt"), params["ca_certificates"].get(name, "").encode(), mode=0o644)
         for name in ("server", "client")
     ]
 

@@ -58,7 +58,7 @@ class Removal:
     servers_leave: bool
     server: str
     urls: tuple[str, ...]
-    authorities: Mapping[str, str]
+    ca_certificates: Mapping[str, str]
     todo: tuple[str, ...]
 
     def as_result(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
         servers_leave=any(target.server for target in targets),
         server=staying[0].host,
         urls=tuple(report.url for report in staying),
-        authorities=staying[0].authorities,
+        ca_certificates=staying[0].ca_certificates,
         todo=tuple(sentence for target in targets for sentence in todo(target)),
     )
 

@@ -33,7 +33,7 @@ REMOVE = "remove it with remove_node.yml"
 
 def choose_report(reports: Sequence[ServerReport]) -> ServerReport:
     """The server to ask about the cluster: the first healthy one, else the first that is installed."""
-    installed = [report for report in reports if report.authorities]
+    installed = [report for report in reports if report.ca_certificates]
     healthy = [report for report in installed if report.healthy]
     return next(iter([*healthy, *installed]), ServerReport())
 
@@ -91,10 +91,10 @@ def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
 
 
-def ending_findings(authorities: Mapping[str, str]) -> list[HostFinding]:
+def ending_findings(ca_certificates: Mapping[str, str]) -> list[HostFinding]:
     """CAs that are near their end: a run that changes nothing has to tell it, too."""
     try:
-        ending = pki.ending_authorities(authorities)
+        ending = pki.ending_authorities(ca_certificates)
     except pki.PkiError as error:
         return [HostFinding((), Finding("authority", FAIL, str(error), "put it back from a backup of a server"))]
     remedy = "plan to move to a new cluster before then"
@@ -159,7 +159,7 @@ def address_findings(reports: Sequence[HostReport], answer: ServerReport) -> lis
 
 
 def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
-    """Hosts whose name another machine has in the cluster; a machine that was made anew is such a one, too."""
+    """Hosts whose name another machine has in the cluster; a rebuilt machine is such a one, too."""
     found = []
     nodes = nodes_by_name(answer)
     for report in reports:
@@ -169,13 +169,13 @@ def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> li
                 f"the cluster has a node {other.name} with another machine id "
                 f"({other.machine_id}, here it is {report.seen.machine_id})"
             )
-            remedy = "give the host another name, or set k3a_replace=true for it when it is that node, made anew"
+            remedy = "give the host another name, or set k3a_replace=true for it when it is that node, rebuilt"
             found.append(HostFinding((report.name,), Finding("identity", FAIL, message, remedy)))
     return found
 
 
 def replaced(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
-    """The nodes that go first, since their machines were made anew and are to take their names again."""
+    """The nodes that go first, since their machines were rebuilt and are to take their names again."""
     nodes = nodes_by_name(answer)
     return [report.seen.node_name for report in reports if report.replace and _other_machine(report, nodes)]
 
@@ -243,7 +243,7 @@ def api_servers(reports: Sequence[HostReport], answer: ServerReport, port: int) 
 def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Sequence[str], away: bool) -> list[str]:
     """Where the API is reached from the controller, where it was found first.
 
-    While servers are away or made anew, those that were looked at are all that can be counted on.
+    While servers are away or rebuilt, those that were looked at are all that can be counted on.
     """
     nodes = nodes_by_name(answer)
     published = [report.url for report in _servers(reports) if not _other_machine(report, nodes)]

@@ -27,7 +27,7 @@ class Verdict:
     server: str = ""
     server_data_dir: str = ""
     https_listen_port: int = 6443
-    authorities: Mapping[str, str] = field(default_factory=dict)
+    ca_certificates: Mapping[str, str] = field(default_factory=dict)
     bootstrap_record: str = "absent"
     etcd_endpoints: tuple[str, ...] = ()
     etcd_leader: str = ""

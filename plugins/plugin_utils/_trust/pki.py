@@ -161,9 +161,10 @@ def valid_authority(name: str, pem: str, moment: datetime.datetime) -> x509.Cert
     return authority
 
 
-def ending_authorities(authorities: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
+def ending_authorities(ca_certificates: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
     """What to say of CAs that are near their end: what they sign ends with them."""
-    ends = {name: valid_authority(name, pem, moment or now()).not_valid_after_utc for name, pem in authorities.items()}
+    moment = moment or now()
+    ends = {name: valid_authority(name, pem, moment).not_valid_after_utc for name, pem in ca_certificates.items()}
     return [
         f"the {name} CA expires on {end:%Y-%m-%d}, and the cluster with it; k3a cannot replace it yet"
         for name, end in ends.items()

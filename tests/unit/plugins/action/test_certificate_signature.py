@@ -51,7 +51,7 @@ def test_the_authoritys_key_travels_unlogged_and_is_in_no_result(run_action, ser
     done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=server)
     assert run_action.exchanges == [True]
     assert "PRIVATE KEY" not in str(done)
-    assert "authorities" not in done
+    assert "signing_cas" not in done
 
 
 def test_check_mode_reads_no_key_and_says_what_would_be_signed(run_action, server):

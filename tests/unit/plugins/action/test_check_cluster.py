@@ -28,7 +28,7 @@ NOTHING_PLANNED = {
     "server_hosts": ("node-1",),
     "server_data_dir": "/var/lib/k3a",
     "https_listen_port": 6443,
-    "authorities": {},
+    "ca_certificates": {},
     "bootstrap_record": "absent",
     "etcd_endpoints": ("https://10.0.0.1:2379",),
     "etcd_leader": "",
@@ -205,7 +205,7 @@ class TestJoin:
     """Machines that join by a token are no cluster by themselves."""
 
     GROUPS = {"all": ["localhost"], "ungrouped": ["localhost"]}
-    JOINED = {"url": "https://192.0.2.10:6443", "servers": ["10.0.0.1:6443", "10.0.0.2:6443"], "authorities": {}}
+    JOINED = {"url": "https://192.0.2.10:6443", "servers": ["10.0.0.1:6443", "10.0.0.2:6443"], "ca_certificates": {}}
 
     def test_neither_groups_nor_servers_are_asked_of_them(self, judge):
         machine = {**looked("node-2"), "host": {**looked("node-2")["host"], "name": "localhost"}}
@@ -251,7 +251,7 @@ class TestServers:
     ]
     ASKED = {
         "host": "node-2",
-        "authorities": {"server": AUTHORITY},
+        "ca_certificates": {"server": AUTHORITY},
         "healthy": True,
         "url": "https://10.0.0.2:6443",
         "etcd_members": MEMBERS,
@@ -266,7 +266,7 @@ class TestServers:
             **NOTHING_PLANNED,
             "first_server": "",
             "server": "node-2",
-            "authorities": {"server": AUTHORITY},
+            "ca_certificates": {"server": AUTHORITY},
             "bootstrap_record": "stale",
             "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",
@@ -385,14 +385,14 @@ class TestUrl:
         assert self.found("https://127.0.0.1:1", "") == []
 
     def test_the_hosts_variables_say_which_and_the_servers_which_names_there_are(self, judge, url, tmp_path, authority):
-        other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
+        other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "ca_certificates": {"server": Authority(tmp_path, "other").text}}
         given = {"server_url": url}
         result = judge(looked("node-1", settings=given), looked("node-2", settings=given), asked=[other])
         assert f"node-1, node-2: k3a_server_url {url} answers with a certificate" in result["msg"]
         # That of an agent alone takes the agent out.
         result = judge(looked("node-1"), looked("node-2", settings=given), asked=[other])
         assert f"node-2 is left out of this run: k3a_server_url {url} answers with a certificate" in result["msg"]
-        asked = {**other, "authorities": {"server": authority.text}}
+        asked = {**other, "ca_certificates": {"server": authority.text}}
         named = {"server_url": url.replace("127.0.0.1", "localhost")}
         nodes = looked("node-1", settings=named), looked("node-2", settings=named)
         assert "node-1, node-2: the certificates" in judge(*nodes, asked=[asked])["msg"]

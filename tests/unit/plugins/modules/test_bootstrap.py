@@ -172,7 +172,7 @@ class TestFurtherServer:
 
     def test_asking_changes_nothing_and_tells_what_there_is(self, run_module, layout):
         found = run_module(bootstrap, data_dir=layout.data_dir, export=True)
-        assert (found["changed"], found["material"], found["authorities"]) == (False, {}, {})
+        assert (found["changed"], found["material"], found["ca_certificates"]) == (False, {}, {})
         assert not os.path.exists(layout.data_dir)
 
     @pytest.mark.parametrize("check", [True, False])
@@ -197,4 +197,4 @@ class TestFurtherServer:
             assert mode(path) == (0o644 if path.endswith(".crt") else 0o600)
         settled = run_module(bootstrap, data_dir=other.data_dir, may_create=False)
         assert (settled["changed"], settled["missing"]) == (False, [])
-        assert settled["authorities"]["server"] == kept["server/tls/server-ca.crt"]
+        assert settled["ca_certificates"]["server"] == kept["server/tls/server-ca.crt"]

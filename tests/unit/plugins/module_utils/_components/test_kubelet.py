@@ -116,8 +116,8 @@ def test_both_addresses_of_a_dual_stack_node_and_further_arguments():
     assert "--max-pods=200" in words
 
 
-def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(authorities, tmp_path):
-    cluster = Cluster(*authorities)
+def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(ca_certificates, tmp_path):
+    cluster = Cluster(*ca_certificates)
     pair = tmp_path / "kubelet-client-current.pem"
     pair.write_text("".join(cluster.client.node("w1")))
     with serving(cluster, tmp_path) as url:

@@ -45,7 +45,7 @@ def member(number, learner=False, healthy=True, **other):
 
 
 def answer(*members, **more):
-    about = {"host": "server-1", "authorities": {"server": AUTHORITY}, "healthy": True, **more}
+    about = {"host": "server-1", "ca_certificates": {"server": AUTHORITY}, "healthy": True, **more}
     return ServerReport(etcd_members=members, **about)
 
 
@@ -65,11 +65,11 @@ class TestChosen:
 
     def test_else_one_that_is_installed(self):
         """Its CAs are on its disk, whether or not its API answers."""
-        empty = answer(authorities={}, host="server-1", healthy=False)
+        empty = answer(ca_certificates={}, host="server-1", healthy=False)
         ill = answer(healthy=False, host="server-2")
         assert servers.choose_report([empty, ill]) is ill
 
-    @pytest.mark.parametrize("asked", [[], [ServerReport("server-1", reason="no route")], [answer(authorities={})]])
+    @pytest.mark.parametrize("asked", [[], [ServerReport("server-1", reason="no route")], [answer(ca_certificates={})]])
     def test_where_there_is_no_cluster_nobody_does(self, asked):
         assert servers.choose_report(asked) == NOBODY
 
@@ -159,7 +159,7 @@ class TestAuthority:
         assert found.finding.level == FAIL
         assert str(found) == (
             "inventory: the servers belong to different clusters (server-1, server-2 and server-3 have different "
-            "authorities); reset those that are to join with reset.yml --limit"
+            "ca_certificates); reset those that are to join with reset.yml --limit"
         )
 
     def test_an_agent_has_none(self):
