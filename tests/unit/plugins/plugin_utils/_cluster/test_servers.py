@@ -264,7 +264,7 @@ class TestIdentity:
         assert found.finding.level == FAIL
         assert str(found) == (
             "agent-1: the cluster has a node a1 with another machine id (old, here it is id-agent-1); "
-            "give the host another name, or set k3a_replace=true for it when it is that node, made anew"
+            "give the host another name, or set k3a_replace=true for it when it is that node, rebuilt"
         )
 
     def test_one_that_was_made_anew_replaces_the_node_when_told_to(self):
