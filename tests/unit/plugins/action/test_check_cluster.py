@@ -363,7 +363,7 @@ class TestUrl:
         for names in ((), ("127.0.0.1",)):
             assert self.found(url, Authority(tmp_path, "other").text, names) == [
                 f"node-1, node-2: k3a_server_url {url} answers with a certificate that is not of this cluster's "
-                "authority; correct it"
+                "CA; correct it"
             ]
 
     def test_a_name_that_the_certificates_do_not_have_is_to_be_added(self, url, authority):

@@ -159,7 +159,7 @@ class TestAuthority:
         assert found.finding.level == FAIL
         assert str(found) == (
             "inventory: the servers belong to different clusters (server-1, server-2 and server-3 have different "
-            "ca_certificates); reset those that are to join with reset.yml --limit"
+            "CAs); reset those that are to join with reset.yml --limit"
         )
 
     def test_an_agent_has_none(self):
