@@ -182,16 +182,16 @@ def delete(api: ServerApi, where: str) -> None:
 
 
 def published_authority(api: ServerApi) -> str:
-    """The authority as the machines that join will see it."""
+    """The CA as the machines that join will see it."""
     for namespace, name in (("kube-public", "cluster-info"), ("kube-system", "kube-root-ca.crt")):
         found = authority_in(api.get(CONFIG_MAPS.path(namespace, name)))
         if found:
             return found
-    raise ApiError("the cluster publishes no certificate authority yet (ConfigMap kube-public/cluster-info)")
+    raise ApiError("the cluster publishes no CA yet (ConfigMap kube-public/cluster-info)")
 
 
 def authority_in(config_map: Mapping[str, Any] | None) -> str:
-    """The authority that a ConfigMap publishes, byte by byte: cluster-info's kubeconfig, or kube-root-ca.crt."""
+    """The CA that a ConfigMap publishes, byte by byte: cluster-info's kubeconfig, or kube-root-ca.crt."""
     data = (config_map or {}).get("data") or {}
     found = _AUTHORITY.search(data.get("kubeconfig", ""))
     return base64.b64decode(found.group(1)).decode() if found else data.get("ca.crt", "")
