@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress
 
 MODULES = Path(__file__).parents[2] / "modules"
 COLLECTION = "k3a.cluster."
@@ -59,5 +60,11 @@ class HostAction(ActionBase):
     def _execute_module(self, module_name: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a module on the host, and take what is known of its answer."""
         name = str(module_name or self._task.action).rpartition(".")[2]
-        result = super()._execute_module(f"{COLLECTION}{name}", *args, **kwargs)
+        with progress.shown(lambda: self.where(kwargs.get("task_vars"))):
+            result = super()._execute_module(f"{COLLECTION}{name}", *args, **kwargs)
         return known(result, returned_keys(name) | self.answers)
+
+    def where(self, task_vars: dict[str, Any] | None) -> str:
+        """What goes on, and on which host: of a task that is delegated the one that does it."""
+        host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
+        return ": ".join(filter(None, [host, self._task.name]))

@@ -171,6 +171,12 @@ def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
 
 
+def _max_unavailable(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    match = re.fullmatch(r"(\d{1,9})(%?)", values[name])
+    if not match or int(match[1]) < 1 or (match[2] and int(match[1]) > 100):
+        yield f"{name} {values[name]!r} is no number of nodes", "write it as in 3, or as a percentage from 1% to 100%"
+
+
 def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not re.fullmatch(r"(/[\w.+@:-]+)+", values[name]):
         yield f"{name} {values[name]!r} is not an absolute path", "start it with '/', and use no blanks"
@@ -291,6 +297,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     *((name, _own_port) for name in components.PORTS),
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
+    ("k3a_max_unavailable", _max_unavailable),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),
