@@ -30,6 +30,7 @@ class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
     answers = frozenset({"complete", "current", "free", "held", "incoming"})
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         path = self._task.args.get("bundle")

@@ -33,7 +33,7 @@ class NotSecret(K3aError):
 def unlogged(action: ActionBase) -> Iterator[None]:
     """Keep what travels over an action's connection out of the log, whatever the verbosity, for one exchange."""
     connection = action._connection
-    context = getattr(connection, "_play_context", None)
+    context: Any = getattr(connection, "_play_context", None)
     if not hasattr(context, "no_log"):
         raise NotSecret(refusal(connection))
     before = context.no_log
