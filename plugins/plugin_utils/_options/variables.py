@@ -171,10 +171,11 @@ def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
 
 
-def _max_unavailable(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    match = re.fullmatch(r"(\d{1,9})(%?)", values[name])
-    if not match or int(match[1]) < 1 or (match[2] and int(match[1]) > 100):
-        yield f"{name} {values[name]!r} is no number of nodes", "write it as in 3, or as a percentage from 1% to 100%"
+def _window(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    number = re.fullmatch(r"([0-9]{1,9})(%?)", values[name])
+    if not number or not 1 <= int(number[1]) <= (100 if number[2] else int(number[1])):
+        message = f"{name} {values[name]!r} is neither a number of nodes nor a percentage of them"
+        yield message, 'choose at least 1, or 1% to 100%, as in "10%"'
 
 
 def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -297,7 +298,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     *((name, _own_port) for name in components.PORTS),
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
-    ("k3a_max_unavailable", _max_unavailable),
+    ("k3a_max_unavailable", _window),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),

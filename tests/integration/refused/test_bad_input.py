@@ -20,7 +20,6 @@ CANARY = "K10canary0815"
 # What is wrong, and a part of the sentence that says so.
 VARIABLES = {
     "k3a_clutser_cidr": ("10.42.0.0/16", "there is no variable k3a_clutser_cidr; did you mean k3a_cluster_cidr?"),
-    "k3a_max_unavailable": ("150%", "k3a_max_unavailable '150%' is no number of nodes"),
     "k3a_wait_timeout": ("soon", "k3a_wait_timeout must be a whole number"),
     "k3a_write_kubeconfig_mode": (384, "k3a_write_kubeconfig_mode must be a text, and is the number 384"),
     "k3a_flannel_backend": ("wireguard", "k3a_flannel_backend must be one of vxlan, host-gw, wireguard-native, none"),
@@ -114,7 +113,6 @@ def test_one_machine_under_two_names(refused, cluster, own_inventory):
     server, agent = cluster.servers[0], cluster.agents[0]
     agents = [reached(cluster, agent), reached(cluster, agent, "twin")]
     inventory = own_inventory({"server": [reached(cluster, server)], "agent": agents})
-    # Agents alone are in the way: without it the server would be installed.
     message, _output = refused("-e", "k3a_strict=true", inventory=inventory)
     assert f"{agent}, twin: have one machine id (" in message
 
