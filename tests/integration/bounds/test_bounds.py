@@ -182,28 +182,28 @@ def test_a_node_that_was_not_ready_before_is_told_and_not_waited_for(site, clust
 
 
 def test_a_host_that_dies_in_the_middle_of_a_wait_is_left_behind(site, cluster, as_before):
-    """Its kubelet does not come up, so that its run waits; then nothing of it answers any more."""
+    """Its kubelet does not come up, so that the run waits for it; then nothing of the host answers any more."""
     dying, *others = cluster.agents
+    drop_in = "/run/systemd/system/k3a-kubelet.service.d"
+    cluster.run(dying, f"mkdir {drop_in} && printf '[Service]\\nExecStartPre=/bin/sleep 900\\n' >{drop_in}/late.conf")
+    cluster.run(dying, "systemctl daemon-reload && systemctl stop k3a-kubelet")
     label = {"k3a_node_label": ["bounds=survivor"]}
     command = site.command("-e", "k3a_wait_timeout=60", of=dict.fromkeys(others, label))
-    cluster.run(dying, "systemctl stop k3a-kubelet && systemctl mask --runtime k3a-kubelet")
-    run = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    said = []
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        for line in run.stdout:
-            said.append(line)
-            if "Run flannel" in line:
-                time.sleep(2)
-                subprocess.run(["podman", "pause", dying], check=True, capture_output=True)
-                break
+        said = []
+        while not said or "Run flannel" not in said[-1]:
+            said.append(run.stdout.readline())
+            assert said[-1], "".join(said)
+        time.sleep(2)
+        subprocess.run(["podman", "pause", dying], check=True, capture_output=True)
         output = "".join(said) + run.communicate(timeout=300)[0]
     finally:
         run.kill()
         subprocess.run(["podman", "unpause", dying], check=False, capture_output=True)
-    cluster.wait_for_ssh(dying)
-    cluster.run(dying, "systemctl unmask --runtime k3a-kubelet")
+        cluster.wait_for_ssh(dying)
+        cluster.run(dying, f"rm -r {drop_in} && systemctl daemon-reload && systemctl restart k3a-kubelet")
     recap = counts(output)
     assert recap[dying]["failed"] + recap[dying]["unreachable"] == 1, output[-3000:]
+    assert f"{dying} left this run before its end" in Run(run.returncode, output, recap).closing
     assert labelled(cluster) == set(others)
