@@ -53,3 +53,39 @@ def test_what_fails_ends_it(told: list[str], monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ZeroDivisionError), progress.shown(lambda: "agent-1: Run containerd"):
         raise ZeroDivisionError
     assert threading.active_count() == before
+
+
+class TestInSlices:
+    """A wait that tells what it waits for."""
+
+    @pytest.fixture
+    def watched(self, told: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        monkeypatch.setattr(progress, "WATCHED", True)
+        return told
+
+    LATE: dict[str, Any] = {"failed": True, "msg": "Nodes: after 8 s\na1 is not Ready", "lacking": ["a1 is not Ready"]}
+
+    def test_what_is_lacking_is_told_until_it_comes_and_every_change_counts(self, watched: list[str]) -> None:
+        answers = [{**self.LATE, "changed": True, "diff": [1]}, self.LATE, {"changed": False, "diff": [2], "nodes": []}]
+        asked: list[int] = []
+        result = progress.in_slices(lambda seconds: asked.append(seconds) or answers.pop(0), 60)
+        assert result == {"changed": True, "diff": [1, 2], "nodes": []}
+        assert watched == ["a1 is not Ready; 0 s so far"] * 2
+        assert asked == [progress.SLICE] * 3
+
+    def test_what_is_final_ends_it(self, watched: list[str]) -> None:
+        answer = {"failed": True, "changed": False, "diff": [], "msg": "Nodes: a1: labels: Invalid value", "lacking": []}
+        assert progress.in_slices(lambda _seconds: dict(answer), 60) == answer
+        assert watched == []
+
+    def test_at_the_end_the_whole_time_is_told(self, watched: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = iter(range(0, 1000, 20))
+        monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+        result = progress.in_slices(lambda _seconds: self.LATE, 30)
+        assert result["failed"] and result["msg"] == "Nodes: after 40 s\na1 is not Ready"
+
+    def test_in_a_log_it_is_one_run(self, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(progress, "WATCHED", False)
+        asked: list[int] = []
+        progress.in_slices(lambda seconds: asked.append(seconds) or self.LATE, 60)
+        assert (asked, told) == ([60], [])
