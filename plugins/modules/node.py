@@ -256,8 +256,8 @@ def settle(
             return
         if api.left < pause:
             after = f"after {time.monotonic() - started:.0f} s"
-            lacks = [f"{name} {lack}" for name, lack in unready.items()] or ["others change them all the time"]
-            raise Late("\n".join([after, *lacks]), lacks)
+            late = [f"{name} {lack}" for name, lack in unready.items()] or ["others change them all the time"]
+            raise Late("\n".join([after, *late]), late)
         if not stale:
             time.sleep(pause)
             pause = min(pause * 1.3, 1.0)

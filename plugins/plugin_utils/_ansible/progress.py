@@ -59,7 +59,7 @@ def in_slices(attempt: Callable[[int], dict[str, Any]], timeout: int) -> dict[st
     if not is_watched() or timeout <= SLICE:
         return attempt(timeout)
     began = time.monotonic()
-    changed, diff = False, []
+    changed, diff = False, list[Any]()
     while True:
         left = timeout - (time.monotonic() - began)
         result = attempt(max(1, min(SLICE, round(left))))
@@ -69,9 +69,7 @@ def in_slices(attempt: Callable[[int], dict[str, Any]], timeout: int) -> dict[st
             break
         for lack in result["lacking"]:
             Display().display(f"{lack}; {waited:.0f} s so far")
-    message = (
-        {"msg": re.sub(r"\bafter \d+ s\b", f"after {waited:.0f} s", result["msg"], count=1)}
-        if result.get("msg")
-        else {}
-    )
-    return {**result, **message, "changed": changed, "diff": diff}
+    told = {**result, "changed": changed, "diff": diff}
+    if "msg" in result:
+        told["msg"] = re.sub(r"\bafter \d+ s\b", f"after {waited:.0f} s", result["msg"], count=1)
+    return told
