@@ -15,7 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     Manifest,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
@@ -76,8 +76,10 @@ class ActionModule(HostAction):
         if place.get("failed"):
             return place
         remote = f"{place['incoming']}/{STREAM}"
-        display.vv(f"{bundle.path}: ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB")
-        shipping.put(self, stream, remote)
+        told = f"ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB"
+        display.vv(f"{bundle.path}: {told}")
+        with progress.shown(lambda: f"{self.where(task_vars)}: {told}"):
+            shipping.put(self, stream, remote)
         return self._execute_module(MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars)
 
 

@@ -132,10 +132,12 @@ bootstrap_record:
   sample: current
 """
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import lack
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import own_api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
@@ -205,12 +207,8 @@ def described(node: dict[str, Any]) -> dict[str, Any]:
         "name": node["metadata"]["name"],
         "machine_id": status.get("nodeInfo", {}).get("machineID", ""),
         "addresses": [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"],
-        "ready": {"type": "Ready", "status": "True"}.items() <= _condition(status, "Ready").items(),
+        "ready": not lack(node, datetime.now(timezone.utc)),
     }
-
-
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next((condition for condition in status.get("conditions", []) if condition["type"] == kind), {})
 
 
 @reports_errors
