@@ -106,7 +106,7 @@ def summary(
     result = {key: report[key] for key in REPORTED}
     result.update(place)
     result.update(
-        programs={} if report["complete"] else programs.announced(manifest, data_dir, changing(observed)),
+        programs={} if report["complete"] else programs.future_programs(manifest, data_dir, changing(observed)),
         installed=[entry.path for entry in missing],
         damaged=observed["damaged"],
         changed=report["changed"] or not observed["complete"],

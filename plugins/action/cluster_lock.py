@@ -52,7 +52,7 @@ class ActionModule(HostAction):
         interpreter = result.pop("interpreter", "")
         if self._task.check_mode:
             if held and not dead:
-                self._display.warning(lock.told(held))
+                self._display.warning(lock.held_message(held))
         elif interpreter and not result["renewed"] and arguments.get("state", "present") == "present":
             keeper.start(process, self._command(interpreter, process.identity))
         return {"taken": not result.get("failed"), **result}

@@ -80,7 +80,7 @@ class ActionModule(HostAction):
         A task that acts on another host only follows one that had something to do here.
         """
         found: list[Arguments] = []
-        known: Arguments = {"_k3a": record, "_k3a_authorities": authorities(task_vars)}
+        known: Arguments = {"_k3a": record, "_k3a_ca_certificates": ca_certificates(task_vars)}
         for task in (task for file in task_files(record) for task in tasks_of(spec.ROLES, file) if not task.delegated):
             variables = {**spec.templates(), **task_vars, **known, **task.variables}
             templates = Templates(self, variables)
@@ -118,9 +118,9 @@ def valued(value: Any, known: Mapping[str, Any], template: Callable[[Any], Any])
     return template(value) if found is None else found
 
 
-def authorities(task_vars: Mapping[str, Any]) -> Any:
+def ca_certificates(task_vars: Mapping[str, Any]) -> Any:
     """The certificates of the cluster's CAs."""
-    return task_vars["_k3a_verdict"]["authorities"]
+    return task_vars["_k3a_verdict"]["ca_certificates"]
 
 
 def is_new(record: Mapping[str, Any]) -> bool:
@@ -157,7 +157,7 @@ def less(options: Mapping[str, Any], secrets: Mapping[str, Any]) -> Arguments:
 def due(step: Mapping[str, Any], certificates: list[dict[str, Any]]) -> str:
     """The first certificate that has to be signed, and why."""
     try:
-        requests = requests_among(certificates, step["options"]["authorities"])
+        requests = requests_among(certificates, step["options"]["ca_certificates"])
     except pki.PkiError as error:
         return str(error)
     return f"{requests[0]['certificate']}: {'; '.join(requests[0]['reasons'])}" if requests else ""

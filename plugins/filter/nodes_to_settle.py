@@ -65,7 +65,6 @@ def nodes_to_settle(
     ]
 
 
-
 class FilterModule:
     """Nodes at the end of a run."""
 

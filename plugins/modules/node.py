@@ -208,7 +208,7 @@ def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[st
         nodes = {}
     if not module.check_mode:
         try_out(api, targets, nodes)
-        awaited = {target.name for target in targets if target.wait and module.params["wait"]}
+        awaited = [target.name for target in targets if target.wait and module.params["wait"]]
         settle(api, targets, nodes, awaited, result)
     else:
         for target in targets:

@@ -113,7 +113,6 @@ def test_no_play_gathers_facts_and_each_is_named(path: Path) -> None:
             assert play.get("gather_facts") is False, play["name"]
 
 
-# Fails (roles/agent/tasks/join.yml): agent.yml has no _k3a_server any more; the URL is that of _k3a_joined.
 def test_every_variable_of_ours_comes_from_somewhere() -> None:
     texts = {path: path.read_text() for path in [*FILES, *ROOT.glob("roles/*/templates/*")]}
     everything = "\n".join(re.sub(r"(?m)^\s*#.*$", "", text) for text in texts.values())

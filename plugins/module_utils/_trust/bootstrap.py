@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What all servers of a cluster share (K3s's bootstrap data): authorities, keys, encryption configuration, token."""
+"""What all servers of a cluster share (K3s's bootstrap data): CAs, keys, encryption configuration, token."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ CN_PREFIXES = {
 
 
 def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
-    """Where an authority's certificate and key are."""
+    """Where a CA's certificate and key are."""
     stem = AUTHORITIES[name]
     return layout.tls(f"{stem}.crt"), layout.tls(f"{stem}.key")
 
 
 def read_authorities(layout: Layout) -> dict[str, str]:
-    """The authorities' certificates that exist."""
+    """The CAs' certificates that exist."""
     found = {name: files.read_bytes(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
     return {name: pem.decode() for name, pem in found.items() if pem}
 
 
 def secure_token(pem: str, password: str) -> str:
-    """The server token in K3s's secure form, which pins the server authority."""
+    """The server token in K3s's secure form, which pins the server CA."""
     return tokens.full(pem, f"server:{password}")
 
 
 def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
-    """The password in a token given by the operator, short or secure; a secure one must pin this authority."""
+    """The password in a token given by the operator, short or secure; a secure one must pin this CA."""
     try:
         found = tokens.parse(token)
         pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
@@ -63,7 +63,7 @@ def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
         )
     if pinned:
         raise TokenError(
-            f"{name} pins the certificate authority of another cluster; give this cluster's token, or its short form"
+            f"{name} pins the CA of another cluster; give this cluster's token, or its short form"
         )
     return found.password
 
@@ -93,7 +93,7 @@ OPTIONS = {
         "choices": ["secretbox", "aescbc", "aesgcm"],
         "default": "secretbox",
     },
-    "found": {"type": "bool", "default": True},
+    "may_create": {"type": "bool", "default": True},
     "shared": {"type": "dict", "default": {}, "no_log": True},
     "export": {"type": "bool", "default": False},
     "material": {"type": "dict", "default": {}, "no_log": True},
@@ -124,14 +124,14 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
     return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
 
 
-def kept(layout: Layout) -> dict[str, str]:
+def read_material(layout: Layout) -> dict[str, str]:
     """What this server has of all that, by the path below its data directory."""
     found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
     return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
 
 
 def orphaned(layout: Layout) -> str | None:
-    """An authority that cannot sign: its certificate is there and its key is not."""
+    """A CA that cannot sign: its certificate is there and its key is not."""
     for name in CN_PREFIXES:
         certificate, key = authority_paths(layout, name)
         if os.path.exists(certificate) and not os.path.exists(key):
@@ -171,11 +171,11 @@ def run(module: AnsibleModule) -> None:
     if problem:
         raise K3aError(problem)
     if module.params["export"]:
-        authorities = read_authorities(layout)
-        module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
+        ca_certificates = read_authorities(layout)
+        module.exit_json(changed=False, missing=[], ca_certificates=ca_certificates, material=read_material(layout))
     missing = missing_paths(layout, module.params["secrets_encryption"])
-    if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
-        module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
+    if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
+        module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     check_token(layout, module.params["token"])
@@ -191,6 +191,6 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=bool(changes),
         missing=missing,
-        authorities=read_authorities(layout),
+        ca_certificates=read_authorities(layout),
         diff=[change.as_diff() for change in changes],
     )

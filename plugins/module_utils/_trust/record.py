@@ -30,7 +30,7 @@ PREFIX = "/bootstrap/"
 DIGESTS = "/k3a/bootstrap/"
 CURRENT, STALE, ABSENT, OTHER_TOKEN = "current", "stale", "absent", "other token"
 ITERATIONS = 4096
-# K3s's names of the authorities, each with a certificate and a key.
+# K3s's names of the CAs, each with a certificate and a key.
 _AUTHORITIES = {
     "server": "ServerCA",
     "client": "ClientCA",

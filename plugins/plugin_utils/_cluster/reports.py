@@ -104,7 +104,7 @@ class ServerReport:
 
     host: str = ""
     url: str = ""
-    authorities: Mapping[str, str] = field(default_factory=dict)
+    ca_certificates: Mapping[str, str] = field(default_factory=dict)
     healthy: bool = False
     reason: str = ""
     etcd_members: tuple[MemberReport, ...] = ()

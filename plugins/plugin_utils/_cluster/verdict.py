@@ -27,11 +27,11 @@ SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubern
 class Verdict:
     """What a run does with a cluster. RETURN of M(k3a.cluster.check_cluster) says what each of it means."""
 
-    founder: str = ""
+    first_server: str = ""
     server: str = ""
     server_data_dir: str = ""
     https_listen_port: int = 6443
-    authorities: Mapping[str, str] = field(default_factory=dict)
+    ca_certificates: Mapping[str, str] = field(default_factory=dict)
     bootstrap_record: str = "absent"
     etcd_endpoints: tuple[str, ...] = ()
     etcd_leader: str = ""
@@ -68,8 +68,8 @@ def host_records(reports: Sequence[HostReport], verdict: Verdict) -> dict[str, d
     return {
         report.name: {
             **node_record(report, ways),
-            "may_found": report.name == verdict.server,
-            "etcd_founder": verdict.founder,
+            "may_create": report.name == verdict.server,
+            "etcd_first_server": verdict.first_server,
             "etcd_endpoints": verdict.etcd_endpoints,
             "etcd_leads": report.seen.node_name == verdict.etcd_leader,
             "leader_elect": len(verdict.servers) > 1,

@@ -39,7 +39,7 @@ def asked(host: str) -> dict[str, Any]:
         if name != "a1"
     ]
     nodes = [{"name": name, "machine_id": "", "addresses": [f"10.0.0.{number}"]} for name, number in NUMBERS.items()]
-    told = {"etcd_members": members, "nodes": nodes, "node_passwords": [], "authorities": {"server": "PEM"}}
+    told = {"etcd_members": members, "nodes": nodes, "node_passwords": [], "ca_certificates": {"server": "PEM"}}
     return {"host": host, "healthy": True, "url": f"https://10.0.0.{NUMBERS[host]}:7443", **told}
 
 

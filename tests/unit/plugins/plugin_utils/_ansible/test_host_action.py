@@ -54,7 +54,7 @@ def answer(monkeypatch):
 
 
 def test_what_a_module_documents_is_taken(answer):
-    module, own = "server_info", {"healthy": True, "url": "u", "authorities": {}, "nodes": []}
+    module, own = "server_info", {"healthy": True, "url": "u", "ca_certificates": {}, "nodes": []}
     assert own.keys() < host_action.returned_keys(module)
     common = {"changed": False, "failed": True, "msg": "m", "diff": [], "warnings": ["w"], "invocation": {}, "rc": 1}
     assert answer({**own, **common}, module=f"k3a.cluster.{module}")[0] == {**own, **common}
