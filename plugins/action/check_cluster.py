@@ -25,7 +25,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
     ReportError,
     ServerReport,
     host_reports,
-    server_report,
+    server_reports,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
         try:
             # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
             hosts = host_reports(options["host_reports"])
-            answer = servers.choose_report([server_report(report) for report in options["server_reports"]])
+            answer = servers.choose_report(server_reports(options["server_reports"]))
         except ReportError as error:
-            raise AnsibleActionFail(f"a report cannot be used: {error}") from None
+            raise AnsibleActionFail(str(error)) from None
         task_vars = task_vars or {}
         groups = task_vars["groups"]
         first_server = None

@@ -156,6 +156,11 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
     return record(ServerReport, about)
 
 
+def server_reports(results: list[dict[str, Any]]) -> list[ServerReport]:
+    """The records of the servers that were asked."""
+    return [_named(server_report, result, str(result.get("host") or result.get("item"))) for result in results]
+
+
 def record(kind: type[Record], values: Mapping[str, Any]) -> Record:
     """A record from the keys of a mapping that it knows, each of the type that it has there."""
     known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]

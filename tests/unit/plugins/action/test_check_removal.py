@@ -83,7 +83,8 @@ def test_a_refusal_is_one_sentence(judge: Any) -> None:
 
 def test_a_report_of_another_form_changes_nothing(judge: Any) -> None:
     found = judge(names="a1", host_reports=[], server_reports=[{**asked("s1"), "healthy": "yes"}])
-    assert found["failed"] and found["msg"] == "Nothing has been changed: its healthy is 'yes', which is no bool"
+    told = "what s1 says cannot be used: its healthy is 'yes', which is no bool"
+    assert found["failed"] and found["msg"] == f"Nothing has been changed: {told}"
 
 
 def test_options_and_results_are_those_that_are_documented(judge: Any) -> None:

@@ -238,7 +238,7 @@ class TestOrder:
     def files(self, *names):
         """The task files of roles that plays include, in their order, with the conditions."""
         for play in self.PLAYS:
-            for task in play.get("tasks", ()):
+            for task in (inner for outer in play.get("tasks", ()) for inner in outer.get("block", [outer])):
                 role = task.get("ansible.builtin.include_role")
                 if role and play["name"] in names:
                     for file in task.get("loop", [role.get("tasks_from", "main")]):
