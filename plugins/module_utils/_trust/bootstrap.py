@@ -41,8 +41,17 @@ def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
 
 def read_authorities(layout: Layout) -> dict[str, str]:
     """The authorities' certificates that exist."""
-    found = {name: files.read_bytes(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
-    return {name: pem.decode() for name, pem in found.items() if pem}
+    found = {name: read_text(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
+    return {name: pem for name, pem in found.items() if pem}
+
+
+def read_text(path: str) -> str | None:
+    """A file that all servers share, or None when there is none; what is no text cannot be what was kept."""
+    content = files.read_bytes(path)
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        raise K3aError(f"{path} is damaged; put it back from another server or from a backup of this one") from None
 
 
 def secure_token(pem: str, password: str) -> str:
@@ -126,8 +135,8 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
 
 def kept(layout: Layout) -> dict[str, str]:
     """What this server has of all that, by the path below its data directory."""
-    found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
-    return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
+    found = {path: read_text(path) for path in wanted_paths(layout, encryption=True)}
+    return {os.path.relpath(path, layout.data_dir): text for path, text in found.items() if text is not None}
 
 
 def orphaned(layout: Layout) -> str | None:
@@ -153,11 +162,11 @@ def content_of(path: str, layout: Layout, params: dict) -> str:
 
 def check_token(layout: Layout, given: str) -> None:
     """Refuse a token that is not the one this server already keeps."""
-    kept = files.read_bytes(layout.token)
+    kept = read_text(layout.token)
     server = read_authorities(layout).get("server")
     if not given or not kept or not server:
         return
-    if password_of(given, server) != password_of(kept.decode().strip(), server):
+    if password_of(given, server) != password_of(kept.strip(), server, layout.token):
         raise TokenError(
             f"k3a_token differs from the server token in {layout.token}; remove k3a_token or give the same one"
         )

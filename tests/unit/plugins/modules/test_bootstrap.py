@@ -198,3 +198,15 @@ class TestFurtherServer:
         settled = run_module(bootstrap, data_dir=other.data_dir, found=False)
         assert (settled["changed"], settled["missing"]) == (False, [])
         assert settled["authorities"]["server"] == kept["server/tls/server-ca.crt"]
+
+
+@pytest.mark.parametrize("path", ["server/tls/server-ca.crt", "server/tls/service.key", "server/token"])
+def test_what_is_no_text_is_one_sentence(run_module, tmp_path, path):
+    data = str(tmp_path / "k3a")
+    damaged = tmp_path / "k3a" / path
+    damaged.parent.mkdir(parents=True)
+    damaged.with_suffix(".key").write_bytes(b"\xff\xfe")
+    damaged.write_bytes(b"\xff\xfe")
+    told = f"{damaged} is damaged; put it back from another server or from a backup of this one"
+    for check in (True, False):
+        assert run_module(bootstrap, check=check, data_dir=data, export=True, found=False)["msg"] == told
