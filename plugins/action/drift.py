@@ -46,7 +46,7 @@ class ActionModule(HostAction):
         variables = task_vars or {}
         verdict, host = variables["_k3a_verdict"], variables["inventory_hostname"]
         if host in verdict["excluded"]:
-            reasons = " ".join(verdict["excluded"][host])
+            reasons = "; ".join(verdict["excluded"][host])
             return {"changed": False, "failed": True, "msg": f"{host} is left out of this run: {reasons}"}
         record = verdict["hosts"][host]
         reason = known_reason(record) or self._difference(record, variables)

@@ -41,7 +41,7 @@ EXAMPLES = r"""
   k3a.cluster.check_removal:
     names: [server-1]
     host_reports: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
-    server_reports: "{{ _k3a_asked.results }}"
+    server_reports: "{{ _k3a_servers.results }}"
   run_once: true
 """
 

@@ -51,8 +51,6 @@ VARIABLE_OF = {
 OTHERS = {
     ("admin_kubeconfig", "server_url"),  # the URL that the kubeconfig gets
     ("kubelet", "resolv_conf"),  # a path, which of the variable is one that is not empty
-    ("token", "wait_timeout"),  # a single request
-    ("token_info", "wait_timeout"),
 }
 COMPARED = ("type", "elements", "default", "choices")
 

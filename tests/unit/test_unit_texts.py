@@ -25,6 +25,7 @@ BUNDLE = "/var/lib/k3a/data/abc"
 URL = "https://127.0.0.1:6444"
 IPS = {"node_ip": ["10.89.0.11"]}
 BOTH = {"node_ip": ["10.89.0.11", "fd00::11"], "cluster_cidr": ["10.42.0.0/16", "fd42::/56"]}
+PAUSE = {"images": [{"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar", "component": "pause"}]}
 SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -36,9 +37,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "approver": [{}, PLACE],
     "containerd": [
-        {},
+        PAUSE,
         {"data_dir": "/srv/k3a", "snapshotter": "native", "pause_image": "example.org/pause:1"},
         {
+            **PAUSE,
             "restrict_oom_score_adj": True,
             "registries": {"mirrors": {"*": {"endpoint": ["https://mirror.example.org"]}}, "configs": {}},
         },

@@ -11,6 +11,7 @@ one's own cluster is not reached through one. Tries again nothing: who asks know
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -154,10 +155,16 @@ class NodeApi:
             raise _refused(response.status, answer)
         return answer
 
-    def watch(self, path: str, query: Mapping[str, str], idle: float | None = None) -> Iterator[dict[str, Any]]:
+    def watch(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        idle: float | None = None,
+        waiting: contextlib.AbstractContextManager[Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """The events of a watch until the server ends it; idle is how long, in seconds, no event may come.
 
-        An event of type ERROR is raised as what it says (410: list again).
+        It waits for each event inside C(waiting). An event of type ERROR is raised as what it says (410: list again).
         """
         seconds = float(query.get("timeoutSeconds", 0)) + self._timeout if idle is None else idle
         target = _target(path, {**query, "watch": "true"})
@@ -168,7 +175,8 @@ class NodeApi:
             if response.status >= 300:
                 raise _refused(response.status, decoded(response.read()))
             while True:
-                line = response.readline()
+                with waiting or contextlib.nullcontext():
+                    line = response.readline()
                 if not line:
                     break
                 event = decoded(line)

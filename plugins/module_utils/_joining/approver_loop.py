@@ -53,6 +53,33 @@ class Stopped(BaseException):
     """The process was told to end."""
 
 
+class Stop:
+    """Whether the process was told to end: at once where it waits, else when it comes to wait the next time.
+
+    Raised by a signal anywhere else it would cut a request or the end of a connection off, and Python swallow it there.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+        self._waiting = False
+
+    def tell(self, *_: object) -> None:
+        """End: what a signal calls."""
+        self._told = True
+        if self._waiting:
+            self._waiting = False
+            raise Stopped
+
+    def __enter__(self) -> None:
+        self._waiting = True
+        if self._told:
+            self._waiting = False
+            raise Stopped
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting = False
+
+
 class Journal:
     """What the unit's journal gets; a trouble that lasts is told once."""
 
@@ -135,11 +162,13 @@ class Approver:
         journal: Journal,
         approved: Sequence[str],
         clock: Callable[[], float] = time.monotonic,
+        stop: Stop | None = None,
     ) -> None:
         self._api = api
         self._journal = journal
         self._approved = approved
         self._clock = clock
+        self._stop = stop or Stop()
         self._version = ""
         # Requests that wait for something, and when a name was last given to a machine.
         self._waiting: dict[str, dict[str, Any]] = {}
@@ -177,7 +206,7 @@ class Approver:
             "allowWatchBookmarks": "true",
         }
         version, self._version = self._version, ""
-        for event in self._api.watch(REQUESTS, query):
+        for event in self._api.watch(REQUESTS, query, waiting=self._stop):
             csr = event.get("object") or {}
             version = (csr.get("metadata") or {}).get("resourceVersion") or version
             if event.get("type") in ("ADDED", "MODIFIED"):
@@ -465,10 +494,6 @@ def main(arguments: list[str], approved: Sequence[str]) -> int:
         _tell("usage: approve <URL of the API>, run by systemd with credentials")
         return 2
 
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Stopped
-
     journal = Journal(_tell)
     files = (f"{directory}/{name}" for name in ("server-ca.crt", "client.crt", "client.key"))
     try:
@@ -478,10 +503,16 @@ def main(arguments: list[str], approved: Sequence[str]) -> int:
         journal.say(str(error), warning=True)
         return 1
     lease = Lease(api, holder())
+    stop = Stop()
+
+    def sleep(seconds: float) -> None:
+        with stop:
+            time.sleep(seconds)
+
     try:
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, stop.tell)
         notify("READY=1")
-        run(lease, Approver(api, journal, approved), journal)
+        run(lease, Approver(api, journal, approved, stop=stop), journal, sleep)
     except Stopped:
         api.close()
         with contextlib.suppress(node_api.ApiError):  # it expires, then

@@ -301,5 +301,5 @@ def in_order(reports: Collection[HostReport], excluded: Mapping[str, Sequence[st
         return "The groups are in order."
     ready = len(reports) - len(excluded)
     sentence = f"{ready} host{' is' if ready == 1 else 's are'} ready for Kubernetes."
-    left_out = [f"{host} is left out of this run: {' '.join(reasons)}" for host, reasons in excluded.items()]
+    left_out = [f"{host} is left out of this run: {'; '.join(reasons)}" for host, reasons in excluded.items()]
     return "\n".join([sentence, *left_out])

@@ -122,7 +122,14 @@ def host_report(result: Mapping[str, Any]) -> HostReport:
 
 def host_reports(results: list[dict[str, Any]]) -> list[HostReport]:
     """The records of the hosts that were looked at; Ansible has told why of the others."""
-    return [host_report(result) for result in results if "host" in result]
+    return [_named(host_report, result, result["host"]["name"]) for result in results if "host" in result]
+
+
+def _named(read: Callable[[Mapping[str, Any]], Record], result: Mapping[str, Any], host: str) -> Record:
+    try:
+        return read(result)
+    except ReportError as error:
+        raise ReportError(f"what {host} says cannot be used: {error}") from None
 
 
 def host_facts(facts: Mapping[str, Any]) -> HostFacts:

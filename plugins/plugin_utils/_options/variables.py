@@ -171,6 +171,13 @@ def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
 
 
+def _window(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    number = re.fullmatch(r"([0-9]{1,9})(%?)", values[name])
+    if not number or not 1 <= int(number[1]) <= (100 if number[2] else int(number[1])):
+        message = f"{name} {values[name]!r} is neither a number of nodes nor a percentage of them"
+        yield message, 'choose at least 1, or 1% to 100%, as in "10%"'
+
+
 def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not re.fullmatch(r"(/[\w.+@:-]+)+", values[name]):
         yield f"{name} {values[name]!r} is not an absolute path", "start it with '/', and use no blanks"
@@ -291,6 +298,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     *((name, _own_port) for name in components.PORTS),
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
+    ("k3a_max_unavailable", _window),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),

@@ -74,7 +74,7 @@ def wait_for_pods(core, wait) -> None:
 
 def test_killed_runs_are_finished_by_the_next(cluster):
     """From bare hosts, killed again and again at moments nobody chose; nothing of it is in the way of the last run."""
-    finished(cluster, "reset.yml")
+    finished(cluster, "reset.yml", "-e", "k3a_reset=yes")
     seed = int(time.time())
     moments = random.Random(seed)
     for kill in range(KILLS):

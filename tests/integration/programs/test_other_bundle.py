@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.lookup import bundle as lookup
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root
 
 CHECKOUT = Path(__file__).parents[3]
 _SPEC = importlib.util.spec_from_file_location("other_bundle", Path(__file__).with_name("other_bundle.py"))
@@ -21,8 +20,10 @@ _SPEC.loader.exec_module(other_bundle)
 
 
 @pytest.fixture
-def derived(tmp_path):
-    installed = Path(lookup.find(str(CHECKOUT / "bundle"), cache_root()))
+def derived(cluster, tmp_path):
+    """Makes a bundle out of the installed one, which is in the cache that it was built into."""
+    identity = cluster.run(cluster.servers[0], "readlink /var/lib/k3a/data/current").strip()
+    installed = Path(os.environ.get("K3A_CACHE") or "~/.cache/k3a").expanduser() / "bundles" / identity
     return lambda *paths: other_bundle.derive(installed, tmp_path / "bundle", *paths)
 
 

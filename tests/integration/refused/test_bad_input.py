@@ -112,7 +112,8 @@ def test_a_user_without_root(refused, cluster):
 def test_one_machine_under_two_names(refused, cluster, own_inventory):
     server, agent = cluster.servers[0], cluster.agents[0]
     agents = [reached(cluster, agent), reached(cluster, agent, "twin")]
-    message, _output = refused(inventory=own_inventory({"server": [reached(cluster, server)], "agent": agents}))
+    inventory = own_inventory({"server": [reached(cluster, server)], "agent": agents})
+    message, _output = refused("-e", "k3a_strict=true", inventory=inventory)
     assert f"{agent}, twin: have one machine id (" in message
 
 

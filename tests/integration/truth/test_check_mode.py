@@ -47,7 +47,7 @@ def one_agent_differs(cluster):
 
 
 def test_on_empty_hosts(cluster):
-    play(cluster, "reset.yml")
+    play(cluster, "reset.yml", "-e", "k3a_reset=yes")
     before = {node: cluster.snapshot(node) for node in cluster.nodes}
     announced = changes(play(cluster, "site.yml", "--check", "--diff"))
     assert {node: cluster.snapshot(node) for node in cluster.nodes} == before

@@ -34,7 +34,7 @@ class Outsider:
 
     def leave(self) -> None:
         """Become a machine with nothing of ours on it."""
-        self.playbooks.succeed("reset.yml", "-e", "join_hosts=all", inventory=self._inventory)
+        self.playbooks.succeed("reset.yml", "-e", "join_hosts=all", "-e", "k3a_reset=yes", inventory=self._inventory)
         assert self.running() == ""
 
     def running(self) -> str:

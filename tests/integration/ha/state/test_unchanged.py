@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 COUNTER = Path(__file__).parents[4] / "bench/callback_plugins"
-MOST_RUNS = {"servers": 5, "agents": 3}
+# One server also is the one through which the API is asked: its own four, and three of the cluster.
+MOST_RUNS = {"servers": 7, "agents": 3}
 
 
 def test_nothing_changes_in_few_module_runs(cluster, playbooks, tmp_path, tell):

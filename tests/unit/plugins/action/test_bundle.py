@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
+import pytest
+from ansible.errors import AnsibleActionFail
 from ansible_collections.k3a.cluster.plugins.action import bundle as action
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
-from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, manifest_data
+from ansible_collections.k3a.cluster.plugins.modules import bundle as module
+from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, make_bundle, manifest_data
 
 MANIFEST = parse_manifest(canonical(manifest_data()))
 LINK = {"before_header": "/d/data/current", "after_header": "/d/data/current", "before": "", "after": "link to x\n"}
@@ -74,3 +79,32 @@ def test_nothing_to_do_is_no_change_and_no_diff():
     observed = report(complete=True, changed=False, diff=[])
     result = action.summary(MANIFEST, observed, observed, [], "/d")
     assert (result["changed"], result["diff"], result["installed"]) == (False, [], [])
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A bundle on this machine, which is the node too; its login user is the one of this process."""
+    monkeypatch.setenv("K3A_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(action.shipping, "run_directory", lambda: str(tmp_path / "run"))
+    monkeypatch.setattr(action.shipping, "login_user", lambda _action: os.getuid())
+    make_bundle(tmp_path / "bundle")
+    places = {"data_dir": str(tmp_path / "k3a"), "command_dir": str(tmp_path / "commands")}
+    return {"bundle": str(tmp_path / "bundle"), **places}
+
+
+def test_what_a_node_lacks_arrives_below_its_data_directory_and_leaves_nothing_there(node, run_action):
+    announced = run_action(action, module, check=True, **node)
+    assert not os.path.exists(node["data_dir"])
+    done = run_action(action, module, **node)
+    assert {**announced, "programs": {}} == done
+    assert sorted(os.listdir(f"{node['data_dir']}/data")) == sorted([done["id"], "current", "files", "verified.json"])
+    assert run_action(action, module, **node)["changed"] is False
+
+
+def test_a_node_without_room_is_told_so_before_anything_is_shipped(node, run_action, monkeypatch):
+    monkeypatch.setattr(store, "free_space", lambda path: 1 << 20)
+    for check in (True, False):
+        with pytest.raises(AnsibleActionFail, match="has no room: .* has 1 MiB free and needs 64 MiB: make room"):
+            run_action(action, module, check=check, **node)
+    assert not os.path.exists(node["data_dir"])

@@ -101,7 +101,7 @@ def test_all_is_well(judge):
 
 
 def test_a_report_of_another_form_ends_the_run_by_name(judge):
-    with pytest.raises(AnsibleActionFail, match="a report cannot be used: its node_ips name 'x', which is no address"):
+    with pytest.raises(AnsibleActionFail, match="what node-1 says cannot be used: its node_ips name 'x', which is no address"):
         judge(looked("node-1", node_ips=["x"]))
     with pytest.raises(AnsibleActionFail, match="a report cannot be used: its healthy is 1, which is no bool"):
         judge(looked("node-1"), asked=[{"host": "node-1", "healthy": 1}])

@@ -22,8 +22,8 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 brings the reader")
 IMAGES = [
-    {"name": "registry.k8s.io/coredns/coredns:v1.15.0", "path": "/d/images/coredns.tar"},
-    {"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar"},
+    {"name": "registry.k8s.io/coredns/coredns:v1.15.0", "path": "/d/images/coredns.tar", "component": "coredns"},
+    {"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar", "component": "pause"},
 ]
 CONFIG = "/var/lib/k3a/agent/etc/containerd/config.toml"
 LOGIN = {"configs": {"reg.example": {"auth": {"username": "me", "password": "s3cr3t"}}}}
@@ -62,6 +62,7 @@ def test_the_configuration():
             },
             "io.containerd.cri.v1.images": {
                 "snapshotter": "overlayfs",
+                "pinned_images": {"sandbox": "registry.k8s.io/pause:3.10"},
                 "registry": {"config_path": "/var/lib/k3a/agent/etc/containerd/certs.d"},
             },
             "io.containerd.grpc.v1.cri": {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},

@@ -265,7 +265,7 @@ class TestRestart:
 
     def test_an_api_server_that_does_not_come_back_is_told(self, server, monkeypatch):
         reason = "k3a-apiserver is not healthy: readyz answers 500"
-        monkeypatch.setattr(joining.component, "_unmet", lambda _each, _deadline: "readyz answers 500")
+        monkeypatch.setattr(joining.component, "_unmet", lambda _each, _deadline, _begun: "readyz answers 500")
         monkeypatch.setattr(joining.systemd, "journal_tail", lambda unit: f"journal of {unit}")
         join = server.join(Cluster(S1, S2, member(3)))
         prepared(join, INTERRUPTING)

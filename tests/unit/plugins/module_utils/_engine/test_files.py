@@ -177,6 +177,12 @@ def test_links_are_made_moved_and_then_right(tmp_path):
     assert names(tmp_path) == ["l"]
 
 
+def test_a_file_that_a_killed_run_left_half_written_is_taken_over(tmp_path):
+    (tmp_path / ".server-ca.key.new").write_bytes(b"half a ke")
+    files.write_file(files.owned_by_me(str(tmp_path / "server-ca.key"), b"a key\n"))
+    assert names(tmp_path) == ["server-ca.key"]
+
+
 def test_a_link_that_a_killed_run_left_half_made_is_no_obstacle(tmp_path):
     (tmp_path / ".l.new").symlink_to("rest")
     files.make_link(files.Link(str(tmp_path / "l"), "one"))

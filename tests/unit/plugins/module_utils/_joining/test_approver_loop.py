@@ -551,3 +551,38 @@ def test_credentials_that_are_not_there(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert loop.main(["https://127.0.0.1:6443"], PROCESSES) == 1
     assert "server-ca.crt" in capsys.readouterr().err
+
+
+class TestStop:
+    """A signal ends the approver where it waits: elsewhere Python may be in the middle of what has to be whole."""
+
+    def test_it_ends_at_once_where_it_waits(self):
+        stop = loop.Stop()
+        with pytest.raises(loop.Stopped), stop:
+            stop.tell()
+
+    def test_elsewhere_it_ends_when_it_comes_to_wait(self):
+        stop = loop.Stop()
+        with stop:
+            pass
+        stop.tell()
+        with pytest.raises(loop.Stopped), stop:
+            raise AssertionError("it waits")
+
+    def test_once_it_ends_another_signal_stops_nothing(self):
+        stop = loop.Stop()
+        with pytest.raises(loop.Stopped), stop:
+            stop.tell()
+        stop.tell()
+
+    def test_a_request_is_not_cut_off_and_a_watch_is(self, cluster):
+        stop = loop.Stop()
+        cluster.approver = loop.Approver(
+            node_api.NodeApi(cluster.url), loop.Journal(cluster.journal.append), PROCESSES, lambda: cluster.now, stop
+        )
+        cluster.ask(samples.joining(), "right")
+        cluster.objects.before = lambda method, path: stop.tell()
+        with pytest.raises(loop.Stopped):
+            cluster.approver.work(1)
+        assert cluster.condition()[0] == "Approved"
+        assert cluster.objects.under(loop.JOIN_SECRETS) == []

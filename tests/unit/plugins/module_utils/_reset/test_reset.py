@@ -99,14 +99,15 @@ def test_what_tells_that_k3a_was_here_goes_last(tmp_path, units, told):
     assert ("systemctl", "daemon-reload") in told
 
 
-@pytest.mark.parametrize("present", range(5))
+@pytest.mark.parametrize("present", range(6))
 def test_state_is_recognized_whatever_a_killed_run_left_of_it(tmp_path, present):
-    make(tmp_path, ["agent/tls/x", "server/cred/x", f"data/{BUNDLE}/x", f"data/.{BUNDLE}.new/x", "host.json"][present])
+    bundles = [f"data/{BUNDLE}/x", f"data/.{BUNDLE}.new/x", f"data/files/{BUNDLE}/etcd"]
+    make(tmp_path, ["agent/tls/x", "server/cred/x", *bundles, "host.json"][present])
     assert len(reset.own_state(str(tmp_path))) == 1
 
 
 def test_a_directory_of_somebody_else_is_not_ours(tmp_path):
-    make(tmp_path, "data/photos/1.jpg", "agent/readme", "server/www/index.html")
+    make(tmp_path, "data/photos/1.jpg", "data/files/letter", "agent/readme", "server/www/index.html")
     assert reset.own_state(str(tmp_path)) == []
     assert reset.own_state(f"{tmp_path}/nothing") == []
 

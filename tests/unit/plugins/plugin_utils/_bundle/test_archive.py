@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import lock_link
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive as bundles
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import CONTENTS, make_archive, make_bundle, member_of
 
@@ -146,3 +151,47 @@ def test_an_archive_made_by_tar_is_as_good(folder, tmp_path):
     with tarfile.open(tmp_path / "by-tar.tar", "w") as archive:
         archive.add(folder, ".")
     bundles.open_bundle(str(tmp_path / "by-tar.tar")).verify()
+
+
+class TestDefault:
+    """The bundle that was built from lock files."""
+
+    SOURCE = Path(__file__).parents[5] / "bundle"
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return Path(shutil.copytree(self.SOURCE, tmp_path / "source"))
+
+    @pytest.fixture
+    def built(self, source, tmp_path):
+        """What a build of these lock files leaves in the cache."""
+        cached = tmp_path / "cache"
+        (cached / "bundles/x").mkdir(parents=True)
+        recipes = yaml.safe_load((source / "components.yml").read_text())["components"]
+        key = bundle_key([Component(name, recipe, str(source), str(cached)) for name, recipe in recipes.items()])
+        link = Path(lock_link(str(cached), key))
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../bundles/x")
+        return cached
+
+    @pytest.fixture(autouse=True)
+    def asked_anew(self):
+        """It is looked for once in a process; each test is one of its own."""
+        bundles.default_bundle.cache_clear()
+        yield
+        bundles.default_bundle.cache_clear()
+
+    def test_the_lock_files_are_the_collections_own(self):
+        assert bundles.SOURCE.samefile(self.SOURCE)
+
+    def test_the_bundle_of_these_lock_files_is_found(self, source, built, monkeypatch):
+        assert bundles.find(str(source), str(built)) == str(built / "bundles/x")
+        monkeypatch.setattr(bundles, "SOURCE", source)
+        monkeypatch.setenv("K3A_CACHE", str(built))
+        assert bundles.default_bundle() == str(built / "bundles/x")
+
+    def test_after_an_edit_of_a_lock_file_it_has_to_be_built(self, source, built):
+        with (source / "etcd/go.sum").open("a") as stream:
+            stream.write("one more line\n")
+        with pytest.raises(BundleError, match=r"not in .*/cache: build it with ansible-playbook k3a\.cluster\.bundle"):
+            bundles.find(str(source), str(built))

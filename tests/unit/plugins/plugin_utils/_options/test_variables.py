@@ -213,8 +213,7 @@ def test_flannels_interface_gives_the_node_its_addresses_where_none_are_given(gi
     assert variables.node_ip(given, iface, ("192.168.56.10", "fd00::10")) == wanted
 
 
-# Fails (_options/variables.py, RULES): nothing judges it, and _cluster/verdict.py window() ends in a traceback.
-@pytest.mark.parametrize("value", ["half", "-1", "10 %", "1.5", "%", ""])
+@pytest.mark.parametrize("value", ["half", "-1", "10 %", "1.5", "%", "", "0", "0%", "101%", "1\n"])
 def test_how_many_nodes_may_be_away_is_a_number_or_a_percentage(value):
     (finding,) = variables.variable_findings({"k3a_max_unavailable": value}, {})
     assert finding.level == "fail" and "k3a_max_unavailable" in finding.message
