@@ -84,7 +84,8 @@ class Join:
         if plan.set_aside:
             changes.append(files.Change(self.layout.etcd, "data of a former member\n", "set aside as etcd-old-TIME\n"))
             if not component_plan.restart:
-                changes.append(files.Change("k3a-etcd.service", "active\n", "active (restarted: its data is set aside)\n"))
+                after = "active (restarted: its data is set aside)\n"
+                changes.append(files.Change("k3a-etcd.service", "active\n", after))
         if plan.changed:
             changes.append(files.Change(membership.MEMBERS, *membership.announced(self.seen, plan)))
         return changes

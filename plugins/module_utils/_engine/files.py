@@ -115,7 +115,7 @@ def describe_mode(mode: int, owner: str, group: str) -> str:
 
 
 def refuse_place(path: str, size: int = 0) -> None:
-    """Raise, as an OSError, what would keep so much from being written at a path: before anything is, and in check mode.
+    """Raise, as an OSError, what would keep so much from being written at a path: in check mode, too.
 
     What nobody can foresee, such as a disk that fails, the write itself says.
     """

@@ -13,7 +13,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
@@ -148,6 +148,19 @@ def orphaned(layout: Layout) -> str | None:
     return None
 
 
+def lost(layout: Layout, missing: list[str]) -> str | None:
+    """What a server that had all of it does not have any more, and what made anew would be another cluster's.
+
+    The token is made last. Without it a run was killed, and nothing depends yet on what is missing.
+    """
+    if layout.token in missing:
+        return None
+    unit = files.read_bytes(systemd.unit_path("k3a-apiserver.service")) or b""
+    encrypts = b"--encryption-provider-config=" in unit
+    gone = [path for path in missing if path != layout.cred("encryption-config.json") or encrypts]
+    return f"{gone[0]} is gone; put it back from another server or from a backup of this one" if gone else None
+
+
 def content_of(path: str, layout: Layout, params: dict) -> str:
     """The content of a missing file: the controller's material, or a secret made here."""
     if path in params["material"]:
@@ -185,6 +198,9 @@ def run(module: AnsibleModule) -> None:
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
+    problem = module.params["found"] and not module.params["shared"] and lost(layout, missing)
+    if problem:
+        raise K3aError(problem)
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     check_token(layout, module.params["token"])

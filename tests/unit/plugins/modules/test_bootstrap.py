@@ -77,9 +77,10 @@ def test_secrets_are_roots_alone(run, layout):
 def test_what_exists_is_never_replaced(run, layout):
     run()
     before = {path: open(path, "rb").read() for path in step.wanted_paths(layout, True)}
-    os.unlink(layout.tls("service.key"))
+    os.unlink(layout.cred("encryption-config.json"))
+    del before[layout.cred("encryption-config.json")]
     again = run(secrets_encryption_provider="aescbc")
-    assert again["missing"] == [layout.tls("service.key")]
+    assert again["missing"] == [layout.cred("encryption-config.json")]
     assert {path: open(path, "rb").read() for path in before} == before
     assert not run()["changed"]
 
