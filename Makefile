@@ -47,7 +47,7 @@ bundle: setup .venv
 	ansible-playbook playbooks/bundle.yml
 
 nodes: setup .venv
-	ansible-playbook playbooks/nodes.yml $(SET) -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS)
+	ansible-playbook playbooks/test_nodes.yml $(SET) -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS)
 
 cluster: bundle nodes
 	ansible-playbook playbooks/site.yml -i build/$(NAME)/hosts
@@ -62,7 +62,7 @@ bench-scale: .venv
 	python bench/scale.py
 
 clean: .venv
-	ansible-playbook playbooks/nodes_absent.yml $(SET)
+	ansible-playbook playbooks/test_nodes_absent.yml $(SET)
 
 test: setup lint collection docs sanity units bundle programs molecule
 

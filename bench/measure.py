@@ -62,11 +62,11 @@ class NodeSet:
 
     def make(self, servers: int, agents: int) -> None:
         """Make the nodes, or the missing ones."""
-        self._play("nodes.yml", f"nodes_servers={servers}", f"nodes_agents={agents}")
+        self._play("test_nodes.yml", f"nodes_servers={servers}", f"nodes_agents={agents}")
 
     def remove(self) -> None:
         """Remove the nodes and all they left."""
-        self._play("nodes_absent.yml")
+        self._play("test_nodes_absent.yml")
 
     def _play(self, playbook: str, *variables: str) -> None:
         every = (f"nodes_name={self.name}", f"nodes_directory={self.directory}", *variables)

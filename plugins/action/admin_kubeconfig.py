@@ -36,7 +36,7 @@ class ForeignFileError(K3aError):
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """URL, authority, certificate and key of a kubeconfig that this plugin wrote."""
+    """URL, CA, certificate and key of a kubeconfig that this plugin wrote."""
     try:
         document = yaml.safe_load(content)
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
@@ -51,16 +51,16 @@ def parse(content: bytes) -> dict[str, str]:
 
 
 def reasons_to_write(
-    content: bytes | None, url: str, authorities: dict[str, str], urls: Collection[str] = ()
+    content: bytes | None, url: str, ca_certificates: dict[str, str], urls: Collection[str] = ()
 ) -> list[str]:
     """Why the kubeconfig has to be written (again); a foreign one is refused. One of the other URLs will do, too."""
     if content is None:
         return ["it is missing"]
     current = parse(content)
-    if current["authority"] != authorities["server"]:
-        raise ForeignFileError("it belongs to a cluster with another certificate authority")
+    if current["authority"] != ca_certificates["server"]:
+        raise ForeignFileError("it belongs to a cluster with another CA")
     has_key = pki.belongs(current["key"], current["certificate"])
-    reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, authorities["client"])
+    reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, ca_certificates["client"])
     return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
 
 
@@ -75,14 +75,14 @@ def obstacle(url: str, authority: str) -> str:
     return ""
 
 
-def is_ours(content: bytes, authorities: dict[str, str]) -> bool:
-    """Whether this plugin wrote a kubeconfig for this cluster, or for one whose authority is gone already."""
+def is_ours(content: bytes, ca_certificates: dict[str, str]) -> bool:
+    """Whether this plugin wrote a kubeconfig for this cluster, or for one whose CA is gone already."""
     try:
         current = parse(content)
     except ForeignFileError:
         return False
-    if authorities.get("server"):
-        return current["authority"] == authorities["server"]
+    if ca_certificates.get("server"):
+        return current["authority"] == ca_certificates["server"]
     return pki.is_authority(current["authority"], CN_PREFIXES["server"])
 
 
@@ -91,26 +91,28 @@ def _decoded(text: str) -> str:
 
 
 class ActionModule(HostAction):
-    """Judge the file here; only when it has to be written ask the server for the authority's key."""
+    """Judge the file here; only when it has to be written ask the server for the CA's key."""
 
-    answers = frozenset({"authorities"})
+    answers = frozenset({"signing_cas"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge the file."""
         super().run(tmp, task_vars)
         path = os.path.abspath(os.path.expanduser(self._task.args["path"]))
-        authorities = self._task.args["authorities"]
+        ca_certificates = self._task.args["ca_certificates"]
         current = files.read_bytes(path)
         if self._task.args.get("state", "present") == "absent":
-            return self._remove(path, current, authorities)
+            return self._remove(path, current, ca_certificates)
         url = self._task.args.get("server_url")
         if not url:
             return {"failed": True, "msg": "server_url is required, the URL of the API as seen from the controller"}
         try:
-            # Before the first server is installed there is no authority to compare with.
+            # Before the first server is installed there is no CA to compare with.
             others = self._task.args.get("server_urls") or []
-            reasons = reasons_to_write(current, url, authorities, others) if authorities else ["the cluster is new"]
+            reasons = ["the cluster is new"]
+            if ca_certificates:
+                reasons = reasons_to_write(current, url, ca_certificates, others)
         except ForeignFileError as error:
             return {
                 "failed": True,
@@ -119,23 +121,23 @@ class ActionModule(HostAction):
             }
         diff = files.Change(path, "\n".join(reasons) + "\n", "kubeconfig of system:admin\n").as_diff()
         if reasons and not self._task.check_mode:
-            problem = self._write(path, url, authorities, task_vars)
+            problem = self._write(path, url, ca_certificates, task_vars)
             if problem:
                 return problem
         told = ""
-        if authorities:
-            told = obstacle(url if reasons or current is None else parse(current)["url"], authorities["server"])
+        if ca_certificates:
+            told = obstacle(url if reasons or current is None else parse(current)["url"], ca_certificates["server"])
         return {"changed": bool(reasons), "path": path, "obstacle": told, "diff": [diff] if reasons else []}
 
-    def _remove(self, path: str, current: bytes | None, authorities: dict[str, str]) -> dict[str, Any]:
-        ours = current is not None and is_ours(current, authorities)
+    def _remove(self, path: str, current: bytes | None, ca_certificates: dict[str, str]) -> dict[str, Any]:
+        ours = current is not None and is_ours(current, ca_certificates)
         if ours and not self._task.check_mode:
             files.remove_file(path)
         diff = files.Change(path, "kubeconfig of system:admin\n", "").as_diff()
         return {"changed": ours, "path": path, "diff": [diff] if ours else []}
 
     def _write(
-        self, path: str, url: str, authorities: dict[str, str], task_vars: dict[str, Any] | None
+        self, path: str, url: str, ca_certificates: dict[str, str], task_vars: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         arguments = {"requests": {"controller": [{"authority": "client"}]}}
         if "data_dir" in self._task.args:
@@ -147,9 +149,9 @@ class ActionModule(HostAction):
         if found.get("failed"):
             return found
         try:
-            certificate, key = pki.issue(LEAF, *found["authorities"]["client"])
+            certificate, key = pki.issue(LEAF, *found["signing_cas"]["client"])
         except pki.PkiError as error:
             return {"failed": True, "msg": str(error)}
-        text = kubeconfig.embedded(url, authorities["server"].encode(), certificate.encode(), key.encode())
+        text = kubeconfig.embedded(url, ca_certificates["server"].encode(), certificate.encode(), key.encode())
         files.write_file(files.owned_by_me(path, text.encode()))
         return None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of M(k3a.cluster.bootstrap): makes the authorities and the key that are missing."""
+"""The controller's half of M(k3a.cluster.bootstrap): makes the CAs and the key that are missing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
 def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
-    """Contents for the missing authorities and the service account key, by path.
+    """Contents for the missing CAs and the service account key, by path.
 
-    An authority is made whole: a key without a certificate has signed nothing, so it is made anew with it.
+    A CA is made whole: a key without a certificate has signed nothing, so it is made anew with it.
     """
     made = {}
     for name, prefix in bootstrap.CN_PREFIXES.items():
@@ -35,12 +35,12 @@ def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
 
 
 def certificates_in(made: dict[str, str], layout: Layout) -> dict[str, str]:
-    """The authorities' certificates among new contents, by the authority's name."""
+    """The CAs' certificates among new contents, by the CA's name."""
     paths = {name: bootstrap.authority_paths(layout, name)[0] for name in bootstrap.CN_PREFIXES}
     return {name: made[path] for name, path in paths.items() if path in made}
 
 
-def brought(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[str, str]:
+def material_from(shared: dict[str, str], missing: list[str], layout: Layout) -> dict[str, str]:
     """Contents for what is missing, from what another server keeps, by path."""
     here = {f"{layout.data_dir}/{path}": content for path, content in shared.items()}
     return {path: here[path] for path in missing if path in here}
@@ -63,8 +63,8 @@ class ActionModule(HostAction):
             return found
         layout = Layout(arguments.get("data_dir") or options.DATA_DIR["default"])
         # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
-        founds = not shared and boolean(self._task.args.get("found", True))
-        made = {} if founds else brought(shared, found["missing"], layout)
+        founds = not shared and boolean(self._task.args.get("may_create", True))
+        made = {} if founds else material_from(shared, found["missing"], layout)
         lacking = [] if founds else sorted(set(found["missing"]) - set(made))
         # In check mode the first server of a new cluster has nothing yet.
         if lacking and (shared or not self._task.check_mode):
@@ -79,4 +79,4 @@ class ActionModule(HostAction):
         if done.get("failed"):
             return done
         # Ansible hides from the module's answer whatever came in as a secret, the certificates in the material, too.
-        return {**done, "authorities": {**found["authorities"], **certificates_in(made, layout)}}
+        return {**done, "ca_certificates": {**found["ca_certificates"], **certificates_in(made, layout)}}

@@ -41,7 +41,7 @@ class ActionModule(HostAction):
             if kept.get("failed"):
                 return kept
             if "files" in kept:
-                return module(**recorded(kept, arguments.get("new_token") or ""))
+                return module(**encrypt_record(kept, arguments.get("new_token") or ""))
         # Somebody else has written it meanwhile; what is left to do, if anything, needs no record.
         again = module()
         if again.pop("wanting", False):
@@ -49,7 +49,7 @@ class ActionModule(HostAction):
         return again
 
 
-def recorded(kept: dict[str, Any], new_token: str) -> dict[str, Any]:
+def encrypt_record(kept: dict[str, Any], new_token: str) -> dict[str, Any]:
     """The record of what a server has, and its digest."""
     password = parse(new_token).password if new_token else kept["password"]
     content = codec.encode(kept["files"])

@@ -15,7 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     Manifest,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
@@ -30,6 +30,7 @@ class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
     answers = frozenset({"complete", "current", "free", "held", "incoming"})
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         path = self._task.args.get("bundle")
@@ -75,8 +76,10 @@ class ActionModule(HostAction):
         if place.get("failed"):
             return place
         remote = f"{place['incoming']}/{STREAM}"
-        display.vv(f"{bundle.path}: ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB")
-        shipping.put(self, stream, remote)
+        told = f"ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB"
+        display.vv(f"{bundle.path}: {told}")
+        with progress.shown(lambda: f"{self.where(task_vars)}: {told}"):
+            shipping.put(self, stream, remote)
         return self._execute_module(MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars)
 
 
@@ -103,7 +106,7 @@ def summary(
     result = {key: report[key] for key in REPORTED}
     result.update(place)
     result.update(
-        programs={} if report["complete"] else programs.announced(manifest, data_dir, changing(observed)),
+        programs={} if report["complete"] else programs.future_programs(manifest, data_dir, changing(observed)),
         installed=[entry.path for entry in missing],
         damaged=observed["damaged"],
         changed=report["changed"] or not observed["complete"],

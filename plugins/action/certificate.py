@@ -14,13 +14,13 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
-def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) -> list[dict[str, Any]]:
+def requests_among(found: list[dict[str, Any]], ca_certificates: Mapping[str, str]) -> list[dict[str, Any]]:
     """The certificates that have to be signed, each with its reasons."""
     judged = [
         {
             **leaf,
             "reasons": pki.renewal_reasons(
-                leaf, leaf["current"], leaf["has_key"], authorities.get(leaf["authority"], "")
+                leaf, leaf["current"], leaf["has_key"], ca_certificates.get(leaf["authority"], "")
             ),
         }
         for leaf in found
@@ -28,7 +28,7 @@ def requests_among(found: list[dict[str, Any]], authorities: Mapping[str, str]) 
     return [leaf for leaf in judged if leaf["reasons"]]
 
 
-def announced(request: Mapping[str, Any]) -> dict[str, str]:
+def request_diff(request: Mapping[str, Any]) -> dict[str, str]:
     """A certificate that has to be signed, as a diff shows it."""
     before = f"{'; '.join(request['reasons'])}\n"
     return {
@@ -51,13 +51,13 @@ class ActionModule(HostAction):
         certificates = found.pop("certificates", [])
         if found.get("failed") or self._task.args.get("signed"):
             return found
-        authorities = self._task.args["authorities"]
-        requests = requests_among(certificates, authorities)
+        ca_certificates = self._task.args["ca_certificates"]
+        requests = requests_among(certificates, ca_certificates)
         return {
             **found,
             "changed": found["changed"] or bool(requests),
-            "warnings": [*found.get("warnings", []), *pki.ending_authorities(authorities)],
+            "warnings": [*found.get("warnings", []), *pki.ending_authorities(ca_certificates)],
             "requests": requests,
             "paths": [*found["paths"], *(request["certificate"] for request in requests)],
-            "diff": [*found["diff"], *(announced(request) for request in requests)],
+            "diff": [*found["diff"], *(request_diff(request) for request in requests)],
         }

@@ -18,7 +18,7 @@ Requests = dict[str, list[dict[str, Any]]]
 Certificates = dict[str, dict[str, str]]
 
 
-def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> tuple[Certificates, list[str]]:
+def sign_all(requests: Requests, signing_cas: dict[str, tuple[str, str]]) -> tuple[Certificates, list[str]]:
     """The certificates for all requests, by host and name, and what to say of those that cannot be signed.
 
     A bad request is its own host's trouble: what has no certificate fails there, and the others go on.
@@ -29,7 +29,7 @@ def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> tup
         certificates[host] = {}
         for request in own:
             try:
-                signed = pki.sign(request, request["request"] or "", *authorities[request["authority"]])
+                signed = pki.sign(request, request["request"] or "", *signing_cas[request["authority"]])
             except pki.SigningRequestError as error:
                 signed = ""
                 problems.append(f"{host}: {error}")
@@ -38,9 +38,9 @@ def sign_all(requests: Requests, authorities: dict[str, tuple[str, str]]) -> tup
 
 
 class ActionModule(HostAction):
-    """Read the authorities from the server, sign, forget them."""
+    """Read the CAs from the server, sign, forget them."""
 
-    answers = frozenset({"authorities"})
+    answers = frozenset({"signing_cas"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -57,8 +57,8 @@ class ActionModule(HostAction):
             found = self._execute_module(
                 "k3a.cluster.certificate_signature", module_args=arguments, task_vars=task_vars
             )
-        authorities = found.pop("authorities", {})
+        signing_cas = found.pop("signing_cas", {})
         if found.get("failed"):
             return found
-        certificates, problems = sign_all(requests, authorities)
+        certificates, problems = sign_all(requests, signing_cas)
         return {"changed": False, "certificates": certificates, "warnings": [*found.get("warnings", []), *problems]}

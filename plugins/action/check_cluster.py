@@ -25,7 +25,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
     ReportError,
     ServerReport,
     host_reports,
-    server_report,
+    server_reports,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -49,17 +49,17 @@ class ActionModule(ActionBase):
         try:
             # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
             hosts = host_reports(options["host_reports"])
-            answer = servers.chosen([server_report(report) for report in options["server_reports"]])
+            answer = servers.choose_report(server_reports(options["server_reports"]))
         except ReportError as error:
-            raise AnsibleActionFail(f"a report cannot be used: {error}") from None
+            raise AnsibleActionFail(str(error)) from None
         task_vars = task_vars or {}
         groups = task_vars["groups"]
-        founder = None
+        first_server = None
         if options["joined"]:
             # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
             found = [*common_findings(hosts, []), *findings.label_findings(hosts)]
         elif hosts:
-            founder, found = self._judge(hosts, answer, task_vars)
+            first_server, found = self._judge(hosts, answer, task_vars)
         else:
             found = [*findings.library_findings(), *findings.group_findings(groups)]
         excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]), bool(options["joined"]))
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
             return result
         if options["joined"]:
             return {**result, "hosts": joining_records(ready, options["joined"])}
-        return {**result, **self._plan(ready, answer, founder, excluded, task_vars)}
+        return {**result, **self._plan(ready, answer, first_server, excluded, task_vars)}
 
     def _judge(
         self, hosts: list[HostReport], answer: ServerReport, task_vars: Mapping[str, Any]
@@ -77,21 +77,21 @@ class ActionModule(ActionBase):
         """The server that begins a new cluster, if any has to, and what is in the way of this run."""
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         group, in_play = servers_of(groups), task_vars["ansible_play_hosts_all"]
-        founder, found = servers.founder(group, hosts, answer)
-        authority = answer.authorities.get("server", "")
-        return founder, [
+        first_server, found = servers.first_server(group, hosts, answer)
+        authority = answer.ca_certificates.get("server", "")
+        return first_server, [
             *found,
             *common_findings(hosts, self._others(hosts, group, hostvars)),
             *findings.library_findings(),
             *findings.group_findings(groups),
             *servers.availability_findings(group, in_play, [host.name for host in hosts]),
             *servers.authority_findings(hosts),
-            *servers.ending_findings(answer.authorities),
+            *servers.ending_findings(answer.ca_certificates),
             *servers.member_findings(group, hosts, answer),
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),
             *servers.identity_findings(hosts, answer),
-            *servers.token_findings(self._given("token", group, hostvars), authority, new=founder is not None),
+            *servers.token_findings(self._given("token", group, hostvars), authority, new=first_server is not None),
             *url_findings(server_urls(hosts), authority, self._names(group, hostvars)),
         ]
 
@@ -99,25 +99,25 @@ class ActionModule(ActionBase):
         self,
         hosts: list[HostReport],
         answer: ServerReport,
-        founder: HostReport | None,
+        first_server: HostReport | None,
         excluded: Mapping[str, list[str]],
         task_vars: Mapping[str, Any],
     ) -> dict[str, Any]:
         """What this run is going to do with the cluster."""
         group, in_play = servers_of(task_vars["groups"]), task_vars["ansible_play_hosts_all"]
         others = self._others(hosts, group, task_vars["hostvars"])
-        acting = next((host for host in [*hosts, *others] if host.name == answer.host), founder)
+        acting = next((host for host in [*hosts, *others] if host.name == answer.host), first_server)
         settings = (acting or hosts[0]).settings
         api = tuple(servers.api_servers(hosts, answer, settings["https_listen_port"]))
         replaced = tuple(servers.replaced(hosts, answer))
         nodes = verdict.described_nodes(hosts)
         away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
         plan = verdict.Verdict(
-            founder=founder.seen.node_name if founder else "",
+            first_server=first_server.seen.node_name if first_server else "",
             server=acting.name if acting else "",
             server_data_dir=settings["data_dir"],
             https_listen_port=settings["https_listen_port"],
-            authorities=answer.authorities,
+            ca_certificates=answer.ca_certificates,
             bootstrap_record=answer.bootstrap_record,
             etcd_endpoints=tuple(servers.etcd_endpoints(hosts, answer)),
             etcd_leader=servers.etcd_leader(answer),
@@ -202,7 +202,7 @@ def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]
     for url in sorted(set(urls.values())) if authority else []:
         where = urlsplit(url)
         if not trusted(where, authority, named=False):
-            message = f"k3a_server_url {url} answers with a certificate that is not of this cluster's authority"
+            message = f"k3a_server_url {url} answers with a certificate that is not of this cluster's CA"
             finding = Finding("server_url", FAIL, message, "correct it")
         elif where.hostname not in names and not trusted(where, authority, named=True):
             message = f"the certificates of the servers do not name {where.hostname}, which k3a_server_url does"
@@ -214,7 +214,7 @@ def url_findings(urls: Mapping[str, str], authority: str, names: Collection[str]
 
 
 def trusted(where: SplitResult, authority: str, named: bool) -> bool:
-    """Whether what answers at a URL has a certificate of an authority, and one by that name; true when nothing does."""
+    """Whether what answers at a URL has a certificate of a CA, and one by that name; true when nothing does."""
     context = ssl.create_default_context(cadata=authority)
     context.check_hostname = named
     try:

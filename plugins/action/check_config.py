@@ -15,6 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
@@ -93,8 +94,8 @@ class ActionModule(HostAction):
 
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""
-        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **task_vars})
-        values, problems = spec.evaluate(spec.specification(), task_vars, templar.template)
+        templates = Templates(self, {**spec.templates(), **task_vars})
+        values, problems = spec.evaluate(spec.specification(), task_vars, templates.value)
         findings = [Finding("variable_unknown", FAIL, p.message, p.remedy) for p in spec.strangers(task_vars)]
         for problem in problems:
             if isinstance(problem, spec.NoValue):

@@ -14,7 +14,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
     HostReport,
     ReportError,
     host_reports,
-    server_report,
+    server_reports,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(OPTIONS)
         try:
             hosts = {report.name: report for report in host_reports(options["host_reports"])}
-            servers = [server_report(answer) for answer in options["server_reports"]]
+            servers = server_reports(options["server_reports"])
             plan = removal.plan(options["names"], machines(task_vars or {}, hosts), servers)
         except (removal.RemovalError, ReportError) as error:
             return {**result, "failed": True, "msg": f"Nothing has been changed: {error}"}

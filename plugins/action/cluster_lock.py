@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
@@ -34,11 +33,12 @@ class ActionModule(HostAction):
     """Take the lock, over a holder that is known to be dead too, and leave a keeper behind."""
 
     answers = frozenset({"interpreter"})
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the cluster, give it back, or in check mode tell who holds it."""
         super().run(tmp, task_vars)
         process = keeper.playbook()
-        told = holder(process.pid, context.CLIARGS.get("args") or ())
+        told = holder(process.pid, keeper.playbooks())
         arguments = {**self._task.args, "id": process.identity, "holder": told}
         required = arguments.pop("required", True)
         result = self._taken(arguments, task_vars)
@@ -52,7 +52,7 @@ class ActionModule(HostAction):
         interpreter = result.pop("interpreter", "")
         if self._task.check_mode:
             if held and not dead:
-                self._display.warning(lock.told(held))
+                self._display.warning(lock.held_message(held))
         elif interpreter and not result["renewed"] and arguments.get("state", "present") == "present":
             keeper.start(process, self._command(interpreter, process.identity))
         return {"taken": not result.get("failed"), **result}
@@ -70,7 +70,6 @@ class ActionModule(HostAction):
         program = Path(lock.__file__).read_text()
 
         def run(verb: str) -> int:
-            words = [interpreter, "-c", program, verb, identity]
-            return int(self._low_level_execute_command(shlex.join(words))["rc"])
+            return shipping.command(self, [interpreter, "-c", program, verb, identity])
 
         return run

@@ -15,6 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_of
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps as controller
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -79,15 +80,15 @@ class ActionModule(HostAction):
         A task that acts on another host only follows one that had something to do here.
         """
         found: list[Arguments] = []
-        known: Arguments = {"_k3a": record, "_k3a_authorities": authorities(task_vars)}
+        known: Arguments = {"_k3a": record, "_k3a_ca_certificates": ca_certificates(task_vars)}
         for task in (task for file in task_files(record) for task in tasks_of(spec.ROLES, file) if not task.delegated):
             variables = {**spec.templates(), **task_vars, **known, **task.variables}
-            templar = self._templar.copy_with_new_env(available_variables=variables)
-            if not all(templar.evaluate_conditional(condition) for condition in task.conditions):
+            templates = Templates(self, variables)
+            if not templates.hold(task.conditions):
                 continue
             if task.module not in STEPS:
                 raise RoleTaskError(f"the task {task.name!r} has a module that no look knows, {task.module}")
-            arguments = {name: valued(value, known, templar.template) for name, value in task.arguments.items()}
+            arguments = {name: valued(value, known, templates.value) for name, value in task.arguments.items()}
             found.append({"name": task.module, "options": reaching(task, arguments)})
             if task.register:
                 known[task.register] = controller.settled(task.module, arguments)
@@ -117,9 +118,9 @@ def valued(value: Any, known: Mapping[str, Any], template: Callable[[Any], Any])
     return template(value) if found is None else found
 
 
-def authorities(task_vars: Mapping[str, Any]) -> Any:
+def ca_certificates(task_vars: Mapping[str, Any]) -> Any:
     """The certificates of the cluster's CAs."""
-    return task_vars["_k3a_verdict"]["authorities"]
+    return task_vars["_k3a_verdict"]["ca_certificates"]
 
 
 def is_new(record: Mapping[str, Any]) -> bool:
@@ -156,7 +157,7 @@ def less(options: Mapping[str, Any], secrets: Mapping[str, Any]) -> Arguments:
 def due(step: Mapping[str, Any], certificates: list[dict[str, Any]]) -> str:
     """The first certificate that has to be signed, and why."""
     try:
-        requests = requests_among(certificates, step["options"]["authorities"])
+        requests = requests_among(certificates, step["options"]["ca_certificates"])
     except pki.PkiError as error:
         return str(error)
     return f"{requests[0]['certificate']}: {'; '.join(requests[0]['reasons'])}" if requests else ""

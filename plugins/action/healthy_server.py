@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     ReportError,
     ServerReport,
-    server_report,
+    server_reports,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -29,9 +29,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
         try:
-            reports = [server_report(answer) for answer in options["server_reports"]]
+            reports = server_reports(options["server_reports"])
         except ReportError as error:
-            raise AnsibleActionFail(f"a report cannot be used: {error}") from None
+            raise AnsibleActionFail(str(error)) from None
         server = next((report.host for report in reports if report.healthy), "")
         if not server:
             told = "".join(f"\n{report.host}: {reason(report)}" for report in reports)

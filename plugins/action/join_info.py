@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 OF_THE_MACHINE = ("data_dir", "server_url")
@@ -34,8 +35,8 @@ class ActionModule(HostAction):
         known = spec.specification()
         names = [name for name in OF_THE_CLUSTER if spec.PREFIX + name in variables]
         options = {spec.PREFIX + name: known[spec.PREFIX + name] for name in (*OF_THE_MACHINE, *names)}
-        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **variables})
-        values, problems = spec.evaluate(options, variables, templar.template)
+        templates = Templates(self, {**spec.templates(), **variables})
+        values, problems = spec.evaluate(options, variables, templates.value)
         if problems:
             raise AnsibleActionFail("; ".join(f"{problem.sentence}; {problem.remedy}" for problem in problems))
         own = {name: values[spec.PREFIX + name] for name in OF_THE_MACHINE}

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 
 OPTIONS: dict[str, Any] = {
@@ -30,8 +31,8 @@ class ActionModule(ActionBase):
         known = {**spec.specification(), **spec.of_playbook(asked["playbook"])}
         options = {name: known[name] for name in (*spec.of_playbook(asked["playbook"]), *asked["names"])}
         given = task_vars or {}
-        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(known), **given})
-        values, problems = spec.evaluate(options, given, templar.template)
+        templates = Templates(self, {**spec.templates(known), **given})
+        values, problems = spec.evaluate(options, given, templates.value)
         sentences = [
             *(f"{problem.sentence}; {problem.remedy}" for problem in [*spec.strangers(given), *problems]),
             *(f"{finding.message}; {finding.remedy}" for finding in variables.variable_findings(values, {})),

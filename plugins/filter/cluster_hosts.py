@@ -31,8 +31,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: The pattern, as a play takes it.
-  type: list
-  elements: str
+  type: str
 """
 
 from collections.abc import Callable
@@ -41,13 +40,14 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups as _groups
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import inheritance
 
-NOBODY = ["!all"]
+NOBODY = "!all"
 
 
-def cluster_hosts(groups: _groups.Groups, servers: bool = False) -> list[str]:
+def cluster_hosts(groups: _groups.Groups, servers: bool = False) -> str:
     # Of a play's hosts this is evaluated by the process that forks all workers.
     inheritance.prepare()
-    return _groups.existing(groups, _groups.SERVER if servers else (*_groups.SERVER, *_groups.AGENT)) or NOBODY
+    names = _groups.SERVER if servers else (*_groups.SERVER, *_groups.AGENT)
+    return ":".join(_groups.existing(groups, names)) or NOBODY
 
 
 class FilterModule:

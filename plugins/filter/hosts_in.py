@@ -53,7 +53,6 @@ def hosts_in(groups: Mapping[str, Sequence[str]], names: Sequence[str], without:
     return [host for host in hosts if host not in left_out] or NOBODY
 
 
-
 class FilterModule:
     """Host patterns."""
 

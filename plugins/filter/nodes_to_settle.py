@@ -10,8 +10,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
-  - A node whose host left the run is not among them. One that was not ready before, and on whose host nothing was
-    changed, is reported and not waited for.
+  - A node whose host left the run, or could not be changed, is not among them. One that was not ready before, and on
+    whose host nothing was changed, is reported and not waited for.
 positional: hosts, groups
 options:
   _input:
@@ -52,8 +52,8 @@ CHANGED = ("k3a_new", "k3a_changing")
 def nodes_to_settle(
     verdict: Mapping[str, Any], hosts: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> list[dict[str, Any]]:
-    present = set(hosts)
-    changed = {host for name in CHANGED for host in groups.get(name, ())}
+    present = set(hosts) - set(groups.get("k3a_failed", ()))
+    changed = {host for name in CHANGED for host in groups.get(name, ())} - set(groups.get("k3a_left_alone", ()))
     not_ready = set(verdict["not_ready"])
     return [
         {
@@ -63,7 +63,6 @@ def nodes_to_settle(
         for node in verdict["nodes"]
         if node["host"] in present
     ]
-
 
 
 class FilterModule:

@@ -50,7 +50,6 @@ def password_hashes(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, An
     ]
 
 
-
 class FilterModule:
     """What hosts have as a password."""
 

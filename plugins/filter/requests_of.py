@@ -46,7 +46,6 @@ def requests_of(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]])
     return {host: result["requests"] for host, result in results.items() if result.get("requests")}
 
 
-
 class FilterModule:
     """What hosts have requested."""
 

@@ -61,7 +61,6 @@ def servers_to_ask(
     return candidates or [host for host in servers if facts.get(host, {}).get("node_name")][:1]
 
 
-
 class FilterModule:
     """Whom to ask."""
 

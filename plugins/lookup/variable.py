@@ -40,6 +40,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 
@@ -53,8 +54,8 @@ class LookupModule(LookupBase):
         if strangers:
             raise AnsibleLookupError(f"there is no variable {strangers[0]}")
         given = variables or {}
-        templar = self._templar.copy_with_new_env(available_variables={**spec.templates(), **given})
-        values, problems = spec.evaluate({term: known[term] for term in terms}, given, templar.template)
+        templates = Templates(self, {**spec.templates(), **given})
+        values, problems = spec.evaluate({term: known[term] for term in terms}, given, templates.value)
         if problems:
             raise AnsibleLookupError(f"{problems[0].sentence}; {problems[0].remedy}")
         return [values[term] for term in terms]

@@ -152,7 +152,7 @@ objects:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cluster, Step, announced
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cluster, Step, creation_steps
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, items
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiUnreachable
@@ -222,7 +222,7 @@ def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
         if not module.check_mode:
             raise
         # The tasks before this one would have made the cluster.
-        plan = announced(names, wanted, params["set"]) if params["state"] == "present" else []
+        plan = creation_steps(names, wanted, params["set"]) if params["state"] == "present" else []
     result["objects"] = [step.summary() for step in plan]
     result["diff"] = [step.diff() for step in plan if step.changes]
     if module.check_mode:

@@ -12,8 +12,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate
-    that the server's client authority signs. Run it on, or delegated to, a server.
-  - Renewed when it is missing, expires within 120 days, or does not fit the cluster's authorities or URL any more.
+    that the server's client CA signs. Run it on, or delegated to, a server.
+  - Renewed when it is missing, expires within 120 days, or does not fit the cluster's CAs or URL any more.
   - Whether the API answers at that URL is looked at, and only told, since nothing of the collection needs it.
   - A file at O(path) of another cluster is never overwritten; the module fails and says so.
 extends_documentation_fragment: [k3a.cluster.attributes, k3a.cluster.attributes.node]
@@ -24,8 +24,8 @@ options:
     required: true
   state:
     description:
-      - V(absent) removes a file that this module wrote for the cluster of O(authorities). Where these are empty, since
-        the cluster is gone already, any that this module wrote. Another file stays.
+      - V(absent) removes a file that this module wrote for the cluster of O(ca_certificates). Where these are empty,
+        since the cluster is gone already, any that this module wrote. Another file stays.
     type: str
     choices: [present, absent]
     default: present
@@ -37,8 +37,8 @@ options:
     type: list
     elements: str
     default: []
-  authorities:
-    description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
+  ca_certificates:
+    description: Certificates of the CAs by name, PEM, as RV(k3a.cluster.bootstrap#module:ca_certificates) has them.
     type: dict
     required: true
   data_dir:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
   k3a.cluster.admin_kubeconfig:
     path: "{{ inventory_dir }}/kubeconfig"
     server_url: https://192.0.2.10:6443
-    authorities: "{{ server.authorities }}"
+    ca_certificates: "{{ server.ca_certificates }}"
 """
 
 RETURN = r"""

@@ -14,7 +14,7 @@ description:
   - Runs kube-apiserver as the unit C(k3a-apiserver) and the user C(kube).
   - Hardened. Anonymous requests reach the health endpoints only, Secrets are encrypted at rest, requests that change
     something are written to an audit log, and Pod Security admission has a default level.
-  - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server authority.
+  - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server CA.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

@@ -11,13 +11,14 @@ short_description: What all servers of a cluster share
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Keeps on a server what K3s calls the bootstrap data. These are the certificate authorities (server, client, request
+  - Internal to the playbooks of k3a.cluster, may change in any release.
+  - Keeps on a server what K3s calls the bootstrap data. These are the CAs (server, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
-  - What is missing is made on the first server of a cluster (O(found)), and brought to a further one from there
+  - What is missing is made on the first server of a cluster (O(may_create)), and brought to a further one from there
     (O(shared)); what exists is never replaced.
-  - Authorities are made on the controller's memory and kept on the server only, in files that only root reads.
-  - Fails when an authority has a certificate but no key, and when O(token) belongs to another cluster.
+  - CAs are made on the controller's memory and kept on the server only, in files that only root reads.
+  - Fails when a CA has a certificate but no key, and when O(token) belongs to another cluster.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -28,7 +29,7 @@ options:
     description:
       - The server token, short (a password) or in K3s's secure form. Empty makes one.
       - Kept in C(<data_dir>/server/token) in the secure form,
-        C(K10<SHA-256 of the server authority>::server:<password>).
+        C(K10<SHA-256 of the server CA>::server:<password>).
     type: str
     default: ""
   secrets_encryption:
@@ -40,7 +41,7 @@ options:
     type: str
     choices: [secretbox, aescbc, aesgcm]
     default: secretbox
-  found:
+  may_create:
     description:
       - Whether what is missing may be made here. On a server that joins a cluster it must not, and the module then says
         only what is missing, unless O(shared) brings it.
@@ -61,7 +62,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Keep the cluster's authorities, keys and token
+- name: Keep the cluster's CAs, keys and token
   k3a.cluster.bootstrap:
     secrets_encryption: true
 
@@ -74,13 +75,13 @@ EXAMPLES = r"""
 
 - name: Bring them to a further server
   k3a.cluster.bootstrap:
-    found: false
+    may_create: false
     shared: "{{ kept.material }}"
 """
 
 RETURN = r"""
-authorities:
-  description: The certificates of the authorities by their name, PEM; an authority that does not exist yet is left out.
+ca_certificates:
+  description: The certificates of the CAs by their name, PEM; a CA that does not exist yet is left out.
   returned: success
   type: dict
   sample:

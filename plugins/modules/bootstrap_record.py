@@ -11,9 +11,10 @@ short_description: The bootstrap record in the datastore
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Keeps in etcd, encrypted with the server token as K3s does it, what all servers share. These are the authorities
+  - Internal to the playbooks of k3a.cluster, may change in any release.
+  - Keeps in etcd, encrypted with the server token as K3s does it, what all servers share. These are the CAs
     with their keys, the key of service account tokens, and the configuration of encryption at rest.
-  - So a snapshot of etcd and the token are all that a new server needs.
+  - So the data of etcd and the server token have all that a new server needs. Nothing in this release reads them back.
   - Run it on any one server that has them, when etcd answers there.
   - A server finds out by a digest beside the record that it is current; then nothing secret leaves the server.
     Otherwise what is recorded goes to the controller's memory, which encrypts it.

@@ -10,6 +10,7 @@ short_description: Put a bundle together from built components
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Puts the components that M(k3a.cluster.bundle_component) built together to a bundle in the cache, where the lookup
     P(k3a.cluster.bundle#lookup) finds it.
   - Runs on the controller.

@@ -10,6 +10,7 @@ short_description: Build one component of a bundle on the controller
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Builds a component from its pinned upstream sources into the cache, where M(k3a.cluster.bundle_archive) finds it.
   - A build is kept under a key made of its lock files, its recipe, the architecture and the version of the compiler.
     What has been built once is not built again.

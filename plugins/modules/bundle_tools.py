@@ -10,6 +10,7 @@ short_description: Look for the tools that the build of a bundle needs
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Looks for the tools that all components need, and names everything that is missing, with the packages that bring it,
     before the first component is built.
   - A bundle is built on Linux, with Go in the newest release that a component asks for. Components that contain C need

@@ -11,13 +11,14 @@ short_description: The certificates of a node
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Keeps the certificates of the control plane (O(profile=server)) or of a node that runs pods (O(profile=agent)), each
     with a key that is made on this host and never leaves it.
   - Works in two steps. The first makes missing keys and returns a signing request for each certificate that is missing,
-    expires within 120 days, or does not fit any more (subject, names, usages, authority); the reasons are in the diff.
+    expires within 120 days, or does not fit any more (subject, names, usages, CA); the reasons are in the diff.
     M(k3a.cluster.certificate_signature) signs the requests, and the second step installs what it returns as O(signed).
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
-    another authority.
+    another CA.
   - Fails when C(openssl) is missing, and when this host has no address in a family that the cluster needs.
 extends_documentation_fragment:
   - k3a.cluster.attributes
@@ -41,8 +42,8 @@ options:
     type: list
     elements: dict
     default: []
-  authorities:
-    description: Certificates of the authorities by name, PEM, as RV(k3a.cluster.bootstrap#module:authorities) has them.
+  ca_certificates:
+    description: Certificates of the CAs by name, PEM, as RV(k3a.cluster.bootstrap#module:ca_certificates) has them.
     type: dict
     required: true
   signed:
@@ -69,7 +70,7 @@ EXAMPLES = r"""
 - name: Request the control plane's certificates
   k3a.cluster.certificate:
     profile: server
-    authorities: "{{ bootstrap.authorities }}"
+    ca_certificates: "{{ bootstrap.ca_certificates }}"
   register: requested
 
 - name: Sign them on a server
@@ -81,7 +82,7 @@ EXAMPLES = r"""
 - name: Install the control plane's certificates
   k3a.cluster.certificate:
     profile: server
-    authorities: "{{ bootstrap.authorities }}"
+    ca_certificates: "{{ bootstrap.ca_certificates }}"
     signed: "{{ signature.certificates[inventory_hostname] }}"
   when: requested.requests | length > 0
 """

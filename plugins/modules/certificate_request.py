@@ -11,8 +11,9 @@ short_description: Have the certificates of a node signed by its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Has the requests of M(k3a.cluster.certificate) signed by the certificates API of the cluster, for a machine that is
-    reached by no one who has the keys of its authorities. What it returns is for
+    reached by no one who has the keys of its CAs. What it returns is for
     O(k3a.cluster.certificate#module:signed).
   - The kubelet's client certificate is asked for with the token. The node password in C(/etc/k3a/node/password), which
     is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name. The
@@ -32,8 +33,8 @@ options:
     type: list
     elements: dict
     required: true
-  authorities:
-    description: RV(k3a.cluster.join_info#module:authorities).
+  ca_certificates:
+    description: RV(k3a.cluster.join_info#module:ca_certificates).
     type: dict
     required: true
   token:
@@ -49,7 +50,7 @@ EXAMPLES = r"""
   k3a.cluster.certificate_request:
     requests: "{{ requested.requests }}"
     server_url: "{{ cluster.url }}"
-    authorities: "{{ cluster.authorities }}"
+    ca_certificates: "{{ cluster.ca_certificates }}"
     token: "{{ k3a_token }}"
   register: signature
   when: requested.requests | length > 0
@@ -57,7 +58,7 @@ EXAMPLES = r"""
 - name: Install the node's certificates
   k3a.cluster.certificate:
     profile: agent
-    authorities: "{{ cluster.authorities }}"
+    ca_certificates: "{{ cluster.ca_certificates }}"
     signed: "{{ signature.certificates }}"
   when: requested.requests | length > 0
 """
@@ -84,7 +85,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import join a
 OPTIONS = {
     "requests": {"type": "list", "elements": "dict", "required": True},
     "server_url": options.SERVER_URL,
-    "authorities": {"type": "dict", "required": True},
+    "ca_certificates": {"type": "dict", "required": True},
     "token": {"type": "str", "default": "", "no_log": True},
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
@@ -122,7 +123,7 @@ def run(module: AnsibleModule) -> None:
         if file and change:
             files.make_directory(files.Directory(os.path.dirname(file.path), 0o700))
             files.write_file(file)
-        requester = certificate_request.Requester(params["server_url"], params["authorities"], params["timeout"])
+        requester = certificate_request.Requester(params["server_url"], params["ca_certificates"], params["timeout"])
         password = node_password.password_in(file.content) if file else ""
         signed = requester.certificates(requests, credential, password)
     module.exit_json(**result, certificates=signed)

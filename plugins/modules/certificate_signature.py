@@ -7,17 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: certificate_signature
-short_description: Sign certificates with the authorities of a server
+short_description: Sign certificates with the CAs of a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Signs the requests of M(k3a.cluster.certificate), those of all hosts in one call. Run it on, or delegated to, a
     server.
-  - The keys of the authorities that are needed are read from the server into the controller's memory, unlogged at any
+  - The keys of the CAs that are needed are read from the server into the controller's memory, unlogged at any
     verbosity, and are written nowhere.
   - A certificate says what the request's description says, never what the signing request itself asks for; valid for
     365 days from one hour back.
-  - Fails when the server lacks an authority, or a request is not signed by its own key.
+  - Fails when the server lacks a CA, or a request is not signed by its own key.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -65,21 +66,21 @@ OPTIONS = {
 
 
 def needed(requests: dict) -> list[str]:
-    """The authorities that the requests want."""
+    """The CAs that the requests want."""
     return sorted({request["authority"] for of_host in requests.values() for request in of_host})
 
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    """Return the authorities' certificates and keys to the action plugin, which alone calls this and keeps them."""
+    """Return the CAs' certificates and keys to the action plugin, which alone calls this and keeps them."""
     layout = Layout(module.params["data_dir"])
-    authorities = {}
+    signing_cas = {}
     for name in needed(module.params["requests"]):
-        pair = [(files.read_bytes(path) or b"").decode() for path in bootstrap.authority_paths(layout, name)]
+        pair = [bootstrap.read_text(path) or "" for path in bootstrap.authority_paths(layout, name)]
         if not all(pair):
-            raise K3aError(f"the {name} authority is not on this host; sign on a server of the cluster")
-        authorities[name] = pair
-    module.exit_json(changed=False, authorities=authorities)
+            raise K3aError(f"the {name} CA is not on this host; sign on a server of the cluster")
+        signing_cas[name] = pair
+    module.exit_json(changed=False, signing_cas=signing_cas)
 
 
 def main() -> None:

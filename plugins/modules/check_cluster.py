@@ -10,6 +10,7 @@ short_description: Judge all hosts of a cluster together, before anything change
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Takes what M(k3a.cluster.check_config) found on each host, compares the hosts with each other, and fails with one
     message that names everything that is in the way of an install, host by host, with what to do about it.
   - Judges the servers as a cluster from what one of them says of it (O(server_reports)). Whether a new cluster begins,
@@ -59,7 +60,7 @@ msg:
     2 things are in the way, and nothing has been changed.
     server-1: the host has no command nft; install it (package nftables)
     agent-1: the clock is 95 s behind the controller's; synchronise both with the same time servers
-founder:
+first_server:
   description: The node name of the server that begins a new cluster; nothing when there is a cluster already.
   returned: with O(host_reports), when nothing is in the way
   type: str
@@ -69,8 +70,8 @@ server:
   returned: with O(host_reports), when nothing is in the way
   type: str
   sample: server-1
-authorities:
-  description: The certificates of the cluster's authorities by name, PEM; empty when there is no cluster yet.
+ca_certificates:
+  description: The certificates of the cluster's CAs by name, PEM; empty when there is no cluster yet.
   returned: with O(host_reports), when nothing is in the way
   type: dict
 bootstrap_record:
@@ -108,7 +109,7 @@ urls:
   elements: str
   sample: ["https://192.0.2.10:6443"]
 replaced:
-  description: Nodes that have to go first, since their machines were made anew and take their names again.
+  description: Nodes that have to go first, since their machines were rebuilt and take their names again.
   returned: with O(host_reports), when nothing is in the way
   type: list
   elements: str

@@ -9,6 +9,7 @@ module: check_removal
 version_added: 1.0.0
 short_description: Judge whether nodes can be removed from a cluster, before anything changes
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Finds the node, the host and the member of etcd that are meant by a name. It may be that of a host in the inventory
     or that of a node, also of one that is dead, or that the inventory does not name any more.
   - Fails with one sentence when a name is unknown, when no server would be left, when etcd would have no healthy
@@ -96,8 +97,8 @@ urls:
   type: list
   elements: str
   sample: ["https://192.0.2.11:6443"]
-authorities:
-  description: The certificates of the cluster's authorities by name, PEM.
+ca_certificates:
+  description: The certificates of the cluster's CAs by name, PEM.
   returned: success
   type: dict
 todo:

@@ -11,6 +11,7 @@ short_description: One playbook at a time on a cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Takes a cluster for the playbook that runs, or fails at once and says who holds it.
   - The lock is a file in C(/run) of one server. Run this module on, or delegated to, a server that all playbooks of
     the cluster can reach, before anything is changed.

@@ -11,7 +11,7 @@ short_description: Whether a host differs from what tasks would make of it
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Internal to the playbook k3a.cluster.site, and may change in any release.
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Gives a host its record, which M(k3a.cluster.check_cluster) made, and says whether the host is new, differs from
     what the roles' tasks would make of it, or is settled.
   - Reads the task files of the collection's roles, and asks on the host, in one module run, what each of their tasks

@@ -14,7 +14,7 @@ description:
   - Runs etcd as the unit C(k3a-etcd) and the user C(etcd), with TLS for clients and peers and its data in
     C(<data_dir>/server/db/etcd).
   - A server without data joins the members that answer at O(endpoints), first as a learner that does not vote, and is
-    promoted when it has caught up. Only the server that O(founder) names begins a new cluster.
+    promoted when it has caught up. Only the server that O(first_server) names begins a new cluster.
   - A member that leads hands over to another before it restarts.
   - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
     have removed is renamed to C(etcd-old-<time>), never deleted.
@@ -42,10 +42,10 @@ options:
     type: list
     elements: str
     default: []
-  founder:
+  first_server:
     description:
       - The name of the member that begins a new cluster, when no server has data; see
-        RV(k3a.cluster.check_cluster#module:founder). Empty when there is a cluster already.
+        RV(k3a.cluster.check_cluster#module:first_server). Empty when there is a cluster already.
     type: str
     default: ""
   https_listen_port:
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 - name: Run etcd
   k3a.cluster.etcd:
     bundle: "{{ bundle.path }}"
-    founder: server-1
+    first_server: server-1
     endpoints: [https://192.0.2.11:2379, https://192.0.2.12:2379]
     extra_args:
       - quota-backend-bytes=4294967296

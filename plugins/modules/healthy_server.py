@@ -11,7 +11,8 @@ short_description: One server through which a cluster's API can be asked
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Chooses one of the servers that M(k3a.cluster.server_info) was run on. Internal, may change in any release.
+  - Internal to the playbooks of k3a.cluster, may change in any release.
+  - Chooses one of the servers that M(k3a.cluster.server_info) was run on.
   - Runs on the controller; touches no host.
 extends_documentation_fragment: [k3a.cluster.attributes]
 options:

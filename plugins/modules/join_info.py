@@ -11,11 +11,12 @@ short_description: What a machine with a token has to know of its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Proves, with nothing but a URL and a token, that an API is that of the token's cluster, and returns what it takes to
     make this machine a node of it. It changes nothing; run it on the machine before anything else.
-  - The cluster has to serve the certificate authority whose hash the token has, and to have signed what it publishes
+  - The cluster has to serve the CA whose hash the token has, and to have signed what it publishes
     with the token's secret. Only then is the token shown to it.
-  - A token without C(K10<hash>::) pins no authority. It works with a warning, as in K3s.
+  - A token without C(K10<hash>::) pins no CA. It works with a warning, as in K3s.
   - A machine that is a node already proves itself by its kubelet's certificate. Then the token is not looked at, so
     that further runs work when it has expired.
   - Fails, with the reason, when the token is of another cluster, expired, deleted or mistyped, when it is a server
@@ -59,7 +60,7 @@ EXAMPLES = r"""
 - name: Make the machine's keys and requests
   k3a.cluster.certificate:
     profile: agent
-    authorities: "{{ cluster.authorities }}"
+    ca_certificates: "{{ cluster.ca_certificates }}"
     cluster_cidr: "{{ cluster.config.cluster_cidr }}"
 """
 
@@ -69,8 +70,8 @@ url:
   returned: success
   type: str
   sample: https://192.0.2.10:6443
-authorities:
-  description: The certificates of the authorities that the node verifies others with, by name, PEM.
+ca_certificates:
+  description: The certificates of the CAs that the node verifies others with, by name, PEM.
   returned: success
   type: dict
   sample:
@@ -95,7 +96,7 @@ member:
   type: bool
   sample: false
 pinned:
-  description: Whether the authority was known beforehand, by the token's hash or because the machine is a node.
+  description: Whether the CA was known beforehand, by the token's hash or because the machine is a node.
   returned: success
   type: bool
   sample: true
@@ -130,13 +131,13 @@ def run(module: AnsibleModule) -> None:
         raise K3aError(f"{'; '.join(differing)}; remove the variable, since a node takes the cluster's values")
     if token and not token.ca_hash:
         module.warn(
-            f"the token {token.id} pins no certificate authority, so whoever knows it could pose as the cluster;"
+            f"the token {token.id} pins no CA, so whoever knows it could pose as the cluster;"
             " give it with the K10<hash>:: before it"
         )
     module.exit_json(
         changed=False,
         url=cluster.url,
-        authorities=cluster.authorities,
+        ca_certificates=cluster.ca_certificates,
         servers=joining.servers(cluster.config),
         config=cluster.config,
         member=cluster.member,

@@ -42,7 +42,7 @@ options:
     type: list
     elements: str
     default: []
-  node_taint:
+  node_taints:
     description: Taints, C(key=value:effect), that the node has from its registration on.
     type: list
     elements: str

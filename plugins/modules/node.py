@@ -172,6 +172,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+class Late(ApiError):
+    """Not all of it in time; C(lacking) says of what, so that the action can tell it and have the wait go on."""
+
+    def __init__(self, message: str, lacking: list[str]) -> None:
+        super().__init__(message)
+        self.lacking = lacking
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
@@ -179,8 +187,15 @@ def main() -> None:
         targets = [_node.wanted(spec) for spec in module.params["nodes"]]
         converge(module, targets, result)
     except (ApiError, _node.NodeError) as error:
-        module.fail_json(msg=f"Nodes: {error}", **result)
+        module.fail_json(msg=f"Nodes: {error}", lacking=lacking(error), **result)
     module.exit_json(**result)
+
+
+def lacking(error: Exception) -> list[str]:
+    """What may still come after an error; nothing when it is final."""
+    if isinstance(error, Late):
+        return error.lacking
+    return [str(error)] if getattr(error, "later", False) else []
 
 
 def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[str, Any]) -> None:
@@ -193,7 +208,7 @@ def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[st
         nodes = {}
     if not module.check_mode:
         try_out(api, targets, nodes)
-        awaited = {target.name for target in targets if target.wait and module.params["wait"]}
+        awaited = [target.name for target in targets if target.wait and module.params["wait"]]
         settle(api, targets, nodes, awaited, result)
     else:
         for target in targets:
@@ -235,14 +250,14 @@ def settle(
                 note(target, node, change, result)
             stale = stale or bool(change)
         now = datetime.now(timezone.utc)
-        lacks = {name: _node.lack(nodes.get(name), now) for name in awaited}
+        lacks = {name: _node.lack(nodes.get(name), now) for name in sorted(awaited)}
         unready = {name: lack for name, lack in lacks.items() if lack}
         if not unready and not stale:
             return
         if api.left < pause:
             after = f"after {time.monotonic() - started:.0f} s"
-            told = "".join(f"\n{name} {lack}" for name, lack in unready.items())
-            raise ApiError(f"{after}{told}" if told else f"others change them all the time, still {after}")
+            late = [f"{name} {lack}" for name, lack in unready.items()] or ["others change them all the time"]
+            raise Late("\n".join([after, *late]), late)
         if not stale:
             time.sleep(pause)
             pause = min(pause * 1.3, 1.0)

@@ -11,6 +11,7 @@ short_description: The cluster's side of the passwords of nodes
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Keeps the hashes that M(k3a.cluster.node_password) returns in the cluster, each in a Secret
     C(<node>.node-password.k3a) of the namespace C(k3a-system) that its Node owns, so that it goes with the Node.
   - A Secret that exists is replaced, since these nodes are known to the inventory; the password itself is not known

@@ -11,6 +11,7 @@ short_description: What a machine proves its node's name with
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Keeps a random password in C(/etc/k3a/node/password) on the node, as K3s does in C(/etc/rancher/node/password), and
     returns its hash for M(k3a.cluster.node_identity), which keeps that in the cluster.
   - A password that exists is never replaced. It never leaves the node.

@@ -11,6 +11,7 @@ short_description: What a node says of itself in its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Gives the Node of this machine its labels and annotations with the kubelet's own certificate, as soon as the kubelet
     has registered it, and waits until it is ready. It is for a machine that joined by a token; whoever has the
     cluster's kubeconfig uses M(k3a.cluster.node).

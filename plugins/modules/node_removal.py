@@ -100,7 +100,7 @@ def converge(api: ServerApi, names: list[str], check_mode: bool, result: dict[st
         if not there:
             return
         if api.left < pause:
-            told = "; ".join(f"{target.label} {held(body)}" for target, body in there.items())
+            told = "; ".join(f"{target.label} {held_nodes(body)}" for target, body in there.items())
             raise ApiError(f"deleted, but still there: {told}")
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
@@ -114,7 +114,7 @@ def delete(api: ServerApi, target: Target) -> None:
             raise ApiError(f"{target.label}: {error.message}") from None
 
 
-def held(body: Mapping[str, Any]) -> str:
+def held_nodes(body: Mapping[str, Any]) -> str:
     finalizers = body["metadata"].get("finalizers") or []
     if finalizers:
         return f"waits for its finalizers {', '.join(finalizers)}"

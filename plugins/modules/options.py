@@ -10,12 +10,12 @@ short_description: The values of a playbook's variables
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Returns variables by their names without C(k3a_), with their defaults and as the types that they have, whether they
     were given as YAML, in an inventory in INI form or by C(-e). Paths on the controller become absolute.
   - Fails with one message that names every variable that cannot be used, and every C(k3a_*) variable that does not
     exist, before the playbook changes anything.
   - The variables of hosts that become nodes are judged by M(k3a.cluster.check_config), which does more.
-  - Internal to the playbooks of this collection; may change in any release.
   - Runs on the controller only, and not on the host.
 extends_documentation_fragment:
   - k3a.cluster.attributes

@@ -46,7 +46,7 @@ removed:
   elements: str
   sample: [k3a-kubelet.service, interface cni0, user etcd, /var/lib/k3a/server]
 authority:
-  description: The certificate of the server authority that this host had, PEM, or nothing.
+  description: The certificate of the server CA that this host had, PEM, or nothing.
   returned: success
   type: str
   sample: ""

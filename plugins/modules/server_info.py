@@ -11,6 +11,7 @@ short_description: What a server knows of its cluster
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Returns the public part of what a server keeps, and the members and nodes of its cluster. Run it on, or delegated
     to, a server, and give its result to the steps that make a node.
   - A server whose API or datastore does not answer says so in RV(healthy) and RV(reason); the module does not fail.
@@ -52,8 +53,8 @@ url:
   returned: success
   type: str
   sample: https://192.0.2.10:6443
-authorities:
-  description: The certificates of the cluster's authorities by name, PEM; empty before the server is installed.
+ca_certificates:
+  description: The certificates of the cluster's CAs by name, PEM; empty before the server is installed.
   returned: success
   type: dict
   sample:
@@ -124,17 +125,19 @@ node_passwords:
   sample: [agent-1]
 bootstrap_record:
   description:
-    - Whether the record of keys and authorities in the datastore is V(current), V(stale), V(absent), or encrypted with
+    - Whether the record of keys and CAs in the datastore is V(current), V(stale), V(absent), or encrypted with
       another token (V(other token)); V(unknown) when etcd does not answer.
   returned: success
   type: str
   sample: current
 """
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import lack
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import own_api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
@@ -204,12 +207,8 @@ def described(node: dict[str, Any]) -> dict[str, Any]:
         "name": node["metadata"]["name"],
         "machine_id": status.get("nodeInfo", {}).get("machineID", ""),
         "addresses": [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"],
-        "ready": {"type": "Ready", "status": "True"}.items() <= _condition(status, "Ready").items(),
+        "ready": not lack(node, datetime.now(timezone.utc)),
     }
-
-
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next((condition for condition in status.get("conditions", []) if condition["type"] == kind), {})
 
 
 @reports_errors
@@ -218,8 +217,8 @@ def run(module: AnsibleModule) -> None:
     layout = Layout(params["data_dir"])
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     host = address.in_url(params["advertise_address"] or node_ips[0])
-    authorities = bootstrap.read_authorities(layout)
-    if authorities:
+    ca_certificates = bootstrap.read_authorities(layout)
+    if ca_certificates:
         stored = datastore(layout, Etcd(layout, [client_url("127.0.0.1")]))
         seen = nodes(layout, params["https_listen_port"])
     else:
@@ -229,7 +228,7 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=False,
         url=f"https://{host}:{params['https_listen_port']}",
-        authorities=authorities,
+        ca_certificates=ca_certificates,
         **{**stored, **seen, "healthy": not reason, "reason": reason},
     )
 

@@ -26,7 +26,7 @@ options:
     default: present
   token:
     description:
-      - The token, V(K10<hash>::<id>.<secret>) or V(<id>.<secret>). A hash has to be that of the cluster's authority.
+      - The token, V(K10<hash>::<id>.<secret>) or V(<id>.<secret>). A hash has to be that of the cluster's CA.
       - With O(state=present) one token or none; none makes a new random one, every time.
       - With O(state=absent) any number; V(<id>) is enough.
     type: list
@@ -91,14 +91,14 @@ EXAMPLES = r"""
 RETURN = r"""
 token:
   description:
-    - The token in its long form, which pins the authority of the cluster.
+    - The token in its long form, which pins the CA of the cluster.
     - Ansible hides in it what was given as O(token); a token that the module made is whole.
     - In check mode a token that is still to be made is left out.
   returned: when O(state=present), without O(path)
   type: str
   sample: K10f7ed3ddc37...::abcdef.0123456789abcdef
 ca_hash:
-  description: The hash of the authority in RV(token), to put together what Ansible hides of one that was given.
+  description: The hash of the CA in RV(token), to put together what Ansible hides of one that was given.
   returned: when O(state=present), and the token exists
   type: str
   sample: f7ed3ddc37...
@@ -175,7 +175,7 @@ def present(module: AnsibleModule, result: dict[str, Any]) -> None:
         api = server_api.connect(module)
         authority = secrets.published_authority(api)
         if token.ca_hash and token.ca_hash != tokens.ca_hash(authority):
-            raise tokens.TokenError("the hash in the token is of another cluster's authority; give the short form")
+            raise tokens.TokenError("the hash in the token is of another cluster's CA; give the short form")
         wanted = converge(module, api, token, result)
     except ApiUnreachable:
         if not module.check_mode:

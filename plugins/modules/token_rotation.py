@@ -11,6 +11,7 @@ short_description: A step of the rotation of the server token
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
+  - Internal to the playbooks of k3a.cluster, may change in any release.
   - Looks at, plans, prepares and completes the change of the server token on the servers of a running cluster. The
     playbook C(rotate_token.yml) puts the steps in their order, and M(k3a.cluster.bootstrap_record) between them.
   - Nothing is restarted. No process uses the server token; it is the passphrase of the bootstrap record.
@@ -27,25 +28,29 @@ options:
     default: ["https://127.0.0.1:2379"]
   step:
     description:
-      - V(look) finds out, on every server, which tokens it has and whether the bootstrap record is readable.
-      - V(plan) decides from what all servers found, O(found), or says why the token cannot be rotated now.
+      - V(observe) finds out, on every server, which tokens it has and whether the bootstrap record is readable.
+      - V(plan) decides from what all servers found, O(observations), or says why the token cannot be rotated now.
       - V(prepare) keeps the new token beside the old one.
       - V(adopt) puts it in its place.
     type: str
-    choices: [look, plan, prepare, adopt]
+    choices: [observe, plan, prepare, adopt]
     required: true
-  found:
-    description: What V(look) found, RV(observation), on each server.
+  observations:
+    description: RV(observation) of each server.
     type: list
     elements: dict
     default: []
+  server:
+    description: The name of this server in the inventory, for V(observe).
+    type: str
+    default: ""
   servers:
-    description: The names in the inventory of all servers, or with V(look) of this one.
+    description: The names of all servers in the inventory, for V(plan).
     type: list
     elements: str
     default: []
-  given:
-    description: Whether the operator gives the new token.
+  operator_token:
+    description: Whether the new token is the operator's, and not one that a server makes.
     type: bool
     default: false
   new_token:
@@ -59,14 +64,15 @@ options:
 EXAMPLES = r"""
 - name: Look at the tokens of a server
   k3a.cluster.token_rotation:
-    step: look
-  register: seen
+    step: observe
+    server: "{{ inventory_hostname }}"
+  register: token_state
 """
 
 RETURN = r"""
 observation:
   description: What the server found.
-  returned: with O(step=look)
+  returned: with O(step=observe)
   type: dict
   contains:
     server:
@@ -117,10 +123,11 @@ OPTIONS = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
     "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
-    "step": {"type": "str", "choices": ["look", "plan", "prepare", "adopt"], "required": True},
-    "found": {"type": "list", "elements": "dict", "default": []},
+    "step": {"type": "str", "choices": ["observe", "plan", "prepare", "adopt"], "required": True},
+    "observations": {"type": "list", "elements": "dict", "default": []},
+    "server": {"type": "str", "default": ""},
     "servers": {"type": "list", "elements": "str", "default": []},
-    "given": {"type": "bool", "default": False},
+    "operator_token": {"type": "bool", "default": False},
     "new_token": {"type": "str", "default": "", "no_log": True},
 }
 
@@ -128,22 +135,22 @@ OPTIONS = {
 @reports_errors
 def run(module: AnsibleModule) -> None:
     layout = Layout(module.params["data_dir"])
-    steps = {"look": look, "plan": plan, "prepare": prepare, "adopt": adopt}
+    steps = {"observe": observe, "plan": plan, "prepare": prepare, "adopt": adopt}
     with during("Server token"):
         result = steps[module.params["step"]](module, layout)
     module.exit_json(**{"changed": False, **result})
 
 
-def look(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
+def observe(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
     params = module.params
     given_password(module, layout)
-    server = params["servers"][0] if params["servers"] else ""
-    return {"observation": {"server": server, **rotation.observation(layout, Etcd(layout, params["endpoints"]))}}
+    observation = rotation.observation(layout, Etcd(layout, params["endpoints"]))
+    return {"observation": {"server": params["server"], **observation}}
 
 
 def plan(module: AnsibleModule, _layout: Layout) -> dict[str, Any]:
     params = module.params
-    decided = rotation.plan(params["found"], params["servers"], params["given"])
+    decided = rotation.plan(params["observations"], params["servers"], params["operator_token"])
     return {"holder": decided.holder, "reason": decided.reason}
 
 

@@ -39,9 +39,9 @@ if sys.version_info < (3, 12):
 
 
 @pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
+def ca_certificates(tmp_path_factory):
     """What signs for the servers and for the clients of a cluster that can be joined."""
-    folder = tmp_path_factory.mktemp("authorities")
+    folder = tmp_path_factory.mktemp("ca_certificates")
     return Authority(folder, "server"), Authority(folder, "client")
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A member of etcd as its clients see it: JSON over TLS, for who has a certificate of its authority."""
+"""A member of etcd as its clients see it: JSON over TLS, for who has a certificate of its CA."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def member(authority: Authority, name: str = "member") -> Iterator[Gateway]:
-    """A running member with a certificate of an authority; it lets in who has one, too."""
+    """A running member with a certificate of a CA; it lets in who has one, too."""
     extensions = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
     certificate, key = authority.issue({"common_name": name}, extensions)
     pair = authority.folder / f"{name}.pem"

@@ -38,13 +38,13 @@ VALUES = {
 
 
 class Authority:
-    """A certificate authority with its files."""
+    """A CA with its files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.certificate, self.key = folder / f"{name}.crt", folder / f"{name}.key"
         self.key.write_bytes(pem.new_key())
-        # Some versions of Python insist on it, and real authorities have it.
+        # Some versions of Python insist on it, and real CAs have it.
         usage = "keyUsage=critical,keyCertSign,cRLSign"
         request = ["req", "-x509", "-new", "-key", self.key, "-subj", f"/CN={name}", "-addext", usage]
         self._openssl(*request, "-days", "9", to=self.certificate)
@@ -178,7 +178,7 @@ class Cluster:
 
 @contextmanager
 def serving(cluster: Cluster, folder: Path, names: str = "IP:127.0.0.1") -> Iterator[str]:
-    """Serve a cluster on loopback, with a certificate of its server authority for these names."""
+    """Serve a cluster on loopback, with a certificate of its server CA for these names."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -62,11 +62,11 @@ class Host:
 
 @dataclasses.dataclass
 class RecordedCluster:
-    """Its hosts, its authorities, and what its modules answer."""
+    """Its hosts, its CAs, and what its modules answer."""
 
     servers: int
     agents: int
-    authorities: dict[str, tuple[str, str]] = dataclasses.field(
+    ca_certificates: dict[str, tuple[str, str]] = dataclasses.field(
         default_factory=lambda: {name: pki.new_authority(prefix) for name, prefix in bootstrap.CN_PREFIXES.items()}
     )
 
@@ -82,8 +82,8 @@ class RecordedCluster:
 
     @property
     def certificates(self) -> dict[str, str]:
-        """The authorities' certificates."""
-        return {name: pem for name, (pem, _key) in self.authorities.items()}
+        """The CAs' certificates."""
+        return {name: pem for name, (pem, _key) in self.ca_certificates.items()}
 
     # ---- what is written
 
@@ -125,7 +125,7 @@ class RecordedCluster:
             "dns": [],
             "ips": [],
         }
-        issued, key = pki.issue(leaf, *self.authorities["client"])
+        issued, key = pki.issue(leaf, *self.ca_certificates["client"])
         url = f"https://{self.hosts[0].address}:6443"
         return kubeconfig.embedded(url, self.certificates["server"].encode(), issued.encode(), key.encode())
 
@@ -143,7 +143,7 @@ class RecordedCluster:
             "addon": [({}, {**documented("addon"), "changed": False, "diff": []})],
             "node": [({}, {"changed": False, "nodes": [self.listed_node(host) for host in self.hosts], "diff": []})],
             "server_info": [({}, self.server_info())],
-            "bootstrap": [({}, {"changed": False, "authorities": self.certificates, "missing": [], "diff": []})],
+            "bootstrap": [({}, {"changed": False, "ca_certificates": self.certificates, "missing": [], "diff": []})],
             "bundle": [({}, bundle_report())],
             "certificate": [({}, {"changed": False, "certificates": [], "paths": [], "diff": []})],
         }
@@ -194,7 +194,7 @@ class RecordedCluster:
         return {
             "changed": False,
             "url": f"https://{self.hosts[0].address}:6443",
-            "authorities": self.certificates,
+            "ca_certificates": self.certificates,
             "healthy": True,
             "reason": "",
             "etcd_members": members,
@@ -236,7 +236,7 @@ class RecordedCluster:
         ]
 
     def _issue(self, leaf: Any) -> dict[str, Any]:
-        issued, key = pki.issue(leaf.as_dict(), *self.authorities[leaf.authority])
+        issued, key = pki.issue(leaf.as_dict(), *self.ca_certificates[leaf.authority])
         return {**leaf.as_dict(), "current": issued, "request": pki.request_of(key)}
 
 

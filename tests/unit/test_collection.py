@@ -67,7 +67,7 @@ def filters(monkeypatch):
     monkeypatch.setattr(JinjaPluginIntercept, "__contains__", lambda self, key: key in own or known(self, key))
 
 
-@pytest.mark.parametrize("name, nobody_named", [("agent", "localhost"), ("reset", ["server", "agent"])])
+@pytest.mark.parametrize("name, nobody_named", [("join", "localhost"), ("reset", ["server", "agent"])])
 def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(name, nobody_named):
     hosts, own = trust_as_template(play(name)["hosts"]), variables_of(name)
     meant = [Templar(DataLoader(), {**own, **given}).template(hosts) for given in ({}, {"join_hosts": "localhost"})]
@@ -106,7 +106,7 @@ def test_the_inventory_of_test_nodes_is_read_as_it_was_meant(tmp_path):
 
 
 # What makes the bundle and the test nodes works for the controller itself.
-FOR_THE_CONTROLLER = {"bundle.yml", "nodes.yml", "nodes_absent.yml"}
+FOR_THE_CONTROLLER = {"bundle.yml", "test_nodes.yml", "test_nodes_absent.yml"}
 
 
 def test_nothing_that_looks_after_a_cluster_runs_on_the_controller_as_a_host():

@@ -144,6 +144,6 @@ def see_that_the_levels_count(got):
     assert got["server-2"]["etcd"]["extra_args"] == ["heartbeat-interval=200"]
     assert got["server-1"]["apiserver"]["service_node_port_range"] == "30000-31000"
     assert got["server-1"]["bootstrap"]["token"] == "a-token-of-servers"
-    assert [got[host]["kubelet"]["node_taint"] for host in HOSTS] == [[], [], ["only=agent-1:NoSchedule"]]
+    assert [got[host]["kubelet"]["node_taints"] for host in HOSTS] == [[], [], ["only=agent-1:NoSchedule"]]
     assert [got[host]["containerd"]["snapshotter"] for host in HOSTS] == ["overlayfs", "native", "overlayfs"]
     assert [got[host]["load_balancer"]["port"] for host in HOSTS] == [6444, 6444, 7444]

@@ -113,10 +113,30 @@ def test_no_play_gathers_facts_and_each_is_named(path: Path) -> None:
             assert play.get("gather_facts") is False, play["name"]
 
 
-# Fails (roles/agent/tasks/join.yml): agent.yml has no _k3a_server any more; the URL is that of _k3a_joined.
 def test_every_variable_of_ours_comes_from_somewhere() -> None:
     texts = {path: path.read_text() for path in [*FILES, *ROOT.glob("roles/*/templates/*")]}
     everything = "\n".join(re.sub(r"(?m)^\s*#.*$", "", text) for text in texts.values())
     made = set(re.findall(r"register: (_k3a\w*)", everything)) | set(re.findall(r"(?m)^\s*(_k3a\w*):", everything))
     made |= set(re.findall(r"{%-? (?:set|for) (_k3a\w*)", everything))
     assert set(re.findall(r"(?<![\w.'])_k3a\w*", everything)) <= made
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("roles/*/tasks/*.yml")), ids=name_of)
+def test_what_runs_on_hosts_has_a_deadline(path: Path) -> None:
+    """A host that dies in the middle of a task answers nothing, and its connection may never notice."""
+    for entry in yaml.safe_load(path.read_text()):
+        bounded = entry.get("timeout")
+        for step, _once in steps([entry]):
+            if any(key.startswith("k3a.cluster.") for key in step):
+                assert bounded or step.get("timeout"), step["name"]
+
+
+INTERNALS = r"_low_level_execute_command|\b_templar\b|\._connection\b|_play_context|_final_q|CLIARGS|DEFAULT_LOCAL_TMP"
+
+
+def test_internals_of_ansible_are_used_in_one_room() -> None:
+    room = ROOT / "plugins/plugin_utils/_ansible"
+    of_hosts = {ROOT / "plugins/module_utils", ROOT / "plugins/modules"}
+    files = [path for path in ROOT.glob("plugins/**/*.py") if not of_hosts.intersection(path.parents)]
+    users = [path for path in files if re.search(INTERNALS, path.read_text())]
+    assert {path.parent for path in users} == {room}, users

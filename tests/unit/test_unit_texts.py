@@ -47,9 +47,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "controller_manager": [{}, {**PLACE, **SERVICES, "cluster_cidr": BOTH["cluster_cidr"], "leader_elect": True, "extra_args": ["v=3"]}],
     "etcd": [
-        {**IPS, "node_name": "s1", "founder": "s1"},
-        {**IPS, "node_name": "s1", "founder": "s1", "data_dir": "/srv/k3a", "expose_metrics": True, "extra_args": ["log-level=debug"]},
-        {**BOTH, "node_ip": ["fd00::11"], "cluster_cidr": ["fd42::/56"], "node_name": "s1", "founder": "s1"},
+        {**IPS, "node_name": "s1", "first_server": "s1"},
+        {**IPS, "node_name": "s1", "first_server": "s1", "data_dir": "/srv/k3a", "expose_metrics": True, "extra_args": ["log-level=debug"]},
+        {**BOTH, "node_ip": ["fd00::11"], "cluster_cidr": ["fd42::/56"], "node_name": "s1", "first_server": "s1"},
     ],
     "flannel": [
         {**IPS, "server_url": URL},
@@ -65,7 +65,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**IPS, "server_url": URL, "resolv_conf": "/etc/resolv.conf"},
         {
             **{**BOTH, **SERVICES, "server_url": URL, "resolv_conf": "/etc/other.conf", "node_name": "w1", "data_dir": "/srv/k3a"},
-            **{"node_labels": ["a=b"], "node_taint": ["k=v:NoSchedule"], "allow_cgroup_v1": True},
+            **{"node_labels": ["a=b"], "node_taints": ["k=v:NoSchedule"], "allow_cgroup_v1": True},
             **{"protect_kernel_defaults": True, "extra_args": ["max-pods=200"], "cluster_dns": ["10.43.0.53"]},
         },
     ],

@@ -184,7 +184,7 @@ def leaving(records: Iterable[Record], names: Collection[str], state: str, part_
     return {record.addon for record in records if part_of and record.part_of == part_of and record.addon not in names}
 
 
-def announced(names: Iterable[str], items: Iterable[Item], part_of: str) -> list[Step]:
+def creation_steps(names: Iterable[str], items: Iterable[Item], part_of: str) -> list[Step]:
     """The plan for a cluster that is not there yet: everything is created."""
     items = sorted(items, key=lambda item: rank(item.kind))
     lines = {

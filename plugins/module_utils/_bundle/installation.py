@@ -50,7 +50,7 @@ def look(params: dict[str, Any], remember: bool) -> dict[str, Any]:
     store = store_in(params)
     state = store_of.inspect(store, params["id"], remember)
     wanted = store_of.plan(store, params["id"], params["link"])
-    held = {} if state.complete else store_of.held(store)
+    held = {} if state.complete else store_of.held_bundles(store)
     changes = wanted.changes()
     return {
         "changed": bool(changes),

@@ -33,7 +33,7 @@ def content_link(sha256: str, path: str) -> str:
     return content_path("../..", sha256, path)
 
 
-def announced(manifest: Manifest, data_dir: str, changing: Container[str] | None = None) -> dict[str, str]:
+def future_programs(manifest: Manifest, data_dir: str, changing: Container[str] | None = None) -> dict[str, str]:
     """Where the programs of a bundle will be: all, or those of the paths that change."""
     return {
         path: content_path(f"{data_dir}/data", source.sha256, path)

@@ -213,7 +213,7 @@ def _points_to(path: str, target: str) -> bool:
     return os.path.islink(path) and os.readlink(path) == target
 
 
-def held(store: Store) -> dict[str, str]:
+def held_bundles(store: Store) -> dict[str, str]:
     """The files on the node that are right, by their sha256."""
     found = {}
     index = store.index()
@@ -360,7 +360,7 @@ def install(store: Store, identity: str, stream: str) -> list[str]:
 
 def _unpack(store: Store, manifest: Manifest, parts: dict[str, tuple[str, int, int]]) -> list[str]:
     state = inspect(store, manifest.id, remember=True)
-    here = held(store)
+    here = held_bundles(store)
     index = store.index()
     lacking = [
         entry

@@ -28,7 +28,7 @@ MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML; the API has no other name for a body of server-side apply.
 APPLY_PATCH = "application/apply-patch+yaml"
 
-# An authority that another one signed is an anchor as good as a root, as for Go (Python knows the name since 3.10).
+# A CA that another one signed is an anchor as good as a root, as for Go (Python knows the name since 3.10).
 PARTIAL_CHAIN = 0x80000
 
 # What the API passes on of its datastore.
@@ -53,7 +53,7 @@ class ApiUnreachable(ApiError):
 
     @property
     def later(self) -> bool:
-        """A wrong authority never becomes right by waiting; a handshake cut off by a restart does."""
+        """A wrong CA never becomes right by waiting; a handshake cut off by a restart does."""
         return not self.untrusted
 
 
@@ -95,7 +95,7 @@ class ApiRefused(ApiError):
 class NodeApi:
     """The API at a URL, as the owner of a certificate or a token sees it.
 
-    Without an authority (neither file nor data) the server is not verified: only for discovery, never with a secret.
+    Without a CA (neither file nor data) the server is not verified: only for discovery, never with a secret.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ def _context(ca_file: str, ca_data: str, certificate: str, key: str) -> ssl.SSLC
         if certificate:
             context.load_cert_chain(certificate, key or None)
     except (OSError, ValueError) as error:
-        what = ", ".join(path for path in (ca_file, certificate, key) if path) or "the authority's certificate"
+        what = ", ".join(path for path in (ca_file, certificate, key) if path) or "the CA's certificate"
         raise ApiError(f"{what} cannot be used for TLS: {getattr(error, 'strerror', None) or error}") from None
     return context
 

@@ -30,11 +30,11 @@ class Held(Exception):
     """Another playbook holds the cluster. No K3aError: this file is also a program by itself."""
 
     def __init__(self, lock: dict[str, Any]) -> None:
-        super().__init__(told(lock))
+        super().__init__(held_message(lock))
         self.lock = lock
 
 
-def told(lock: dict[str, Any]) -> str:
+def held_message(lock: dict[str, Any]) -> str:
     """What to tell of a lock that somebody else holds."""
     return (
         f"another k3a playbook holds this cluster: {lock['holder']}, since {lock['since']}; "

@@ -56,7 +56,7 @@ DECLARATION = Declaration(
 ENCRYPTION = "encryption-config.json"
 PROGRAM = "k3a"
 
-# Without a name load balancers and operators may ask for health, and a machine that joins for the cluster's authority.
+# Without a name load balancers and operators may ask for health, and a machine that joins for the cluster's CA.
 ANONYMOUS_PATHS = ("/livez", "/readyz", "/healthz", "/api/v1/namespaces/kube-public/configmaps/cluster-info")
 AUTHENTICATION = {
     "apiVersion": "apiserver.config.k8s.io/v1",
@@ -187,7 +187,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
 
 
 def ready(layout: layouts.Layout, port: int) -> health.Condition:
-    """The API answers to a client that trusts the cluster's own authority."""
+    """The API answers to a client that trusts the cluster's own CA."""
     return health.answers_ok(f"https://127.0.0.1:{port}/readyz?verbose", layout.tls("server-ca.crt"))
 
 

@@ -206,7 +206,7 @@ def import_image(bundle: str, path: str) -> str | None:
     return None if done.code == 0 else done.complaint
 
 
-def announced(name: str) -> dict[str, str]:
+def image_diff(name: str) -> dict[str, str]:
     """An image to import, as a diff shows it."""
     return {"before_header": name, "after_header": name, "before": "", "after": "image imported from the bundle\n"}
 
@@ -263,7 +263,7 @@ def run(module: AnsibleModule) -> None:
     missing = [image for image in params["images"] if image["name"] not in present]
     result["changed"] = result["changed"] or bool(missing)
     result["changes"] += [image["name"] for image in missing]
-    result["diff"] += [announced(image["name"]) for image in missing]
+    result["diff"] += [image_diff(image["name"]) for image in missing]
     if not module.check_mode:
         for image in missing:
             problem = import_image(params["bundle"], image["path"])

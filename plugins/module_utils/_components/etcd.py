@@ -58,7 +58,7 @@ OPTIONS = component.argument_spec(
         "node_ip": options.NODE_IP,
         "cluster_cidr": options.CLUSTER_CIDR,
         "endpoints": {"type": "list", "elements": "str", "default": []},
-        "founder": {"type": "str", "default": ""},
+        "first_server": {"type": "str", "default": ""},
         "https_listen_port": options.HTTPS_LISTEN_PORT,
         "replace": {"type": "bool", "default": False},
         "expose_metrics": {"type": "bool", "default": False},

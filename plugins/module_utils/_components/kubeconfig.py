@@ -83,7 +83,7 @@ OPTIONS = {
 
 
 def sources(layout: Layout) -> tuple[str, str, str]:
-    """The authority, certificate and key that the kubeconfig holds."""
+    """The CA, certificate and key that the kubeconfig holds."""
     return layout.tls("server-ca.crt"), layout.tls("client-admin.crt"), layout.tls("client-admin.key")
 
 

@@ -126,7 +126,7 @@ def configuration(params: dict[str, Any], node_ips: Sequence[str], resolv_conf: 
         "memorySwap": {"swapBehavior": "NoSwap"},
         "protectKernelDefaults": params["protect_kernel_defaults"],
         "readOnlyPort": 0,
-        **({"registerWithTaints": [parse_taint(t) for t in params["node_taint"]]} if params["node_taint"] else {}),
+        **({"registerWithTaints": [parse_taint(t) for t in params["node_taints"]]} if params["node_taints"] else {}),
         "resolvConf": resolv_conf,
         "rotateCertificates": True,
         "seccompDefault": True,
@@ -141,7 +141,7 @@ def configuration(params: dict[str, Any], node_ips: Sequence[str], resolv_conf: 
     }
 
 
-def deleted(server_url: str, authority: str, certificate: str, node_name: str) -> health.Condition:
+def node_deleted(server_url: str, authority: str, certificate: str, node_name: str) -> health.Condition:
     """Whether the API has no such node: a kubelet registers its own only when it starts. Unknown is no reason."""
 
     def condition() -> str | None:
@@ -213,7 +213,7 @@ def kubelet_component(
             for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
         ),
         healthy=(health.answers_ok(DECLARATION.health),),
-        outdated=(deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
+        outdated=(node_deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
     )
 
 
@@ -227,7 +227,7 @@ OPTIONS = component.argument_spec(
         "cluster_dns": {"type": "list", "elements": "str", "default": []},
         "cluster_domain": options.CLUSTER_DOMAIN,
         "node_labels": {"type": "list", "elements": "str", "default": []},
-        "node_taint": {"type": "list", "elements": "str", "default": []},
+        "node_taints": {"type": "list", "elements": "str", "default": []},
         "resolv_conf": {"type": "path", "default": ""},
         "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
         "protect_kernel_defaults": {"type": "bool", "default": False},

@@ -53,14 +53,14 @@ class Join:
             peer_url=peer_url(address.in_url(node_ip)),
             has_data=self.layout.etcd_has_data,
             members=members,
-            founder=params["founder"],
+            first_server=params["first_server"],
             replace=params["replace"],
         )
 
     def decide(self, check_mode: bool) -> membership.Membership:
         """What has to happen; before a new cluster has begun its other members cannot ask it."""
-        if check_mode and self.seen.founder and self.seen.members is None and not self.seen.has_data:
-            return membership.Membership(found=True)
+        if check_mode and self.seen.first_server and self.seen.members is None and not self.seen.has_data:
+            return membership.Membership(starts_new_cluster=True)
         return membership.decide(self.seen)
 
     def foresee(self, plan: membership.Membership, component_plan: component.Plan) -> list[files.Change]:
@@ -87,7 +87,7 @@ class Join:
                 after = "active (restarted: its data is set aside)\n"
                 changes.append(files.Change("k3a-etcd.service", "active\n", after))
         if plan.changed:
-            changes.append(files.Change(membership.MEMBERS, *membership.announced(self.seen, plan)))
+            changes.append(files.Change(membership.MEMBERS, *membership.member_diff(self.seen, plan)))
         return changes
 
     def prepare(self, plan: membership.Membership) -> None:
@@ -106,9 +106,9 @@ class Join:
             self._patiently(self._announce)
         if plan.update:
             self.etcd.update(plan.update.id, [self.seen.peer_url])
-        if plan.found or (plan.promote and not self.layout.etcd_has_data):
-            members = [] if plan.found else self.etcd.members()
-            state = "new" if plan.found else "existing"
+        if plan.starts_new_cluster or (plan.promote and not self.layout.etcd_has_data):
+            members = [] if plan.starts_new_cluster else self.etcd.members()
+            state = "new" if plan.starts_new_cluster else "existing"
             text = f"ETCD_INITIAL_CLUSTER={membership.initial_cluster(self.seen, members)}\n"
             content = f"{text}ETCD_INITIAL_CLUSTER_STATE={state}\n".encode()
             files.write_file(files.File(first_start_path(self.layout), content, mode=0o600))

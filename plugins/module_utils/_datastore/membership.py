@@ -6,7 +6,7 @@
 """How a server becomes and stays a member of etcd: decided each time from its disk and from what a majority says.
 
 A member joins as a learner, which counts for no majority, and votes once it has caught up. So a run that is killed
-anywhere leaves a learner at most, and the next one finishes it or takes it back. Nobody but the named founder ever
+anywhere leaves a learner at most, and the next one finishes it or takes it back. Nobody but the named first server ever
 begins a cluster, and only when no server has data.
 """
 
@@ -33,7 +33,7 @@ class Situation:
     peer_url: str
     has_data: bool
     members: tuple[Member, ...] | None
-    founder: str = ""
+    first_server: str = ""
     replace: bool = False
 
     @property
@@ -52,13 +52,13 @@ class Membership:
     remove: tuple[Member, ...] = ()
     add: bool = False
     update: Member | None = None
-    found: bool = False
+    starts_new_cluster: bool = False
     promote: bool = False
 
     @property
     def changed(self) -> bool:
         """Whether the list of members becomes another one."""
-        return bool(self.remove or self.add or self.update or self.found or self.promote)
+        return bool(self.remove or self.add or self.update or self.starts_new_cluster or self.promote)
 
 
 def decide(seen: Situation) -> Membership:
@@ -87,11 +87,11 @@ def decide(seen: Situation) -> Membership:
 def _without_majority(seen: Situation) -> Membership:
     if seen.has_data:
         return Membership()
-    if seen.founder == seen.name:
-        return Membership(found=True)
+    if seen.first_server == seen.name:
+        return Membership(starts_new_cluster=True)
     raise MembershipError(
         f"{seen.name} cannot join etcd: no majority of its members answers; "
-        "start the other servers first, or restore the cluster from a snapshot"
+        "start the other servers first"
     )
 
 
@@ -140,7 +140,7 @@ def listing(members: Sequence[Member]) -> str:
     return "".join(sorted(lines))
 
 
-def announced(seen: Situation, plan: Membership) -> tuple[str, str]:
+def member_diff(seen: Situation, plan: Membership) -> tuple[str, str]:
     """The members before and after, as a diff shows them."""
     before = tuple(seen.members or ())
     mine = Member("", seen.name, (seen.peer_url,), (), False)

@@ -72,7 +72,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
 
 
 def _authority(layout: Layout) -> str:
-    """The hash that tells this cluster's authority from another's; nothing before the server is installed."""
+    """The hash that tells this cluster's CA from another's; nothing before the server is installed."""
     pem = bootstrap.read_authorities(layout).get("server", "")
     return tokens.ca_hash(pem) if pem else ""
 

@@ -106,7 +106,7 @@ def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str]
 
 def raised(record: str) -> dict[str, str]:
     """The minimums that this kernel does not have by itself; naming the others would lower them at the next start."""
-    former = recorded(record)
+    former = read_record(record)
     return {
         key: value
         for key, value in MINIMUMS.items()
@@ -155,13 +155,13 @@ def apply(wanted: Host, plan: Plan) -> None:
 
 def record(path: str, former: dict[str, str | None]) -> None:
     """Remember former values of settings; what is remembered already is older, so it stays."""
-    known = recorded(path)
+    known = read_record(path)
     if former.keys() - known.keys():
         content = json.dumps({"settings": {**former, **known}}, indent=2, sort_keys=True) + "\n"
         files.write_file(files.File(path, content.encode(), mode=0o600))
 
 
-def recorded(path: str) -> dict[str, str | None]:
+def read_record(path: str) -> dict[str, str | None]:
     """The former values of settings."""
     content = files.read_bytes(path)
     try:
@@ -213,7 +213,7 @@ def loadable(names: Sequence[str]) -> tuple[str, ...]:
     """The kernel modules that are neither loaded nor built in, and that this kernel can load."""
     available = files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b""
     known = {
-        os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode().splitlines()
+        os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode(errors="replace").splitlines()
     }
     return tuple(name for name in names if name in known and not os.path.isdir(f"/sys/module/{name}"))
 

@@ -29,7 +29,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, 
 
 GROUP = "certificates.k8s.io/v1"
 KIND = "certificatesigningrequests"
-# Who signs what with the authorities that the API has; the node itself is known by the pair that its kubelet renews.
+# Who signs what with the CAs that the API has; the node itself is known by the pair that its kubelet renews.
 NODE_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SIGNERS = {"client": "kubernetes.io/kube-apiserver-client", "server": "kubernetes.io/kubelet-serving"}
 PAUSE = 0.2
@@ -127,16 +127,16 @@ def waits_for(asked: Asked, seen: Mapping[str, Any] | None) -> str:
 
 
 def with_chain(certificate: str, authority: str) -> str:
-    """A certificate with that of its authority, as M(k3a.cluster.certificate) installs it."""
+    """A certificate with that of its CA, as M(k3a.cluster.certificate) installs it."""
     return certificate.rstrip("\n") + "\n" + authority
 
 
 class Requester:
     """Asks the API of one cluster, as the owner of a token and then as the node, until a deadline."""
 
-    def __init__(self, url: str, authorities: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, url: str, ca_certificates: Mapping[str, str], timeout: float) -> None:
         self._url = url
-        self._authorities = authorities
+        self._authorities = ca_certificates
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
 

@@ -5,7 +5,7 @@
 
 """How a machine that has only a URL and a token comes to trust a cluster, and what it learns of it.
 
-The token proves the cluster to the machine before the machine shows the token: the hash in it pins the authority, and
+The token proves the cluster to the machine before the machine shows the token: the hash in it pins the CA, and
 the cluster signs what it publishes with each token's secret. A machine that is a node already has a certificate, which
 is as good and does not expire with the token.
 """
@@ -72,7 +72,7 @@ class Cluster:
     """What a node has to know of its cluster."""
 
     url: str
-    authorities: dict[str, str]
+    ca_certificates: dict[str, str]
     config: dict[str, Any] = field(default_factory=dict)
     member: bool = False
 
@@ -100,7 +100,7 @@ def api_url(text: str) -> str:
 
 
 def agent_token(text: str) -> tokens.Token:
-    """A token that lets a machine join: a bootstrap token with or without the authority's hash."""
+    """A token that lets a machine join: a bootstrap token with or without the CA's hash."""
     try:
         token = tokens.parse(text)
     except tokens.TokenError as error:
@@ -124,7 +124,7 @@ def published(config_map: Mapping[str, Any] | None, url: str) -> Published:
         authority = ""
     if "-----BEGIN CERTIFICATE-----" not in authority:
         raise JoinError(
-            f"{url} publishes no cluster-info with a certificate authority: it is no cluster that can be joined by"
+            f"{url} publishes no cluster-info with a CA: it is no cluster that can be joined by"
             " token; check the URL, and run k3a.cluster.site on the cluster's servers"
         )
     prefix = "jws-kubeconfig-"
@@ -136,7 +136,7 @@ def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
     """Raise when what is published is not what the token stands for."""
     if token.ca_hash and token.ca_hash != tokens.ca_hash(seen.authority):
         raise JoinError(
-            f"the token pins another certificate authority than the one that {url} serves;"
+            f"the token pins another CA than the one that {url} serves;"
             " give a token of that cluster, or the URL of the token's"
         )
     jws = seen.signatures.get(token.id)
@@ -151,7 +151,7 @@ def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
 
 
 def config_in(config_map: Mapping[str, Any] | None, url: str) -> tuple[dict[str, Any], str]:
-    """The cluster's values and its authority for clients, of the ConfigMap k3a-config."""
+    """The cluster's values and its CA for clients, of the ConfigMap k3a-config."""
     data = (config_map or {}).get("data") or {}
     try:
         config = json.loads(data.get(CONFIG_KEY) or "")
@@ -185,7 +185,7 @@ def _comparable(value: Any) -> list[str]:
 
 
 def membership(layout: Layout, certificate_file: str = "") -> Membership | None:
-    """What this machine has as a node: a valid certificate of its cluster, and the authorities. None when it lacks any.
+    """What this machine has as a node: a valid certificate of its cluster, and the CAs. None when it lacks any.
 
     The kubelet's pair is looked at, since the kubelet keeps it valid.
     """
@@ -243,13 +243,13 @@ class Discovery:
         try:
             again = self._published(seen.authority)
             if again.authority != seen.authority:
-                raise JoinError(f"{self.url} publishes one certificate authority now and another then; check the URL")
+                raise JoinError(f"{self.url} publishes one CA now and another then; check the URL")
             answer = self._get(CONFIG, ca_data=seen.authority, token=token.bearer)
         except node_api.ApiRefused as error:
             raise refusal(error, token.id, self.url) from None
         except node_api.ApiError as error:
             raise JoinError(
-                f"{error}; the certificate that is served there is not of the token's authority, or not for this name:"
+                f"{error}; the certificate that is served there is not of the token's CA, or not for this name:"
                 " check k3a_server_url, and k3a_tls_san of the servers"
             ) from None
         config, client_authority = config_in(answer, self.url)
@@ -300,7 +300,7 @@ def refusal(error: node_api.ApiRefused, token_id: str, url: str) -> NotYet:
 
 def conflict(own: Membership | None, cluster: Cluster) -> str | None:
     """Why a machine that is a node already cannot become one of this cluster."""
-    if own is None or pem.issued_by(own.certificate, cluster.authorities["client"]):
+    if own is None or pem.issued_by(own.certificate, cluster.ca_certificates["client"]):
         return None
     return (
         f"this machine is a node of another cluster than the one at {cluster.url};"

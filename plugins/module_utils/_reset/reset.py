@@ -226,7 +226,7 @@ def forget_host(node: Node) -> Iterable[Removal]:
     yield from removal_of("/etc/k3a", node)
     for user in own_users():
         yield Removal((f"user {user}",), partial(remove_user, user))
-    for key, former in host.recorded(host.record_path(node.data_dir)).items():
+    for key, former in host.read_record(host.record_path(node.data_dir)).items():
         if former is not None and host.read_setting(key) not in (former, None):
             yield Removal((f"kernel setting {key}",), partial(restore_setting, key, former))
     for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS)):
@@ -296,7 +296,7 @@ def own_users() -> list[str]:
 
 
 def is_kubeconfig_of(data_dir: str, path: str) -> bool:
-    """Whether a kubeconfig holds the authority of this server."""
+    """Whether a kubeconfig holds the CA of this server."""
     authority = files.read_bytes(layouts.Layout(data_dir).tls("server-ca.crt"))
     return authority is not None and base64.b64encode(authority) in (files.read_bytes(path) or b"")
 

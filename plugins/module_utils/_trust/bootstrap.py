@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What all servers of a cluster share (K3s's bootstrap data): authorities, keys, encryption configuration, token."""
+"""What all servers of a cluster share (K3s's bootstrap data): CAs, keys, encryption configuration, token."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ CN_PREFIXES = {
 
 
 def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
-    """Where an authority's certificate and key are."""
+    """Where a CA's certificate and key are."""
     stem = AUTHORITIES[name]
     return layout.tls(f"{stem}.crt"), layout.tls(f"{stem}.key")
 
 
 def read_authorities(layout: Layout) -> dict[str, str]:
-    """The authorities' certificates that exist."""
+    """The CAs' certificates that exist."""
     found = {name: read_text(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
     return {name: pem for name, pem in found.items() if pem}
 
@@ -55,12 +55,12 @@ def read_text(path: str) -> str | None:
 
 
 def secure_token(pem: str, password: str) -> str:
-    """The server token in K3s's secure form, which pins the server authority."""
+    """The server token in K3s's secure form, which pins the server CA."""
     return tokens.full(pem, f"server:{password}")
 
 
 def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
-    """The password in a token given by the operator, short or secure; a secure one must pin this authority."""
+    """The password in a token given by the operator, short or secure; a secure one must pin this CA."""
     try:
         found = tokens.parse(token)
         pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
@@ -72,7 +72,7 @@ def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
         )
     if pinned:
         raise TokenError(
-            f"{name} pins the certificate authority of another cluster; give this cluster's token, or its short form"
+            f"{name} pins the CA of another cluster; give this cluster's token, or its short form"
         )
     return found.password
 
@@ -102,7 +102,7 @@ OPTIONS = {
         "choices": ["secretbox", "aescbc", "aesgcm"],
         "default": "secretbox",
     },
-    "found": {"type": "bool", "default": True},
+    "may_create": {"type": "bool", "default": True},
     "shared": {"type": "dict", "default": {}, "no_log": True},
     "export": {"type": "bool", "default": False},
     "material": {"type": "dict", "default": {}, "no_log": True},
@@ -133,14 +133,14 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
     return [path for path in wanted_paths(layout, encryption) if path in useless or not os.path.exists(path)]
 
 
-def kept(layout: Layout) -> dict[str, str]:
+def read_material(layout: Layout) -> dict[str, str]:
     """What this server has of all that, by the path below its data directory."""
     found = {path: read_text(path) for path in wanted_paths(layout, encryption=True)}
     return {os.path.relpath(path, layout.data_dir): text for path, text in found.items() if text is not None}
 
 
 def orphaned(layout: Layout) -> str | None:
-    """An authority that cannot sign: its certificate is there and its key is not."""
+    """A CA that cannot sign: its certificate is there and its key is not."""
     for name in CN_PREFIXES:
         certificate, key = authority_paths(layout, name)
         if os.path.exists(certificate) and not os.path.exists(key):
@@ -148,17 +148,21 @@ def orphaned(layout: Layout) -> str | None:
     return None
 
 
-def lost(layout: Layout, missing: list[str]) -> str | None:
+def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     """What a server that had all of it does not have any more, and what made anew would be another cluster's.
 
-    The token is made last. Without it a run was killed, and nothing depends yet on what is missing.
+    The token is made last, and etcd starts later still. Before that a run was killed, and nothing depends on this yet.
     """
-    if layout.token in missing:
+    if layout.token in missing and not layout.etcd_has_data:
         return None
     unit = files.read_bytes(systemd.unit_path("k3a-apiserver.service")) or b""
     encrypts = b"--encryption-provider-config=" in unit
-    gone = [path for path in missing if path != layout.cred("encryption-config.json") or encrypts]
-    return f"{gone[0]} is gone; put it back from another server or from a backup of this one" if gone else None
+    made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
+    gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
+    if not gone:
+        return None
+    remedy = ", or give k3a_token" if gone[0] == layout.token else ""
+    return f"{gone[0]} is gone; put it back from another server or from a backup of this one{remedy}"
 
 
 def content_of(path: str, layout: Layout, params: dict) -> str:
@@ -193,12 +197,14 @@ def run(module: AnsibleModule) -> None:
     if problem:
         raise K3aError(problem)
     if module.params["export"]:
-        authorities = read_authorities(layout)
-        module.exit_json(changed=False, missing=[], authorities=authorities, material=kept(layout))
+        ca_certificates = read_authorities(layout)
+        module.exit_json(changed=False, missing=[], ca_certificates=ca_certificates, material=read_material(layout))
     missing = missing_paths(layout, module.params["secrets_encryption"])
-    if missing and not (module.params["found"] or module.params["shared"] or module.params["material"]):
-        module.exit_json(changed=False, missing=missing, authorities=read_authorities(layout), diff=[])
-    problem = module.params["found"] and not module.params["shared"] and lost(layout, missing)
+    if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
+        module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
+    problem = module.params["may_create"] and not module.params["shared"] and lost(
+        layout, missing, module.params["token"]
+    )
     if problem:
         raise K3aError(problem)
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
@@ -216,6 +222,6 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=bool(changes),
         missing=missing,
-        authorities=read_authorities(layout),
+        ca_certificates=read_authorities(layout),
         diff=[change.as_diff() for change in changes],
     )

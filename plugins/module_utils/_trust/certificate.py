@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPTIONS = {
     "profile": {"type": "str", "choices": [SERVER, AGENT], "required": True},
     "declared": {"type": "list", "elements": "dict", "default": []},
-    "authorities": {"type": "dict", "required": True},
+    "ca_certificates": {"type": "dict", "required": True},
     "signed": {"type": "dict", "default": {}},
     "node_name": options.NODE_NAME,
     "node_ip": options.NODE_IP,
@@ -77,19 +77,19 @@ def names_of(params: dict[str, Any]) -> leaves.Names:
 
 
 def trust_files(params: dict[str, Any]) -> list[files.File]:
-    """The authorities that a node verifies others with, in the first step; a server has them already."""
+    """The CAs that a node verifies others with, in the first step; a server has them already."""
     if params["profile"] == SERVER or params["signed"]:
         return []
     layout = Layout(params["data_dir"])
     return [
-        files.File(layout.agent_tls(f"{name}-ca.crt"), params["authorities"].get(name, "").encode(), mode=0o644)
+        files.File(layout.agent_tls(f"{name}-ca.crt"), params["ca_certificates"].get(name, "").encode(), mode=0o644)
         for name in ("server", "client")
     ]
 
 
 def trust_change(file: files.File) -> files.Change | None:
-    """How an authority's file differs; before the first server is installed its content cannot be known."""
-    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's authority\n")
+    """How a CA's file differs; before the first server is installed its content cannot be known."""
+    return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's CA\n")
 
 
 def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:
@@ -139,7 +139,7 @@ def run(module: AnsibleModule) -> None:
     directory = files.Directory(tls_directory(params), 0o700)
     trust = [(file, trust_change(file)) for file in trust_files(params)]
     changes = [change for _file, change in trust if change]
-    # A server's comes with its authorities.
+    # A server's comes with its CAs.
     place = files.directory_change(directory) if params["profile"] == AGENT else None
     if module.check_mode:
         found = [observe(leaf, make_keys=False) for leaf in wanted]

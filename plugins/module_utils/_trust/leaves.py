@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import KUBELET_DIRECTORY
 
-# An authority's name, and where its certificate and key are under server/tls.
+# A CA's name, and where its certificate and key are under server/tls.
 AUTHORITIES = {
     "server": "server-ca",
     "client": "client-ca",

@@ -77,7 +77,7 @@ def belongs(key_path: str, certificate_path: str) -> bool:
 
 
 def issued_by(certificate: str, authority: str) -> bool:
-    """Whether an authority (PEM, of one certificate or several) signed a client's certificate that is valid now."""
+    """Whether a CA (PEM, of one certificate or several) signed a client's certificate that is valid now."""
     with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
         file.write(authority)
         file.flush()

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Tokens as K3s writes them: the server's password, agents' bootstrap tokens, and the authority that both pin.
+"""Tokens as K3s writes them: the server's password, agents' bootstrap tokens, and the CA that both pin.
 
 The long forms are C(K10<hash>::<user>:<password>) and C(K10<hash>::<id>.<secret>), the short ones C(<password>) and
-C(<id>.<secret>); a short one pins no authority.
+C(<id>.<secret>); a short one pins no CA.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def parse(text: str) -> Token:
         if pinned and len(pinned) != HASH_LENGTH:
             raise TokenError(
                 f"invalid token CA hash length: between K10 and :: are {len(pinned)} characters, where the"
-                f" {HASH_LENGTH} hexadecimal digits of the authority's SHA-256 must be; copy the whole token again"
+                f" {HASH_LENGTH} hexadecimal digits of the CA's SHA-256 must be; copy the whole token again"
             )
     bootstrap = _BOOTSTRAP.match(credentials)
     if bootstrap:
@@ -88,9 +88,9 @@ def _malformed() -> str:
 
 
 def ca_hash(bundle: str) -> str:
-    """K3s's hash of an authority: of one certificate its PEM text as it is served, of several the root's DER.
+    """K3s's hash of a CA: of one certificate its PEM text as it is served, of several the root's DER.
 
-    With a root above it, the issuing authority may be renewed and the hash stays. A bundle whose first certificate
+    With a root above it, the issuing CA may be renewed and the hash stays. A bundle whose first certificate
     no other one of it vouches for counts as text, too.
     """
     certificates = _CERTIFICATE.findall(bundle)
@@ -101,7 +101,7 @@ def ca_hash(bundle: str) -> str:
 
 def _root_of(first: str, others: Sequence[str]) -> str | None:
     """The certificate at the end of the first one's chain, signatures verified: the hash must prove something."""
-    # The directories of the host's own authorities are set aside: no other root may vouch for the chain.
+    # The directories of the host's own CAs are set aside: no other root may vouch for the chain.
     command = ["env", "SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/dev/null", "openssl", "verify"]
     with tempfile.TemporaryDirectory() as directory:
         chain = f"{directory}/chain.pem"
@@ -120,7 +120,7 @@ def _root_of(first: str, others: Sequence[str]) -> str | None:
 
 
 def full(bundle: str, credentials: str) -> str:
-    """The long form, which pins an authority, of C(<user>:<password>) or C(<id>.<secret>)."""
+    """The long form, which pins a CA, of C(<user>:<password>) or C(<id>.<secret>)."""
     return f"{PREFIX}{ca_hash(bundle)}::{credentials}"
 
 

@@ -155,8 +155,10 @@ def read(secret: Mapping[str, Any]) -> BootstrapToken:
 
 
 def _moment(text: str) -> datetime:
+    # Python 3.9 reads neither Z nor other fractions of a second than those with six digits.
+    text = re.sub(r"\.([0-9]+)", lambda fraction: f".{fraction[1][:6]:0<6}", text.replace("Z", "+00:00"))
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         moment = datetime.fromtimestamp(0, timezone.utc)
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -180,16 +182,16 @@ def delete(api: ServerApi, where: str) -> None:
 
 
 def published_authority(api: ServerApi) -> str:
-    """The authority as the machines that join will see it."""
+    """The CA as the machines that join will see it."""
     for namespace, name in (("kube-public", "cluster-info"), ("kube-system", "kube-root-ca.crt")):
         found = authority_in(api.get(CONFIG_MAPS.path(namespace, name)))
         if found:
             return found
-    raise ApiError("the cluster publishes no certificate authority yet (ConfigMap kube-public/cluster-info)")
+    raise ApiError("the cluster publishes no CA yet (ConfigMap kube-public/cluster-info)")
 
 
 def authority_in(config_map: Mapping[str, Any] | None) -> str:
-    """The authority that a ConfigMap publishes, byte by byte: cluster-info's kubeconfig, or kube-root-ca.crt."""
+    """The CA that a ConfigMap publishes, byte by byte: cluster-info's kubeconfig, or kube-root-ca.crt."""
     data = (config_map or {}).get("data") or {}
     found = _AUTHORITY.search(data.get("kubeconfig", ""))
     return base64.b64decode(found.group(1)).decode() if found else data.get("ca.crt", "")

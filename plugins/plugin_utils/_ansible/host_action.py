@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress
 
 MODULES = Path(__file__).parents[2] / "modules"
 COLLECTION = "k3a.cluster."
@@ -59,5 +61,18 @@ class HostAction(ActionBase):
     def _execute_module(self, module_name: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a module on the host, and take what is known of its answer."""
         name = str(module_name or self._task.action).rpartition(".")[2]
-        result = super()._execute_module(f"{COLLECTION}{name}", *args, **kwargs)
+        task_vars = kwargs.get("task_vars") or {}
+        try:
+            with progress.shown(lambda: self.where(task_vars)):
+                result = super()._execute_module(f"{COLLECTION}{name}", *args, **kwargs)
+        except AnsibleConnectionFailure as error:
+            # A host that Ansible calls unreachable cannot be rescued, and ends a run whose only host it is.
+            if not task_vars.get("_k3a_is_rescued"):
+                raise
+            raise AnsibleActionFail(f"the host cannot be reached: {error}") from None
         return known(result, returned_keys(name) | self.answers)
+
+    def where(self, task_vars: dict[str, Any] | None) -> str:
+        """What goes on, and on which host: of a task that is delegated the one that does it."""
+        host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
+        return ": ".join(filter(None, [host, self._task.name]))

@@ -21,10 +21,11 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ansible import context
 from ansible.utils import display as displays
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock import LOST, TTL
 
@@ -57,6 +58,11 @@ def playbook() -> Process:
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent is not None and parent.pid else os.getpid()
     return Process(controller(), pid, started(pid))
+
+
+def playbooks() -> Sequence[str]:
+    """The playbooks of the command line."""
+    return context.CLIARGS.get("args") or ()
 
 
 def controller() -> str:

@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
 # What says how a task runs, not what it does.
-MANNERS = frozenset({"name", "any_errors_fatal", "no_log", "run_once", "throttle"})
+MANNERS = frozenset({"name", "any_errors_fatal", "no_log", "run_once", "throttle", "timeout"})
 KEYWORDS = MANNERS | {"block", "delegate_to", "module_defaults", "register", "vars", "when"}
 
 

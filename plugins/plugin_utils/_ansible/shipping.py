@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Files for nodes: where they are kept during a run, and how they get there.
-
-Seen with ansible-core 2.20 and 2.21.
-"""
+"""Files for nodes: where they are kept during a run, and how they get there; and commands that are no modules."""
 
 from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
@@ -26,6 +26,11 @@ def login_user(action: ActionBase) -> int:
     if done["rc"] != 0 or not done["stdout"].strip().isdigit():
         raise AnsibleActionFail(f"the host does not say who Ansible logs in as: {done['stderr'] or done['stdout']}")
     return int(done["stdout"])
+
+
+def command(action: ActionBase, words: Sequence[str]) -> int:
+    """The exit status of a command on the host; works in a process that the task has left behind, too."""
+    return int(action._low_level_execute_command(shlex.join(words))["rc"])
 
 
 def put(action: ActionBase, local: str, remote: str) -> None:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "********"
-# Where something is on the controller says nothing about the node.
-OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests", "k3a_replace", "k3a_wait_timeout"})
+# Where something is on the controller, and how a run goes, say nothing about the node.
+OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests"})
+OF_A_RUN = frozenset({"k3a_max_unavailable", "k3a_replace", "k3a_strict", "k3a_wait_timeout"})
 # An agent shows its token once, to be let in, and is the same node without.
 OF_SERVERS = frozenset({"k3a_token"})
 
@@ -25,7 +26,7 @@ def node_args(
 ) -> list[str]:
     """The variables that an operator has set, as K3s would have been told: a command and its flags, secrets masked."""
     arguments = ["server" if server else "agent"]
-    left_out = OF_THE_CONTROLLER if server else OF_THE_CONTROLLER | OF_SERVERS
+    left_out = OF_THE_CONTROLLER | OF_A_RUN | (frozenset() if server else OF_SERVERS)
     for name in sorted(values):
         if name in left_out or values[name] == defaults.get(name):
             continue

@@ -58,7 +58,7 @@ class Removal:
     servers_leave: bool
     server: str
     urls: tuple[str, ...]
-    authorities: Mapping[str, str]
+    ca_certificates: Mapping[str, str]
     todo: tuple[str, ...]
 
     def as_result(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
     healthy = [report for report in reports if report.healthy]
     if not healthy:
         raise RemovalError(f"no server is healthy{_reasons(reports)}; bring a majority of them back first")
-    answer = servers.chosen(reports)
+    answer = servers.choose_report(reports)
     targets = list({found.node: found for found in (target(name, machines, answer) for name in wanted)}.values())
     check_quorum(targets, machines, answer)
     leaving = {target.machine.host for target in targets if target.machine}
@@ -167,7 +167,7 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
         servers_leave=any(target.server for target in targets),
         server=staying[0].host,
         urls=tuple(report.url for report in staying),
-        authorities=staying[0].authorities,
+        ca_certificates=staying[0].ca_certificates,
         todo=tuple(sentence for target in targets for sentence in todo(target)),
     )
 

@@ -104,7 +104,7 @@ class ServerReport:
 
     host: str = ""
     url: str = ""
-    authorities: Mapping[str, str] = field(default_factory=dict)
+    ca_certificates: Mapping[str, str] = field(default_factory=dict)
     healthy: bool = False
     reason: str = ""
     etcd_members: tuple[MemberReport, ...] = ()
@@ -154,6 +154,11 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
         "nodes": records(NodeReport, "nodes", result.get("nodes", ())),
     }
     return record(ServerReport, about)
+
+
+def server_reports(results: list[dict[str, Any]]) -> list[ServerReport]:
+    """The records of the servers that were asked."""
+    return [_named(server_report, result, str(result.get("host") or result.get("item"))) for result in results]
 
 
 def record(kind: type[Record], values: Mapping[str, Any]) -> Record:

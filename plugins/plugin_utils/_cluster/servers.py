@@ -31,9 +31,9 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 REMOVE = "remove it with remove_node.yml"
 
 
-def chosen(reports: Sequence[ServerReport]) -> ServerReport:
+def choose_report(reports: Sequence[ServerReport]) -> ServerReport:
     """The server to ask about the cluster: the first healthy one, else the first that is installed."""
-    installed = [report for report in reports if report.authorities]
+    installed = [report for report in reports if report.ca_certificates]
     healthy = [report for report in installed if report.healthy]
     return next(iter([*healthy, *installed]), ServerReport())
 
@@ -60,7 +60,7 @@ def availability_findings(
     return found
 
 
-def founder(
+def first_server(
     servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport
 ) -> tuple[HostReport | None, list[HostFinding]]:
     """The server that begins the cluster, or none when there is one already."""
@@ -72,7 +72,7 @@ def founder(
     if unseen:
         message = f"no server has data, and {' and '.join(unseen)} could have: a new cluster is made of all servers"
         remedy = "run site.yml when all of them can be reached, without --limit"
-        return None, [HostFinding((), Finding("founder", FAIL, message, remedy))]
+        return None, [HostFinding((), Finding("first_server", FAIL, message, remedy))]
     installed = [report for report in looked_at if report.seen.authority]
     return next(iter([*installed, *looked_at]), None), []
 
@@ -86,15 +86,15 @@ def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     if len(by_hash) < 2:
         return []
     parts = " and ".join(", ".join(hosts) for hosts in by_hash.values())
-    message = f"the servers belong to different clusters ({parts} have different authorities)"
+    message = f"the servers belong to different clusters ({parts} have different CAs)"
     remedy = "reset those that are to join with reset.yml --limit"
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
 
 
-def ending_findings(authorities: Mapping[str, str]) -> list[HostFinding]:
+def ending_findings(ca_certificates: Mapping[str, str]) -> list[HostFinding]:
     """CAs that are near their end: a run that changes nothing has to tell it, too."""
     try:
-        ending = pki.ending_authorities(authorities)
+        ending = pki.ending_authorities(ca_certificates)
     except pki.PkiError as error:
         return [HostFinding((), Finding("authority", FAIL, str(error), "put it back from a backup of a server"))]
     remedy = "plan to move to a new cluster before then"
@@ -159,7 +159,7 @@ def address_findings(reports: Sequence[HostReport], answer: ServerReport) -> lis
 
 
 def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
-    """Hosts whose name another machine has in the cluster; a machine that was made anew is such a one, too."""
+    """Hosts whose name another machine has in the cluster; a rebuilt machine is such a one, too."""
     found = []
     nodes = nodes_by_name(answer)
     for report in reports:
@@ -169,13 +169,13 @@ def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> li
                 f"the cluster has a node {other.name} with another machine id "
                 f"({other.machine_id}, here it is {report.seen.machine_id})"
             )
-            remedy = "give the host another name, or set k3a_replace=true for it when it is that node, made anew"
+            remedy = "give the host another name, or set k3a_replace=true for it when it is that node, rebuilt"
             found.append(HostFinding((report.name,), Finding("identity", FAIL, message, remedy)))
     return found
 
 
 def replaced(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
-    """The nodes that go first, since their machines were made anew and are to take their names again."""
+    """The nodes that go first, since their machines were rebuilt and are to take their names again."""
     nodes = nodes_by_name(answer)
     return [report.seen.node_name for report in reports if report.replace and _other_machine(report, nodes)]
 
@@ -193,7 +193,7 @@ def _other_machine(report: HostReport, nodes: Mapping[str, NodeReport]) -> NodeR
 def token_findings(given: Mapping[str, str], authority: str, new: bool = False) -> list[HostFinding]:
     """Server tokens, by host: one for all servers, and none of another cluster. Nothing of them is told.
 
-    A cluster that is new has no authority that a token could pin; that of one which does not answer cannot be told.
+    A cluster that is new has no CA that a token could pin; that of one which does not answer cannot be told.
     """
     problems: dict[Finding, list[str]] = {}
     passwords = {}
@@ -210,7 +210,7 @@ def token_findings(given: Mapping[str, str], authority: str, new: bool = False) 
             finding = Finding("token", FAIL, message, "give servers a password of their own")
             problems.setdefault(finding, []).append(host)
         elif token.ca_hash and (new or (authority and token.ca_hash != tokens.ca_hash(authority))):
-            message = "k3a_token is of another cluster: it pins another certificate authority"
+            message = "k3a_token is of another cluster: it pins another CA"
             remedy = "give this cluster's token, or its short form"
             problems.setdefault(Finding("token", FAIL, message, remedy), []).append(host)
     found = [HostFinding(tuple(hosts), finding) for finding, hosts in problems.items()]
@@ -243,7 +243,7 @@ def api_servers(reports: Sequence[HostReport], answer: ServerReport, port: int) 
 def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Sequence[str], away: bool) -> list[str]:
     """Where the API is reached from the controller, where it was found first.
 
-    While servers are away or made anew, those that were looked at are all that can be counted on.
+    While servers are away or rebuilt, those that were looked at are all that can be counted on.
     """
     nodes = nodes_by_name(answer)
     published = [report.url for report in _servers(reports) if not _other_machine(report, nodes)]

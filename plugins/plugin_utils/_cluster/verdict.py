@@ -16,6 +16,10 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.address impor
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
+# Seconds that a task takes besides what its module waits for: connecting, and stopping a unit, which has 90.
+BESIDES = 120
+# Seconds that a host has for receiving a bundle, however slow the line is.
+SHIPPING = 1800
 SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
 
 
@@ -23,11 +27,11 @@ SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubern
 class Verdict:
     """What a run does with a cluster. RETURN of M(k3a.cluster.check_cluster) says what each of it means."""
 
-    founder: str = ""
+    first_server: str = ""
     server: str = ""
     server_data_dir: str = ""
     https_listen_port: int = 6443
-    authorities: Mapping[str, str] = field(default_factory=dict)
+    ca_certificates: Mapping[str, str] = field(default_factory=dict)
     bootstrap_record: str = "absent"
     etcd_endpoints: tuple[str, ...] = ()
     etcd_leader: str = ""
@@ -64,8 +68,8 @@ def host_records(reports: Sequence[HostReport], verdict: Verdict) -> dict[str, d
     return {
         report.name: {
             **node_record(report, ways),
-            "may_found": report.name == verdict.server,
-            "etcd_founder": verdict.founder,
+            "may_create": report.name == verdict.server,
+            "etcd_first_server": verdict.first_server,
             "etcd_endpoints": verdict.etcd_endpoints,
             "etcd_leads": report.seen.node_name == verdict.etcd_leader,
             "leader_elect": len(verdict.servers) > 1,
@@ -100,6 +104,9 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         # A machine that joins by a token showed its password when it asked for its certificate.
         "lacks_password": False,
         "throttle": 0,
+        # A host that dies answers nothing: what ends its tasks are these.
+        "task_timeout": settings["wait_timeout"] + BESIDES,
+        "shipping_timeout": settings["wait_timeout"] + SHIPPING,
         "annotations": [*report.annotations, *settings["node_annotation"]],
     }
 
@@ -120,7 +127,7 @@ def described_nodes(reports: Sequence[HostReport]) -> list[dict[str, Any]]:
             "host": report.name,
             "name": report.seen.node_name,
             "labels": [*(SERVER_LABELS if report.server else ()), *report.settings["node_label"]],
-        "annotations": [*report.annotations, *report.settings["node_annotation"]],
+            "annotations": [*report.annotations, *report.settings["node_annotation"]],
             "internal_ips": list(report.seen.node_ips),
             "taints": report.settings["node_taint"],
         }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Certificates on the controller: make authorities, sign leaves, and decide which have to be issued again.
+"""Certificates on the controller: make CAs, sign leaves, and decide which have to be issued again.
 
 Lifetimes, names and the renewal window are K3s's; every certificate is valid from one hour back, so that a clock
 slightly behind does not refuse it.
@@ -70,7 +70,7 @@ def certificate_pem(certificate: x509.Certificate) -> str:
 
 
 def new_authority(prefix: str) -> tuple[str, str]:
-    """A self-signed authority as K3s names it, C(<prefix>-ca@<unix time>): its certificate and key as PEM."""
+    """A self-signed CA as K3s names it, C(<prefix>-ca@<unix time>): its certificate and key as PEM."""
     key = new_key()
     started = now()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{prefix}-ca@{int(started.timestamp())}")])
@@ -87,7 +87,7 @@ def new_authority(prefix: str) -> tuple[str, str]:
 
 
 def is_authority(pem: str, prefix: str) -> bool:
-    """Whether a certificate is an authority that C(new_authority) made with this prefix."""
+    """Whether a certificate is a CA that C(new_authority) made with this prefix."""
     try:
         subject = x509.load_pem_x509_certificate(pem.encode()).subject
     except ValueError:
@@ -98,7 +98,7 @@ def is_authority(pem: str, prefix: str) -> bool:
 
 
 def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authority_key_pem: str) -> str:
-    """Sign a request as the certificate that C(leaf) describes; PEM of the certificate and its authority's chain.
+    """Sign a request as the certificate that C(leaf) describes; PEM of the certificate and its CA's chain.
 
     Only the request's key is used: whom the certificate names is decided here, not by the host that asks.
     """
@@ -106,10 +106,10 @@ def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authorit
     authority = valid_authority(leaf["authority"], authority_pem, moment)
     key = _load_key(authority_key_pem)
     if key.public_key() != authority.public_key():
-        raise PkiError(f"the key of the {leaf['authority']} authority does not belong to its certificate")
+        raise PkiError(f"the key of the {leaf['authority']} CA does not belong to its certificate")
     request = _load_request(leaf, request_pem)
     issuer_identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    # No longer than its authority, without which it is worth nothing.
+    # No longer than its CA, without which it is worth nothing.
     lifetime = min(LEAF_LIFETIME, authority.not_valid_after_utc - moment)
     builder = (
         _builder(_subject(leaf), authority.subject, request.public_key(), moment, lifetime)
@@ -140,32 +140,33 @@ def request_of(key: str) -> str:
 
 
 def valid_authority(name: str, pem: str, moment: datetime.datetime) -> x509.Certificate:
-    """An authority that can sign now; an error names it, since no leaf that it signs would be trusted."""
+    """A CA that can sign now; an error names it, since no leaf that it signs would be trusted."""
     try:
         authority = x509.load_pem_x509_certificate(pem.encode())
     except ValueError as error:
         raise PkiError(
-            f"the {name} authority is unreadable ({error}); put server/tls/{AUTHORITIES[name]}.crt back in the data"
+            f"the {name} CA is unreadable ({error}); put server/tls/{AUTHORITIES[name]}.crt back in the data"
             " directory of the server from another server or a backup"
         ) from error
     if authority.not_valid_after_utc <= moment:
         raise PkiError(
-            f"the {name} authority expired on {authority.not_valid_after_utc:%Y-%m-%d}, and nothing that it signed is"
+            f"the {name} CA expired on {authority.not_valid_after_utc:%Y-%m-%d}, and nothing that it signed is"
             " trusted any more; k3a cannot replace it, so build the cluster anew"
         )
     if authority.not_valid_before_utc > moment:
         raise PkiError(
-            f"the {name} authority is not valid before {authority.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; set the"
-            " clock of the controller right, or of the machine where the authority was made"
+            f"the {name} CA is not valid before {authority.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; set the"
+            " clock of the controller right, or of the machine where the CA was made"
         )
     return authority
 
 
-def ending_authorities(authorities: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
-    """What to say of authorities that are near their end: what they sign ends with them."""
-    ends = {name: valid_authority(name, pem, moment or now()).not_valid_after_utc for name, pem in authorities.items()}
+def ending_authorities(ca_certificates: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
+    """What to say of CAs that are near their end: what they sign ends with them."""
+    moment = moment or now()
+    ends = {name: valid_authority(name, pem, moment).not_valid_after_utc for name, pem in ca_certificates.items()}
     return [
-        f"the {name} authority expires on {end:%Y-%m-%d}, and the cluster with it; k3a cannot replace it yet"
+        f"the {name} CA expires on {end:%Y-%m-%d}, and the cluster with it; k3a cannot replace it yet"
         for name, end in ends.items()
         if end - (moment or now()) < LEAF_LIFETIME
     ]
@@ -200,7 +201,7 @@ def renewal_reasons(
         return ["it is unreadable"]
     reasons = []
     if authority is None or not _signed_by(current, authority):
-        reasons.append(f"it is not signed by the {leaf['authority']} authority")
+        reasons.append(f"it is not signed by the {leaf['authority']} CA")
     if current.not_valid_after_utc <= moment:
         reasons.append(f"it expired on {current.not_valid_after_utc:%Y-%m-%d}")
     if current.not_valid_before_utc > moment:
@@ -214,7 +215,7 @@ def renewal_reasons(
         return [*reasons, *subject]
     if authority is None or reasons:
         return reasons
-    # Near the end of its authority a new one would last no longer.
+    # Near the end of its CA a new one would last no longer.
     if current.not_valid_after_utc < min(moment + RENEWAL_WINDOW, authority.not_valid_after_utc):
         reasons.append(f"it expires on {current.not_valid_after_utc:%Y-%m-%d}")
     reasons += subject

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The bootstrap record as K3s writes it, so that a snapshot and the token are all that a new server needs."""
+"""The bootstrap record as K3s writes it: what servers share, encrypted with the server token."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def find(password: str, records: Mapping[str, bytes]) -> dict[str, bytes] | None
     if key not in records:
         raise OtherToken(
             f"the datastore has a bootstrap record, but of another token ({', '.join(sorted(records))} and not {key});"
-            " give the server token that was valid when the snapshot was taken"
+            " give the server token that this record was encrypted with"
         )
     try:
         return decode(decrypt(password, records[key]))
     except Damaged as error:
         raise Damaged(
-            f"the token is right, but its bootstrap record {key} is damaged: {error}; restore another snapshot, or take"
-            " the keys and authorities from a server's disk"
+            f"the token is right, but its bootstrap record {key} is damaged: {error}; take the keys and CAs from a"
+            " server's disk"
         ) from None

@@ -22,7 +22,7 @@ def needles(cluster):
 
 
 def test_a_run_that_exchanges_keys_shows_none(cluster, needles):
-    """Certificates are signed again, with the authority's key on its way to the controller, at high verbosity."""
+    """Certificates are signed again, with the CA's key on its way to the controller, at high verbosity."""
     server, agent = cluster.servers[0], cluster.agents[0]
     cluster.run(server, "rm /var/lib/k3a/server/tls/client-scheduler.crt")
     cluster.run(agent, "rm /var/lib/k3a/agent/tls/client-flannel.crt")

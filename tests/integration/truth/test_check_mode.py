@@ -67,7 +67,7 @@ def test_after_an_edit(cluster, one_agent_differs):
             *(agent, "/etc/systemd/system/k3a-kubelet.service", "k3a-kubelet.service")
         },
         # The Node tells how it was made; that is done once, for the first host.
-        "k3a.cluster.addons : Give the nodes their roles, labels and taints, and wait for them": {
+        "k3a.cluster.addons : Set the nodes' labels, annotations and taints, and wait for Ready": {
             cluster.servers[0],
             f"Node {agent}",
         },

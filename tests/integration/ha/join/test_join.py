@@ -30,7 +30,7 @@ class Outsider:
         path = self._directory / "variables.json"
         path.touch(0o600)
         path.write_text(json.dumps({"join_hosts": "all", "k3a_server_url": self.url, "k3a_token": token, **variables}))
-        return self.playbooks.run("agent.yml", "-e", f"@{path}", *options, inventory=self._inventory)
+        return self.playbooks.run("join.yml", "-e", f"@{path}", *options, inventory=self._inventory)
 
     def leave(self) -> None:
         """Become a machine with nothing of ours on it."""
@@ -69,7 +69,7 @@ def changed_in(text: str, position: int) -> str:
 
 
 REFUSED = {
-    "another cluster's": (lambda token: changed_in(token, 10), "the token pins another certificate authority"),
+    "another cluster's": (lambda token: changed_in(token, 10), "the token pins another CA"),
     "a wrong secret": (lambda token: changed_in(token, -1 % len(token)), "the secret of the token {id} is wrong"),
     "an unknown one": (lambda token: f"{token[:-23]}zzzzzz.{token[-16:]}", "the token zzzzzz is unknown"),
     "none": (lambda _token: "", "k3a_token is empty, and this machine is no node yet"),

@@ -80,10 +80,10 @@ def test_components_of_a_node_use_its_load_balancer(cluster, name):
 
 
 def test_servers_share_their_secrets_and_no_more(cluster):
-    """The authorities, what encrypts and signs, and the token: one of each. Keys of certificates: each its own."""
+    """The CAs, what encrypts and signs, and the token: one of each. Keys of certificates: each its own."""
     shared = [set(cluster.secrets(server)) for server in cluster.servers]
     common = set.intersection(*shared)
-    # Five authorities, the service account key, the encryption key and the server token.
+    # Five CAs, the service account key, the encryption key and the server token.
     assert len(common) == 8
     for number, one in enumerate(shared):
         for other in shared[number + 1 :]:

@@ -26,21 +26,21 @@ OBSTACLE = action.obstacle
 
 
 @pytest.fixture(scope="module")
-def authorities():
+def ca_certificates():
     return {name: pki.new_authority(name) for name in ("server", "client")}
 
 
 @pytest.fixture
-def arguments(tmp_path, authorities):
+def arguments(tmp_path, ca_certificates):
     tls = tmp_path / "k3a/server/tls"
     tls.mkdir(parents=True)
-    for name, pair in authorities.items():
+    for name, pair in ca_certificates.items():
         for suffix, text in zip(("crt", "key"), pair, strict=True):
             (tls / f"{name}-ca.{suffix}").write_text(text)
     return {
         "path": str(tmp_path / "inventory/kubeconfig"),
         "server_url": URL,
-        "authorities": {name: pair[0] for name, pair in authorities.items()},
+        "ca_certificates": {name: pair[0] for name, pair in ca_certificates.items()},
         "data_dir": str(tmp_path / "k3a"),
     }
 
@@ -70,15 +70,15 @@ def test_it_is_written_once_and_then_right(run_action, arguments):
     assert files.read_bytes(arguments["path"]) == before
 
 
-def test_it_names_the_cluster_and_an_administrator_of_it(run_action, arguments, authorities):
+def test_it_names_the_cluster_and_an_administrator_of_it(run_action, arguments, ca_certificates):
     run_action(action, module, **arguments)
     document = written(arguments["path"])
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
     assert cluster["server"] == URL
-    assert base64.b64decode(cluster["certificate-authority-data"]).decode() == authorities["server"][0]
+    assert base64.b64decode(cluster["certificate-authority-data"]).decode() == ca_certificates["server"][0]
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
     assert certificate.subject.rfc4514_string() == "CN=system:admin,O=system:masters"
-    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authorities["client"][0].encode()))
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_certificates["client"][0].encode()))
 
 
 def test_the_authoritys_key_is_asked_for_only_when_it_is_needed_and_unlogged(run_action, arguments):
@@ -102,8 +102,8 @@ def test_that_the_api_cannot_be_reached_from_here_is_only_told(run_action, argum
     for url in (URL, "https://10.0.0.9:6443"):
         done = run_action(action, module, **{**arguments, "server_url": URL, "server_urls": [url]})
         assert not done.get("failed") and done["obstacle"] == "it does not answer"
-    assert tried == [(URL, arguments["authorities"]["server"])] * 2
-    new = run_action(action, module, check=True, **{**arguments, "authorities": {}, "path": arguments["path"] + "2"})
+    assert tried == [(URL, arguments["ca_certificates"]["server"])] * 2
+    new = run_action(action, module, check=True, **{**arguments, "ca_certificates": {}, "path": arguments["path"] + "2"})
     assert new["obstacle"] == "" and len(tried) == 2
 
 
@@ -168,7 +168,7 @@ def test_the_kubeconfig_of_another_cluster_is_never_overwritten(run_action, argu
     files.write_file(files.owned_by_me(arguments["path"], text.encode()))
     done = run_action(action, module, **arguments)
     assert done["failed"]
-    assert "another certificate authority" in done["msg"]
+    assert "another CA" in done["msg"]
     assert files.read_bytes(arguments["path"]) == text.encode()
 
 
@@ -192,17 +192,17 @@ def test_an_authority_whose_key_is_anothers_is_one_sentence(run_action, argument
 
 
 def test_before_the_cluster_exists_check_mode_announces_it(run_action, arguments):
-    done = run_action(action, module, check=True, **{**arguments, "authorities": {}})
+    done = run_action(action, module, check=True, **{**arguments, "ca_certificates": {}})
     assert done["changed"]
     assert done["diff"][0]["before"] == "the cluster is new\n"
 
 
-def test_what_parse_reads_is_what_was_written(authorities):
-    certificate, key = pki.issue(action.LEAF, *authorities["client"])
-    text = kubeconfig.embedded(URL, authorities["server"][0].encode(), certificate.encode(), key.encode())
+def test_what_parse_reads_is_what_was_written(ca_certificates):
+    certificate, key = pki.issue(action.LEAF, *ca_certificates["client"])
+    text = kubeconfig.embedded(URL, ca_certificates["server"][0].encode(), certificate.encode(), key.encode())
     assert action.parse(text.encode()) == {
         "url": URL,
-        "authority": authorities["server"][0],
+        "authority": ca_certificates["server"][0],
         "certificate": certificate,
         "key": key,
     }
@@ -216,16 +216,16 @@ class TestRemoval:
         return str(tmp_path / "kubeconfig")
 
     @pytest.fixture
-    def authority(self, path, authorities):
+    def authority(self, path, ca_certificates):
         """Of the cluster of the kubeconfig, with the name that a real one has."""
         authority, _key = pki.new_authority("k3a-server")
-        certificate, key = pki.issue(action.LEAF, *authorities["client"])
+        certificate, key = pki.issue(action.LEAF, *ca_certificates["client"])
         text = kubeconfig.embedded(URL, authority.encode(), certificate.encode(), key.encode())
         files.write_file(files.owned_by_me(path, text.encode()))
         return authority
 
     def remove(self, run_action, path, authority, check=False):
-        given = {"path": path, "authorities": {"server": authority}, "state": "absent"}
+        given = {"path": path, "ca_certificates": {"server": authority}, "state": "absent"}
         return run_action(action, module, check=check, **given)
 
     def test_it_goes_once_and_check_mode_announces_it(self, run_action, path, authority):
@@ -252,7 +252,7 @@ class TestRemoval:
         assert not self.remove(run_action, path, "")["changed"]
         assert files.read_bytes(path) == content
 
-    def test_the_kubeconfig_of_another_kind_of_cluster_stays(self, run_action, path, authorities):
+    def test_the_kubeconfig_of_another_kind_of_cluster_stays(self, run_action, path, ca_certificates):
         foreign = pki.new_authority("kubernetes")
         certificate, key = pki.issue(action.LEAF, *foreign)
         text = kubeconfig.embedded(URL, foreign[0].encode(), certificate.encode(), key.encode())
@@ -276,9 +276,9 @@ def test_it_is_removed_when_its_cluster_is_gone_already(run_action, arguments, t
     server = pki.new_authority("k3a-server")
     for suffix, text in zip(("crt", "key"), server, strict=True):
         (tmp_path / f"k3a/server/tls/server-ca.{suffix}").write_text(text)
-    given = {**arguments, "authorities": {**arguments["authorities"], "server": server[0]}}
+    given = {**arguments, "ca_certificates": {**arguments["ca_certificates"], "server": server[0]}}
     run_action(action, module, **given)
-    assert run_action(action, module, state="absent", path=given["path"], authorities={})["changed"]
+    assert run_action(action, module, state="absent", path=given["path"], ca_certificates={})["changed"]
 
 
 @pytest.mark.parametrize("content", [b"apiVersion: v1\nkind: Config\n", b"\xff", b""])
@@ -293,7 +293,7 @@ def test_a_file_of_somebody_else_is_not_removed(run_action, arguments, content):
 def test_the_kubeconfig_of_another_cluster_is_not_removed(run_action, arguments):
     run_action(action, module, **arguments)
     for other in ({"server": pki.new_authority("k3a-server")[0]}, {}):
-        done = run_action(action, module, state="absent", path=arguments["path"], authorities=other)
+        done = run_action(action, module, state="absent", path=arguments["path"], ca_certificates=other)
         assert done["changed"] is False
     assert os.path.exists(arguments["path"])
 

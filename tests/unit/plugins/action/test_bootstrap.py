@@ -44,9 +44,9 @@ def test_a_first_run_makes_everything_and_a_second_nothing(run_action, tmp_path)
     assert not os.path.exists(data)
     done = run_action(action, module, data_dir=data)
     assert (done["changed"], done["missing"], done["diff"]) == (True, announced["missing"], announced["diff"])
-    assert sorted(done["authorities"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
+    assert sorted(done["ca_certificates"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
     again = run_action(action, module, data_dir=data)
-    assert (again["changed"], again["missing"], again["authorities"]) == (False, [], done["authorities"])
+    assert (again["changed"], again["missing"], again["ca_certificates"]) == (False, [], done["ca_certificates"])
 
 
 def test_only_the_exchange_that_brings_keys_is_kept_out_of_the_log(run_action, tmp_path):
@@ -67,7 +67,7 @@ def test_a_directory_with_a_wrong_mode_is_corrected_without_new_material(run_act
     first = run_action(action, module, data_dir=data)
     (tmp_path / "k3a/server/cred").chmod(0o755)
     second = run_action(action, module, data_dir=data)
-    assert (second["changed"], second["authorities"]) == (True, first["authorities"])
+    assert (second["changed"], second["ca_certificates"]) == (True, first["ca_certificates"])
     assert (tmp_path / "k3a/server/cred").stat().st_mode & 0o777 == 0o700
     assert not run_action(action, module, data_dir=data)["changed"]
 
@@ -76,7 +76,7 @@ def test_a_directory_with_a_wrong_mode_is_corrected_without_new_material(run_act
 def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
     run_action, tmp_path, monkeypatch, killed_at
 ):
-    """Whatever was written before, in the end each authority's key belongs to its certificate."""
+    """Whatever was written before, in the end each CA's key belongs to its certificate."""
     written = []
     real = files.write_file
 
@@ -98,7 +98,7 @@ def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
         certificate, key = (open(path, "rb").read() for path in shared.authority_paths(layout, name))
         public = serialization.load_pem_private_key(key, None).public_key()
         assert x509.load_pem_x509_certificate(certificate).public_key() == public
-        assert done["authorities"][name].encode() == certificate
+        assert done["ca_certificates"][name].encode() == certificate
 
 
 def test_a_lost_key_is_refused_before_anything_is_made(run_action, tmp_path):
@@ -130,11 +130,11 @@ class TestFurtherServer:
 
     def join(self, run_action, tmp_path, material, check=False, **more):
         shared = {"shared": material} if material is not None else {}
-        return run_action(action, module, check=check, data_dir=str(tmp_path / "other"), found=False, **shared, **more)
+        return run_action(action, module, check=check, data_dir=str(tmp_path / "other"), may_create=False, **shared, **more)
 
     def test_it_makes_nothing(self, run_action, tmp_path):
         found = self.join(run_action, tmp_path, None)
-        assert (found["changed"], found["authorities"]) == (False, {})
+        assert (found["changed"], found["ca_certificates"]) == (False, {})
         assert len(found["missing"]) == 13
         assert run_action.exchanges == [False]
         assert not (tmp_path / "other").exists()
@@ -145,7 +145,7 @@ class TestFurtherServer:
         run_action.exchanges.clear()
         done = self.join(run_action, tmp_path, first["material"])
         assert (done["changed"], done["missing"], done["diff"]) == (True, announced["missing"], announced["diff"])
-        assert done["authorities"] == first["authorities"]
+        assert done["ca_certificates"] == first["ca_certificates"]
         for path, content in first["material"].items():
             assert (tmp_path / "other" / path).read_text() == content
         assert run_action.exchanges == [False, True]

@@ -20,53 +20,53 @@ if os.geteuid() != 0:
 
 
 @pytest.fixture(scope="module")
-def authorities():
+def ca_certificates():
     return {name: pki.new_authority(name) for name in leaves.AUTHORITIES}
 
 
 @pytest.fixture
-def arguments(authorities, tmp_path, monkeypatch):
+def arguments(ca_certificates, tmp_path, monkeypatch):
     pair = str(tmp_path / "kubelet/pki/kubelet-client-current.pem")
     monkeypatch.setattr(steps.registry, "certificates", lambda role: leaf_samples.declared(role, pair))
     return {
         "profile": "agent",
-        "authorities": {name: certificate for name, (certificate, _key) in authorities.items()},
+        "ca_certificates": {name: certificate for name, (certificate, _key) in ca_certificates.items()},
         "data_dir": str(tmp_path / "k3a"),
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
     }
 
 
-def converge(run_action, authorities, arguments):
+def converge(run_action, ca_certificates, arguments):
     """The three steps of the roles: request, sign, install."""
     requested = run_action(action, module, **arguments)
-    signed = signature.sign_all({"w1": requested["requests"]}, authorities)[0]["w1"]
+    signed = signature.sign_all({"w1": requested["requests"]}, ca_certificates)[0]["w1"]
     return requested, run_action(action, module, signed=signed, **arguments) if signed else None
 
 
-def test_a_fresh_node_gets_all_its_certificates_and_then_asks_for_none(run_action, authorities, arguments):
-    requested, installed = converge(run_action, authorities, arguments)
+def test_a_fresh_node_gets_all_its_certificates_and_then_asks_for_none(run_action, ca_certificates, arguments):
+    requested, installed = converge(run_action, ca_certificates, arguments)
     assert {request["name"]: request["reasons"] for request in requested["requests"]} == {
         name: ["it is missing"] for name in ("serving-kubelet", "client-kubelet", "client-kube-proxy", "client-flannel")
     }
     assert set(installed["paths"]) == {request["certificate"] for request in requested["requests"]}
-    again, _nothing = converge(run_action, authorities, arguments)
+    again, _nothing = converge(run_action, ca_certificates, arguments)
     assert (again["changed"], again["requests"], again["paths"], again["diff"]) == (False, [], [], [])
 
 
-def test_check_mode_announces_the_same_files_and_makes_no_key(run_action, authorities, arguments, tmp_path):
+def test_check_mode_announces_the_same_files_and_makes_no_key(run_action, ca_certificates, arguments, tmp_path):
     announced = run_action(action, module, check=True, **arguments)
     assert not (tmp_path / "k3a").exists()
     assert announced["changed"]
-    requested, _installed = converge(run_action, authorities, arguments)
+    requested, _installed = converge(run_action, ca_certificates, arguments)
     assert announced["paths"] == requested["paths"]
     assert announced["diff"] == requested["diff"]
 
 
-def test_a_new_address_renews_the_one_certificate_that_has_it(run_action, authorities, arguments):
-    converge(run_action, authorities, arguments)
+def test_a_new_address_renews_the_one_certificate_that_has_it(run_action, ca_certificates, arguments):
+    converge(run_action, ca_certificates, arguments)
     moved = {**arguments, "node_ip": ["10.0.0.3"]}
-    requested, _installed = converge(run_action, authorities, moved)
+    requested, _installed = converge(run_action, ca_certificates, moved)
     (request,) = requested["requests"]
     assert (request["name"], request["reasons"]) == ("serving-kubelet", ["it lacks the names 10.0.0.3"])
     assert requested["diff"][0]["before"] == "it lacks the names 10.0.0.3\n"
@@ -74,10 +74,10 @@ def test_a_new_address_renews_the_one_certificate_that_has_it(run_action, author
     assert not run_action(action, module, **moved)["changed"]
 
 
-def test_another_authority_renews_what_it_signs(run_action, authorities, arguments):
-    converge(run_action, authorities, arguments)
-    newer = {**authorities, "client": pki.new_authority("client")}
-    changed = {**arguments, "authorities": {name: pair[0] for name, pair in newer.items()}}
+def test_another_authority_renews_what_it_signs(run_action, ca_certificates, arguments):
+    converge(run_action, ca_certificates, arguments)
+    newer = {**ca_certificates, "client": pki.new_authority("client")}
+    changed = {**arguments, "ca_certificates": {name: pair[0] for name, pair in newer.items()}}
     requested, _installed = converge(run_action, newer, changed)
     assert {request["name"] for request in requested["requests"]} == {
         "client-kubelet",
@@ -87,8 +87,8 @@ def test_another_authority_renews_what_it_signs(run_action, authorities, argumen
     assert not run_action(action, module, **changed)["changed"]
 
 
-def test_no_key_leaves_the_node(run_action, authorities, arguments):
-    requested, installed = converge(run_action, authorities, arguments)
+def test_no_key_leaves_the_node(run_action, ca_certificates, arguments):
+    requested, installed = converge(run_action, ca_certificates, arguments)
     assert "PRIVATE KEY" not in str(requested) + str(installed)
 
 
@@ -97,7 +97,7 @@ def test_what_is_announced_names_the_file_the_reason_and_what_comes():
         **leaf_samples.agent_leaves(Layout("/d"), "w1", ["10.0.0.2"])[2].as_dict(),
         "reasons": ["it is missing", "x"],
     }
-    assert action.announced(request) == {
+    assert action.request_diff(request) == {
         "before_header": "/d/agent/tls/client-kube-proxy.crt",
         "after_header": "/d/agent/tls/client-kube-proxy.crt",
         "before": "it is missing; x\n",
@@ -106,7 +106,7 @@ def test_what_is_announced_names_the_file_the_reason_and_what_comes():
 
 
 def test_before_the_authorities_exist_everything_is_announced(run_action, arguments):
-    announced = run_action(action, module, check=True, **{**arguments, "authorities": {}})
+    announced = run_action(action, module, check=True, **{**arguments, "ca_certificates": {}})
     assert len(announced["requests"]) == 4
 
 
@@ -117,41 +117,41 @@ def test_a_failure_of_the_node_stays_one(run_action, arguments, monkeypatch):
     assert "openssl is not installed" in failed["msg"]
 
 
-def test_a_look_at_what_is_right_runs_no_program(run_action, authorities, arguments, monkeypatch):
-    converge(run_action, authorities, arguments)
+def test_a_look_at_what_is_right_runs_no_program(run_action, ca_certificates, arguments, monkeypatch):
+    converge(run_action, ca_certificates, arguments)
     monkeypatch.setenv("PATH", "/nowhere")
     again = run_action(action, module, check=True, **arguments)
     assert (again.get("failed"), again["changed"], again["requests"]) == (None, False, [])
 
 
 @pytest.mark.parametrize("name", ["client-kube-proxy.key", "serving-kubelet.key"])
-def test_a_missing_key_is_foreseen(run_action, authorities, arguments, tmp_path, name):
-    converge(run_action, authorities, arguments)
+def test_a_missing_key_is_foreseen(run_action, ca_certificates, arguments, tmp_path, name):
+    converge(run_action, ca_certificates, arguments)
     (tmp_path / "k3a/agent/tls" / name).unlink()
     announced = run_action(action, module, check=True, **arguments)
     assert [request["reasons"] for request in announced["requests"]] == [["its key is missing or another one"]]
-    requested, _installed = converge(run_action, authorities, arguments)
+    requested, _installed = converge(run_action, ca_certificates, arguments)
     assert announced["paths"] == requested["paths"]
     assert not run_action(action, module, **arguments)["changed"]
 
 
-def test_another_nodes_key_and_certificate_are_replaced(run_action, authorities, arguments):
-    converge(run_action, authorities, arguments)
+def test_another_nodes_key_and_certificate_are_replaced(run_action, ca_certificates, arguments):
+    converge(run_action, ca_certificates, arguments)
     renamed = {**arguments, "node_name": "w2"}
-    requested, _installed = converge(run_action, authorities, renamed)
+    requested, _installed = converge(run_action, ca_certificates, renamed)
     assert {request["name"] for request in requested["requests"]} == {"serving-kubelet", "client-kubelet"}
     assert not run_action(action, module, **renamed)["changed"]
 
 
-def test_an_authority_that_is_near_its_end_is_told(run_action, authorities, arguments, monkeypatch):
-    converge(run_action, authorities, arguments)
+def test_an_authority_that_is_near_its_end_is_told(run_action, ca_certificates, arguments, monkeypatch):
+    converge(run_action, ca_certificates, arguments)
     assert run_action(action, module, **arguments).get("warnings", []) == []
     monkeypatch.setattr(pki, "LEAF_LIFETIME", pki.AUTHORITY_LIFETIME)
-    assert any("client authority expires on" in text for text in run_action(action, module, **arguments)["warnings"])
+    assert any("client CA expires on" in text for text in run_action(action, module, **arguments)["warnings"])
 
 
 def test_an_unreadable_authority_is_one_sentence(run_action, arguments):
-    broken = {**arguments, "authorities": {**arguments["authorities"], "client": "text"}}
+    broken = {**arguments, "ca_certificates": {**arguments["ca_certificates"], "client": "text"}}
     failed = run_action(action, module, **broken)
     assert failed["failed"]
-    assert "the client authority is unreadable" in failed["msg"]
+    assert "the client CA is unreadable" in failed["msg"]

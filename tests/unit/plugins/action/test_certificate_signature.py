@@ -20,7 +20,7 @@ def authority():
 
 @pytest.fixture
 def server(tmp_path, authority):
-    """A server that has the client authority."""
+    """A server that has the client CA."""
     (tmp_path / "server/tls").mkdir(parents=True)
     for name, text in zip(("crt", "key"), authority, strict=True):
         (tmp_path / f"server/tls/client-ca.{name}").write_text(text)
@@ -51,7 +51,7 @@ def test_the_authoritys_key_travels_unlogged_and_is_in_no_result(run_action, ser
     done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=server)
     assert run_action.exchanges == [True]
     assert "PRIVATE KEY" not in str(done)
-    assert "authorities" not in done
+    assert "signing_cas" not in done
 
 
 def test_check_mode_reads_no_key_and_says_what_would_be_signed(run_action, server):
@@ -63,7 +63,7 @@ def test_check_mode_reads_no_key_and_says_what_would_be_signed(run_action, serve
 def test_a_host_without_the_authority_says_where_to_sign(run_action, tmp_path):
     done = run_action(action, module, requests={"w1": [request_for("w1")]}, data_dir=str(tmp_path))
     assert done["failed"]
-    assert done["msg"] == "the client authority is not on this host; sign on a server of the cluster"
+    assert done["msg"] == "the client CA is not on this host; sign on a server of the cluster"
 
 
 @pytest.mark.parametrize("damaged", ["text", "", None])

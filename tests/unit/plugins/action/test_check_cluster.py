@@ -23,12 +23,12 @@ SWAP = {"name": "swap", "level": "warn", "message": "swap is on", "remedy": "swi
 AUTHORITY, _KEY = pki.new_authority("k3a-server")
 SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items()}
 NOTHING_PLANNED = {
-    "founder": "node-1",
+    "first_server": "node-1",
     "server": "node-1",
     "server_hosts": ("node-1",),
     "server_data_dir": "/var/lib/k3a",
     "https_listen_port": 6443,
-    "authorities": {},
+    "ca_certificates": {},
     "bootstrap_record": "absent",
     "etcd_endpoints": ("https://10.0.0.1:2379",),
     "etcd_leader": "",
@@ -103,7 +103,7 @@ def test_all_is_well(judge):
 def test_a_report_of_another_form_ends_the_run_by_name(judge):
     with pytest.raises(AnsibleActionFail, match="what node-1 says cannot be used: its node_ips name 'x', which is no address"):
         judge(looked("node-1", node_ips=["x"]))
-    with pytest.raises(AnsibleActionFail, match="a report cannot be used: its healthy is 1, which is no bool"):
+    with pytest.raises(AnsibleActionFail, match="cannot be used: its healthy is 1, which is no bool"):
         judge(looked("node-1"), asked=[{"host": "node-1", "healthy": 1}])
 
 
@@ -178,7 +178,7 @@ def test_what_is_planned_is_what_is_documented(judge):
 def test_without_results_the_groups_alone_are_judged(judge):
     result = judge()
     assert result["msg"] == "The groups are in order."
-    assert "founder" not in result
+    assert "first_server" not in result
     assert judge(groups={"all": [], "ungrouped": []})["failed"] is True
 
 
@@ -205,7 +205,7 @@ class TestJoin:
     """Machines that join by a token are no cluster by themselves."""
 
     GROUPS = {"all": ["localhost"], "ungrouped": ["localhost"]}
-    JOINED = {"url": "https://192.0.2.10:6443", "servers": ["10.0.0.1:6443", "10.0.0.2:6443"], "authorities": {}}
+    JOINED = {"url": "https://192.0.2.10:6443", "servers": ["10.0.0.1:6443", "10.0.0.2:6443"], "ca_certificates": {}}
 
     def test_neither_groups_nor_servers_are_asked_of_them(self, judge):
         machine = {**looked("node-2"), "host": {**looked("node-2")["host"], "name": "localhost"}}
@@ -251,7 +251,7 @@ class TestServers:
     ]
     ASKED = {
         "host": "node-2",
-        "authorities": {"server": AUTHORITY},
+        "ca_certificates": {"server": AUTHORITY},
         "healthy": True,
         "url": "https://10.0.0.2:6443",
         "etcd_members": MEMBERS,
@@ -264,9 +264,9 @@ class TestServers:
         result = judge(*self.RESULTS, groups=self.GROUPS, asked=[self.ASKED])
         assert {name: result[name] for name in NOTHING_PLANNED} == {
             **NOTHING_PLANNED,
-            "founder": "",
+            "first_server": "",
             "server": "node-2",
-            "authorities": {"server": AUTHORITY},
+            "ca_certificates": {"server": AUTHORITY},
             "bootstrap_record": "stale",
             "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",
@@ -281,7 +281,7 @@ class TestServers:
     def test_the_first_to_be_made_is_named_as_a_node_and_as_a_host(self, judge):
         results = [looked(name, server=True, node_name=f"n{name[-1]}") for name in self.GROUPS["server"]]
         result = judge(*results, groups=self.GROUPS)
-        assert (result["founder"], result["server"]) == ("n1", "node-1")
+        assert (result["first_server"], result["server"]) == ("n1", "node-1")
 
     def test_a_node_made_anew_is_among_what_is_replaced(self, judge):
         anew = looked("node-3", server=True, replace=True, machine_id="new", etcd_data=True)
@@ -363,7 +363,7 @@ class TestUrl:
         for names in ((), ("127.0.0.1",)):
             assert self.found(url, Authority(tmp_path, "other").text, names) == [
                 f"node-1, node-2: k3a_server_url {url} answers with a certificate that is not of this cluster's "
-                "authority; correct it"
+                "CA; correct it"
             ]
 
     def test_a_name_that_the_certificates_do_not_have_is_to_be_added(self, url, authority):
@@ -385,14 +385,14 @@ class TestUrl:
         assert self.found("https://127.0.0.1:1", "") == []
 
     def test_the_hosts_variables_say_which_and_the_servers_which_names_there_are(self, judge, url, tmp_path, authority):
-        other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "authorities": {"server": Authority(tmp_path, "other").text}}
+        other = {"host": "node-1", "healthy": True, "url": "https://10.0.0.1:6443", "ca_certificates": {"server": Authority(tmp_path, "other").text}}
         given = {"server_url": url}
         result = judge(looked("node-1", settings=given), looked("node-2", settings=given), asked=[other])
         assert f"node-1, node-2: k3a_server_url {url} answers with a certificate" in result["msg"]
         # That of an agent alone takes the agent out.
         result = judge(looked("node-1"), looked("node-2", settings=given), asked=[other])
         assert f"node-2 is left out of this run: k3a_server_url {url} answers with a certificate" in result["msg"]
-        asked = {**other, "authorities": {"server": authority.text}}
+        asked = {**other, "ca_certificates": {"server": authority.text}}
         named = {"server_url": url.replace("127.0.0.1", "localhost")}
         nodes = looked("node-1", settings=named), looked("node-2", settings=named)
         assert "node-1, node-2: the certificates" in judge(*nodes, asked=[asked])["msg"]

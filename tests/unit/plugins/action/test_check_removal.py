@@ -39,7 +39,7 @@ def asked(host: str) -> dict[str, Any]:
         if name != "a1"
     ]
     nodes = [{"name": name, "machine_id": "", "addresses": [f"10.0.0.{number}"]} for name, number in NUMBERS.items()]
-    told = {"etcd_members": members, "nodes": nodes, "node_passwords": [], "authorities": {"server": "PEM"}}
+    told = {"etcd_members": members, "nodes": nodes, "node_passwords": [], "ca_certificates": {"server": "PEM"}}
     return {"host": host, "healthy": True, "url": f"https://10.0.0.{NUMBERS[host]}:7443", **told}
 
 
@@ -83,7 +83,8 @@ def test_a_refusal_is_one_sentence(judge: Any) -> None:
 
 def test_a_report_of_another_form_changes_nothing(judge: Any) -> None:
     found = judge(names="a1", host_reports=[], server_reports=[{**asked("s1"), "healthy": "yes"}])
-    assert found["failed"] and found["msg"] == "Nothing has been changed: its healthy is 'yes', which is no bool"
+    told = "what s1 says cannot be used: its healthy is 'yes', which is no bool"
+    assert found["failed"] and found["msg"] == f"Nothing has been changed: {told}"
 
 
 def test_options_and_results_are_those_that_are_documented(judge: Any) -> None:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 import pytest
@@ -62,7 +63,7 @@ def test_the_keeper_speaks_over_the_connection_of_the_task(run_action, path, sta
     run_action(action, module)
     ((process, command),) = started
     assert command("renew") == 7
-    words = action.shlex.split(asked[0])
+    words = shlex.split(asked[0])
     assert words[1] == "-c" and words[3:] == ["renew", process.identity]
     # The program that is sent is the very one: it renews what the module took.
     done = subprocess.run([*words, path], check=False)

@@ -70,7 +70,7 @@ def run(tmp_path, monkeypatch):
             for name, address in (("server-1", "10.0.0.1"), ("agent-1", "10.0.0.2"))
         ]
         urls = {"servers": ("10.0.0.1:6443",), "urls": ("https://10.0.0.1:6443",)}
-        plan = Verdict(server="server-1", etcd_leader="server-1", max_unavailable=2, authorities={"server": "A"}, **urls)
+        plan = Verdict(server="server-1", etcd_leader="server-1", max_unavailable=2, ca_certificates={"server": "A"}, **urls)
         records = host_records(reports, plan)
         records[host] |= record or {}
         variables = {
@@ -110,7 +110,7 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert steps["kubelet"]["extra_args"] == ["max-pods=200"]
     assert steps["kubelet"]["server_url"] == "https://127.0.0.1:6443"
     assert steps["kubelet"]["pending"] == steps["etcd"]["pending"] == []
-    assert steps["certificate"]["authorities"] == {"server": "A"}
+    assert steps["certificate"]["ca_certificates"] == {"server": "A"}
 
 
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
@@ -200,14 +200,14 @@ def leaf(authority):
 def test_certificates_are_judged_here(run):
     authority, _key = pki.new_authority("k3a-server")
     answer = {"changed": False, "reason": "", "certificates": [[leaf("server")]]}
-    result, _asked = run(host="agent-1", answer=answer, verdict={"authorities": {"server": authority}})
+    result, _asked = run(host="agent-1", answer=answer, verdict={"ca_certificates": {"server": authority}})
     assert (result["state"], result["reason"]) == ("changing", "/tls/serving-kubelet.crt: it is missing")
 
 
 def test_what_a_step_has_to_do_is_told_before_certificates_that_are_due(run):
     authority, _key = pki.new_authority("k3a-server")
     answer = {"changed": False, "reason": "host: sysctl", "certificates": [[leaf("server")]]}
-    result, _asked = run(host="agent-1", answer=answer, verdict={"authorities": {"server": authority}})
+    result, _asked = run(host="agent-1", answer=answer, verdict={"ca_certificates": {"server": authority}})
     assert result["reason"] == "host: sysctl"
 
 
@@ -238,7 +238,7 @@ class TestOrder:
     def files(self, *names):
         """The task files of roles that plays include, in their order, with the conditions."""
         for play in self.PLAYS:
-            for task in play.get("tasks", ()):
+            for task in (inner for outer in play.get("tasks", ()) for inner in outer.get("block", [outer])):
                 role = task.get("ansible.builtin.include_role")
                 if role and play["name"] in names:
                     for file in task.get("loop", [role.get("tasks_from", "main")]):

@@ -127,7 +127,7 @@ def test_certificates(profile, run_action, authorities, others, tmp_path, monkey
     )
     options = {
         "profile": profile,
-        "authorities": {name: certificate for name, (certificate, _key) in authorities.items()},
+        "ca_certificates": {name: certificate for name, (certificate, _key) in authorities.items()},
         "data_dir": str(tmp_path / "k3a"),
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
@@ -196,7 +196,7 @@ def test_a_certificate_authority_that_cannot_sign(way, said, run_action, authori
         bad = pki.new_authority("server")[0] if way != "unreadable" else "-----BEGIN"
     options = {
         "profile": "server",
-        "authorities": {**{name: pair[0] for name, pair in authorities.items()}, "server": bad},
+        "ca_certificates": {**{name: pair[0] for name, pair in authorities.items()}, "server": bad},
         "data_dir": str(tmp_path / "k3a"),
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],

@@ -19,10 +19,10 @@ def cluster_hosts(monkeypatch):
 @pytest.mark.parametrize(
     "groups, everybody, servers",
     [
-        (GROUPS, ["server", "agent"], ["server"]),
-        ({"server": ["s1"]}, ["server"], ["server"]),
-        ({"k3a_server": ["s1"], "k3a_agent": ["a1"]}, ["k3a_server", "k3a_agent"], ["k3a_server"]),
-        ({**GROUPS, "k3a_agent": ["a2"]}, ["server", "agent", "k3a_agent"], ["server"]),
+        (GROUPS, "server:agent", "server"),
+        ({"server": ["s1"]}, "server", "server"),
+        ({"k3a_server": ["s1"], "k3a_agent": ["a1"]}, "k3a_server:k3a_agent", "k3a_server"),
+        ({**GROUPS, "k3a_agent": ["a2"]}, "server:agent:k3a_agent", "server"),
         ({"all": ["other"]}, filters.NOBODY, filters.NOBODY),
     ],
 )

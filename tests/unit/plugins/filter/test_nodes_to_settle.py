@@ -43,3 +43,9 @@ def test_one_that_was_not_ready_is_waited_for_only_where_something_was_changed()
 def test_by_the_hosts_group_and_not_by_the_nodes_name(group):
     assert waited_for({"not_ready": ["a1"]}, **{group: ["agent-1"]})["a1"] is True
     assert waited_for({"not_ready": ["a1"]}, **{group: ["a1"]})["a1"] is False
+
+
+def test_one_that_could_not_be_changed_is_not_described_and_one_that_was_left_alone_is_as_it_was():
+    away = {"not_ready": ["a1"]}
+    assert waited_for(k3a_changing=["agent-1"], k3a_failed=["agent-1"]) == {"s1": True}
+    assert waited_for(away, k3a_changing=["agent-1"], k3a_left_alone=["agent-1"]) == {"s1": True, "a1": False}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import announced
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import creation_steps
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Item, Key
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
@@ -54,7 +54,7 @@ def test_what_is_waited_for() -> None:
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "x"}},
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "x"}},
     ]
-    steps = announced(["x"], [Item("x", "f.yaml", body) for body in manifest], "")
+    steps = creation_steps(["x"], [Item("x", "f.yaml", body) for body in manifest], "")
     goes = steps[-1]._replace(action="pruned", live={"metadata": {"uid": "u"}})
     assert [entry.title for entry in addon.to_await(steps, [])] == ["Deployment x/d (addon x)"]
     (entry,) = addon.to_await([*steps[:-1], goes], [])

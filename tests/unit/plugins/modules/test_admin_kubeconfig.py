@@ -12,5 +12,5 @@ yaml = pytest.importorskip("yaml")
 def test_what_its_action_plugin_always_needs_is_required():
     """All that there is of this module is its documentation; the action plugin does the work, on the controller."""
     options = yaml.safe_load(admin_kubeconfig.DOCUMENTATION)["options"]
-    assert {name for name, option in options.items() if option.get("required")} == {"path", "authorities"}
+    assert {name for name, option in options.items() if option.get("required")} == {"path", "ca_certificates"}
     assert options["state"]["default"] == "present"

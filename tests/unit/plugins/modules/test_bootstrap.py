@@ -173,32 +173,32 @@ class TestFurtherServer:
 
     def test_asking_changes_nothing_and_tells_what_there_is(self, run_module, layout):
         found = run_module(bootstrap, data_dir=layout.data_dir, export=True)
-        assert (found["changed"], found["material"], found["authorities"]) == (False, {}, {})
+        assert (found["changed"], found["material"], found["ca_certificates"]) == (False, {}, {})
         assert not os.path.exists(layout.data_dir)
 
     @pytest.mark.parametrize("check", [True, False])
     def test_one_that_must_not_found_a_cluster_says_what_is_missing_and_makes_nothing(self, run_module, other, check):
-        found = run_module(bootstrap, check=check, data_dir=other.data_dir, found=False)
+        found = run_module(bootstrap, check=check, data_dir=other.data_dir, may_create=False)
         assert (found["changed"], found["diff"]) == (False, [])
         assert found["missing"] == step.wanted_paths(other, True)
         assert not os.path.exists(other.data_dir)
 
     def test_that_something_will_be_brought_announces_it(self, run_module, other):
-        found = run_module(bootstrap, data_dir=other.data_dir, found=False, shared={"from": "another server"})
+        found = run_module(bootstrap, data_dir=other.data_dir, may_create=False, shared={"from": "another server"})
         assert found["changed"]
         assert found["missing"] == step.wanted_paths(other, True)
         assert not os.path.exists(other.data_dir)
 
     def test_what_is_brought_is_kept_as_it_is(self, run_module, kept, other):
         brought = {f"{other.data_dir}/{path}": content for path, content in kept.items()}
-        done = run_module(bootstrap, data_dir=other.data_dir, found=False, material=brought)
+        done = run_module(bootstrap, data_dir=other.data_dir, may_create=False, material=brought)
         assert done["changed"]
         for path, content in brought.items():
             assert open(path, encoding="ascii").read() == content
             assert mode(path) == (0o644 if path.endswith(".crt") else 0o600)
-        settled = run_module(bootstrap, data_dir=other.data_dir, found=False)
+        settled = run_module(bootstrap, data_dir=other.data_dir, may_create=False)
         assert (settled["changed"], settled["missing"]) == (False, [])
-        assert settled["authorities"]["server"] == kept["server/tls/server-ca.crt"]
+        assert settled["ca_certificates"]["server"] == kept["server/tls/server-ca.crt"]
 
 
 @pytest.mark.parametrize("path", ["server/tls/server-ca.crt", "server/tls/service.key", "server/token"])
@@ -210,4 +210,4 @@ def test_what_is_no_text_is_one_sentence(run_module, tmp_path, path):
     damaged.write_bytes(b"\xff\xfe")
     told = f"{damaged} is damaged; put it back from another server or from a backup of this one"
     for check in (True, False):
-        assert run_module(bootstrap, check=check, data_dir=data, export=True, found=False)["msg"] == told
+        assert run_module(bootstrap, check=check, data_dir=data, export=True, may_create=False)["msg"] == told

@@ -142,7 +142,7 @@ def test_the_password_of_a_rotation_is_not_in_the_result(run, layout):
     ("token", "reason"),
     [
         ("K10abc::server:new-word", "new_token: invalid token CA hash length"),
-        (f"K10{'0' * 64}::server:new-word", "new_token pins the certificate authority of another cluster"),
+        (f"K10{'0' * 64}::server:new-word", "new_token pins the CA of another cluster"),
         ("abcdef.0123456789abcdef", "new_token is a bootstrap token"),
     ],
 )

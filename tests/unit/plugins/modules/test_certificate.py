@@ -23,7 +23,7 @@ def arguments(tmp_path):
     return {
         "profile": "agent",
         "declared": leaf_samples.declared("agent", str(tmp_path / "kubelet/pki/kubelet-client-current.pem")),
-        "authorities": {"server": "server ca\n", "client": "client ca\n"},
+        "ca_certificates": {"server": "server ca\n", "client": "client ca\n"},
         "data_dir": str(tmp_path / "k3a"),
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
@@ -58,7 +58,7 @@ def test_an_agent_gets_the_authorities_that_it_verifies_others_with(run_module, 
     assert first["paths"] == [f"{tmp_path}/k3a/agent/tls/server-ca.crt", f"{tmp_path}/k3a/agent/tls/client-ca.crt"]
     assert (tmp_path / "k3a/agent/tls/client-ca.crt").read_text() == "client ca\n"
     assert run_module(certificate, **arguments)["changed"] is False
-    renewed = {**arguments, "authorities": {"server": "server ca\n", "client": "new ca\n"}}
+    renewed = {**arguments, "ca_certificates": {"server": "server ca\n", "client": "new ca\n"}}
     assert run_module(certificate, **renewed)["paths"] == [f"{tmp_path}/k3a/agent/tls/client-ca.crt"]
 
 

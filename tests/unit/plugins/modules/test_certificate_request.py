@@ -24,11 +24,11 @@ def pair_in(folder):
 
 
 @pytest.fixture
-def cluster(authorities, tmp_path, monkeypatch):
+def cluster(ca_certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(requesting, "PAUSE", 0.01)
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", pair_in(tmp_path))
     monkeypatch.setattr(node_password, "PASSWORD_FILE", str(tmp_path / "etc/node/password"))
-    known = Cluster(*authorities)
+    known = Cluster(*ca_certificates)
     with serving(known, tmp_path):
         yield known
 
@@ -39,7 +39,7 @@ def node(run_module, cluster, tmp_path):
 
     class Node:
         own = {"data_dir": str(tmp_path / "k3a")}
-        trust = {"authorities": {"server": cluster.server.text, "client": cluster.client.text}}
+        trust = {"ca_certificates": {"server": cluster.server.text, "client": cluster.client.text}}
         password = tmp_path / "etc/node/password"
 
         def certificates(self, check=False, **more):

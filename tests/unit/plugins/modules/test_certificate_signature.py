@@ -6,8 +6,8 @@ from __future__ import annotations
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature
 
 
-def requests_of(*authorities):
-    return {"a": [{"authority": name} for name in authorities], "b": [{"authority": "client"}], "c": []}
+def requests_of(*ca_certificates):
+    return {"a": [{"authority": name} for name in ca_certificates], "b": [{"authority": "client"}], "c": []}
 
 
 def test_only_the_authorities_that_requests_want_are_needed():
@@ -21,7 +21,7 @@ def test_the_pairs_that_are_needed_are_read_and_no_others(run_module, tmp_path):
     for name in ("client-ca.crt", "client-ca.key", "server-ca.crt", "server-ca.key"):
         (tls / name).write_text(f"{name}\n")
     found = run_module(certificate_signature, requests=requests_of("client"), data_dir=str(tmp_path))
-    assert found["authorities"] == {"client": ["client-ca.crt\n", "client-ca.key\n"]}
+    assert found["signing_cas"] == {"client": ["client-ca.crt\n", "client-ca.key\n"]}
     assert found["changed"] is False
 
 
@@ -30,4 +30,4 @@ def test_a_half_pair_is_no_authority(run_module, tmp_path):
     (tmp_path / "server/tls/client-ca.crt").write_text("certificate\n")
     found = run_module(certificate_signature, requests=requests_of("client"), data_dir=str(tmp_path))
     assert found["failed"]
-    assert found["msg"] == "the client authority is not on this host; sign on a server of the cluster"
+    assert found["msg"] == "the client CA is not on this host; sign on a server of the cluster"

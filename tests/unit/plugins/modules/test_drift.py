@@ -35,7 +35,7 @@ def steps(tmp_path):
     node = {"data_dir": layout.data_dir, "node_name": "n", "node_ip": ["10.0.0.1"]}
     return [
         {"name": "bootstrap", "options": {"data_dir": layout.data_dir}},
-        {"name": "certificate", "options": {"profile": "server", "declared": leaf_samples.declared("server"), "authorities": {}, **node}},
+        {"name": "certificate", "options": {"profile": "server", "declared": leaf_samples.declared("server"), "ca_certificates": {}, **node}},
     ]
 
 

@@ -56,15 +56,15 @@ def run(run_module, init, bundle, tmp_path, monkeypatch):
     return run
 
 
-def test_the_founder_begins_a_cluster_once(run, init, tmp_path):
-    announced = run(check=True, founder="s3")
+def test_the_first_server_begins_a_cluster_once(run, init, tmp_path):
+    announced = run(check=True, first_server="s3")
     assert not (tmp_path / "k3a").exists()
-    done = run(founder="s3")
+    done = run(first_server="s3")
     assert done["changes"] == announced["changes"]
     assert done["changes"][-1] == "etcd members"
     assert done["diff"][-1]["after"] == "s3 https://10.0.0.3:2380\n"
     assert not (tmp_path / "k3a/server/db/etcd.env").exists()
-    again = run(member(3), founder="s3")
+    again = run(member(3), first_server="s3")
     assert (again["changed"], again["changes"], again["diff"]) == (False, [], [])
 
 
@@ -113,7 +113,7 @@ def test_a_restart_that_would_cost_the_majority_is_refused_with_nothing_changed(
 
 
 def test_the_first_of_the_nodes_addresses_is_the_members(run):
-    result = run(check=True, founder="s3", node_ip=["10.9.9.9", "fd00::9"])
+    result = run(check=True, first_server="s3", node_ip=["10.9.9.9", "fd00::9"])
     (unit,) = (
         diff["after"]
         for diff in result["diff"]

@@ -12,9 +12,9 @@ SECRET = "0123456789abcdef"
 
 
 @pytest.fixture
-def cluster(authorities, tmp_path, monkeypatch):
+def cluster(ca_certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet-client-current.pem"))
-    known = Cluster(*authorities)
+    known = Cluster(*ca_certificates)
     with serving(known, tmp_path):
         yield known
 
@@ -30,7 +30,7 @@ def look(run_module, cluster, tmp_path):
 def test_a_machine_learns_what_it_has_to_know(look, cluster, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     found = look(token=cluster.token())
-    assert found["authorities"] == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found["ca_certificates"] == {"server": cluster.server.text, "client": cluster.client.text}
     assert found["servers"] == ["192.0.2.10:6443", "192.0.2.11:6443"]
     assert found["config"] == cluster.values
     assert (found["url"], found["changed"]) == (cluster.url, False)
@@ -44,7 +44,7 @@ def test_a_token_that_pins_nothing_works_with_a_warning(look, cluster):
     found = look(token=cluster.token(pinned=False))
     assert found["pinned"] is False
     (warning,) = found["warnings"]
-    assert "the token f00bar pins no certificate authority" in str(warning)
+    assert "the token f00bar pins no CA" in str(warning)
     assert "K10<hash>::" in str(warning)
 
 
@@ -79,7 +79,7 @@ def test_variables_that_differ_from_the_cluster_are_refused_by_name(look, cluste
     [
         ({"token": ""}, "k3a_token is empty"),
         ({"token": f"K10{'a' * 64}::server:{SECRET}"}, "is a server token"),
-        ({"token": f"K10{'a' * 64}::f00bar.{SECRET}"}, "pins another certificate authority"),
+        ({"token": f"K10{'a' * 64}::f00bar.{SECRET}"}, "pins another CA"),
         ({"token": "f00bar.fedcba9876543210"}, "the secret of the token f00bar is wrong"),
     ],
 )

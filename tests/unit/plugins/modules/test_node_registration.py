@@ -22,10 +22,10 @@ TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 
 
 @pytest.fixture
-def cluster(authorities, tmp_path, monkeypatch):
+def cluster(ca_certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(node_registration, "PAUSE", 0.01)
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "kubelet-client-current.pem"))
-    known = Cluster(*authorities)
+    known = Cluster(*ca_certificates)
     with serving(known, tmp_path):
         yield known
 

@@ -25,7 +25,7 @@ from ansible_collections.k3a.cluster.tests.unit.etcd_members import member, url
 )
 def test_the_url_is_that_of_this_server(run_module, tmp_path, given, url):
     found = run_module(server_info, data_dir=str(tmp_path), **given)
-    assert (found["url"], found["authorities"], found["changed"]) == (url, {}, False)
+    assert (found["url"], found["ca_certificates"], found["changed"]) == (url, {}, False)
 
 
 def test_a_host_that_is_no_server_yet_is_asked_nothing(run_module, tmp_path):
@@ -169,8 +169,8 @@ class TestCluster:
 
     def test_the_public_part_of_the_authorities_is_returned_and_no_key(self, ask, pki):
         found = ask()
-        assert found["authorities"]["server"] == pki[0].text
-        assert sorted(found["authorities"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
+        assert found["ca_certificates"]["server"] == pki[0].text
+        assert sorted(found["ca_certificates"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
         assert ".key" not in str(found)
         assert "s3cr3t-word" not in str(found)
 

@@ -162,7 +162,7 @@ def test_the_authority_is_that_of_cluster_info(run, cluster):
 def test_a_cluster_without_authority_gets_no_token(run, cluster):
     cluster.objects = {}
     failed = run()
-    assert failed["failed"] and "publishes no certificate authority yet" in failed["msg"]
+    assert failed["failed"] and "publishes no CA yet" in failed["msg"]
     assert cluster.asked == []
 
 
@@ -257,7 +257,7 @@ def test_tokens_are_deleted_once_in_any_form_whole_or_not(run, cluster):
         ({"token": [OWN, "ghijkl.0123456789abcdef"]}, "takes one token"),
         ({"token": ["abcdef"]}, "6 and 16 lower case letters"),
         ({"token": ["K10abc::" + OWN]}, "invalid token CA hash length"),
-        ({"token": [f"K10{'0' * 64}::{OWN}"]}, "another cluster's authority"),
+        ({"token": [f"K10{'0' * 64}::{OWN}"]}, "another cluster's CA"),
         ({"ttl": "2d"}, "no duration"),
         ({"ttl": "-1h"}, "no duration"),
         ({"groups": ["system:masters"]}, "begins with system:bootstrappers:"),

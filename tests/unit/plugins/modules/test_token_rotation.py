@@ -45,8 +45,8 @@ class Servers:
 
     def rotate(self, given=""):
         """What playbooks/rotate_token.yml does."""
-        found = [self.step(name, "look", servers=[name])["observation"] for name in NAMES]
-        plan = self.step("s1", "plan", found=found, servers=NAMES, given=bool(given))
+        found = [self.step(name, "observe", server=name)["observation"] for name in NAMES]
+        plan = self.step("s1", "plan", observations=found, servers=NAMES, operator_token=bool(given))
         new = given
         if plan["holder"]:
             new = given or self.step(plan["holder"], "prepare")["new_token"]
@@ -153,7 +153,7 @@ def test_no_result_shows_the_token_but_the_one_that_is_asked_for_it(servers):
     told = [asked]
     for name in NAMES:
         told.append(servers.step(name, "prepare", new_token=password))
-        told.append(servers.step(name, "look", servers=[name]))
+        told.append(servers.step(name, "observe", server=name))
         told.append(servers.step(name, "adopt", check=True, new_token=password))
     assert password not in json.dumps(told) and "s3cr3t-word" not in json.dumps(told)
     assert servers.step("s1", "prepare")["new_token"] == password
@@ -178,30 +178,30 @@ def test_a_secure_new_token_is_read_by_its_password(servers):
     assert rotation.pending_password(servers.layouts["s1"]) == "new-word"
 
 
-@pytest.mark.parametrize("step", ["look", "prepare", "adopt"])
+@pytest.mark.parametrize("step", ["observe", "prepare", "adopt"])
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
         ("K10abc::server:new-word", "k3a_new_token: invalid token CA hash length"),
-        (f"K10{'0' * 64}::server:new-word", "k3a_new_token pins the certificate authority of another cluster"),
+        (f"K10{'0' * 64}::server:new-word", "k3a_new_token pins the CA of another cluster"),
         ("abcdef.0123456789abcdef", "k3a_new_token is a bootstrap token"),
     ],
 )
 def test_a_new_token_that_cannot_be_one_is_refused_by_the_first_look(servers, run_module, step, token, reason):
     data = servers.layouts["s1"].data_dir
-    failed = run_module(token_rotation, data_dir=data, step=step, servers=["s1"], new_token=token)
+    failed = run_module(token_rotation, data_dir=data, step=step, server="s1", new_token=token)
     assert failed["failed"] and reason in failed["msg"] and "new-word" not in failed["msg"]
 
 
 def test_a_host_that_is_no_server_and_a_datastore_that_does_not_answer_are_refused(servers, run_module, tmp_path):
     for token in ("", "new-word"):
-        failed = run_module(token_rotation, data_dir=str(tmp_path / "none"), step="look", new_token=token)
+        failed = run_module(token_rotation, data_dir=str(tmp_path / "none"), step="observe", new_token=token)
         assert failed["failed"] and "is no server yet" in failed["msg"]
     servers.etcd.answers = False
-    failed = run_module(token_rotation, data_dir=servers.layouts["s1"].data_dir, step="look")
+    failed = run_module(token_rotation, data_dir=servers.layouts["s1"].data_dir, step="observe")
     assert failed["failed"] and failed["msg"] == "Server token: no member of etcd answers"
 
 
 def test_the_reason_of_a_refusal_is_the_message(run_module):
-    failed = run_module(token_rotation, step="plan", found=[], servers=["s1"])
+    failed = run_module(token_rotation, step="plan", observations=[], servers=["s1"])
     assert failed["failed"] and failed["msg"].startswith("Server token: s1 did not answer")

@@ -50,7 +50,7 @@ def test_what_others_stand_on_comes_first(items: list[Item]) -> None:
 
 
 def test_without_a_cluster_everything_is_created(items: list[Item]) -> None:
-    steps = addon.announced(["x", "y"], items, "k3a")
+    steps = addon.creation_steps(["x", "y"], items, "k3a")
     assert [step.summary()["name"] for step in steps][:4] == ["k3a-addon-x", "k3a-addon-y", "demo", "widgets.demo.io"]
     assert {step.action for step in steps} == {"created"} and all(step.changes for step in steps)
     shown = steps[0].diff()

@@ -62,7 +62,7 @@ def test_a_bundle_with_another_program_names_that_one_anew(store, tmp_path):
 def test_check_mode_knows_the_programs_of_a_bundle_that_is_not_there(store, tmp_path):
     identity = make_bundle(tmp_path / "bundle")
     manifest = parse_manifest((tmp_path / "bundle/manifest.json").read_bytes())
-    absent = {"bundle": store.bundle(identity), "programs": programs.announced(manifest, store.data_dir)}
+    absent = {"bundle": store.bundle(identity), "programs": programs.future_programs(manifest, store.data_dir)}
     store_of.install(store, identity, str(make_archive(tmp_path / "bundle", tmp_path / "stream.tar")))
     present = {**absent, "programs": {}}
     for name in ("etcd", "etcdctl", "kubelet"):
@@ -78,7 +78,7 @@ def test_check_mode_knows_which_programs_a_repair_brings_elsewhere(store, tmp_pa
     os.symlink(identity, f"{store.root}/current")
     (directory / "bin/kubernetes").write_bytes(b"damaged")
     state = store_of.inspect(store, identity, remember=False)
-    announced = programs.announced(state.manifest, store.data_dir, state.damaged)
+    announced = programs.future_programs(state.manifest, store.data_dir, state.damaged)
     store_of.install(store, identity, str(make_archive(tmp_path / "bundle", tmp_path / "stream.tar")))
     for name in ("etcd", "kubelet"):
         before, after = (

@@ -66,7 +66,7 @@ def test_nothing_is_there_at_first(store, shipped):
     state = store_of.inspect(store, shipped[0], remember=False)
     assert not state.complete
     assert state.damaged == ()
-    assert store_of.held(store) == {}
+    assert store_of.held_bundles(store) == {}
     assert not os.path.exists(store.data_dir)
 
 
@@ -195,7 +195,7 @@ def test_a_stream_that_broke_off_is_refused(store, shipped, tmp_path):
 def test_files_that_a_killed_run_unpacked_are_not_shipped_again(store, shipped, tmp_path):
     bring(store, shipped)
     shutil.rmtree(store.bundle(shipped[0]))
-    assert set(store_of.held(store)) == {hashlib.sha256(content).hexdigest() for content in CONTENTS.values()}
+    assert set(store_of.held_bundles(store)) == {hashlib.sha256(content).hexdigest() for content in CONTENTS.values()}
     for content in CONTENTS.values():
         member_of(tmp_path / "bundle", content).unlink()
     stream = make_archive(tmp_path / "bundle", tmp_path / "less.tar")

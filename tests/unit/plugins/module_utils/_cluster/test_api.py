@@ -278,7 +278,7 @@ def openssl(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory) -> Path:
-    """An authority of its own, one that a root has signed, and a certificate of each for the server and for w1."""
+    """A CA of its own, one that a root has signed, and a certificate of each for the server and for w1."""
     folder = tmp_path_factory.mktemp("pki")
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     for name in ("ca", "root", "other"):
@@ -344,5 +344,5 @@ def test_files_that_cannot_be_used_are_named(pki, tmp_path):
     (tmp_path / "bad.crt").write_text("x")
     with pytest.raises(node_api.ApiError, match="bad.crt"):
         node_api.NodeApi("https://127.0.0.1", certificate=str(tmp_path / "bad.crt"))
-    with pytest.raises(node_api.ApiError, match="the authority's certificate cannot be used"):
+    with pytest.raises(node_api.ApiError, match="the CA's certificate cannot be used"):
         node_api.NodeApi("https://127.0.0.1", ca_data="x")

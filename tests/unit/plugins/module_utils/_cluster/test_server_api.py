@@ -39,7 +39,6 @@ DISCOVERY = {
 }
 
 
-
 @pytest.fixture
 def api() -> Iterator[ServerApi]:
     with answering() as url:
@@ -128,10 +127,10 @@ def test_a_damaged_certificate_is_no_cluster_to_come(tmp_path: Path) -> None:
     assert not isinstance(raised.value, ApiUnreachable)
 
 
-def test_a_server_asks_itself_as_its_administrator(tmp_path: Path, authorities: Any) -> None:
+def test_a_server_asks_itself_as_its_administrator(tmp_path: Path, ca_certificates: Any) -> None:
     tls = tmp_path / "server/tls"
     tls.mkdir(parents=True)
-    server, client = authorities
+    server, client = ca_certificates
     certificate, key = client.issue({"common_name": "system:admin"}, "extendedKeyUsage=clientAuth\n")
     for name, text in (("client-admin.crt", certificate), ("client-admin.key", key), ("server-ca.crt", server.text)):
         (tls / name).write_text(text)

@@ -174,7 +174,7 @@ def test_why_an_image_is_refused_is_told(tmp_path):
 
 
 def test_an_import_is_announced_by_the_images_name():
-    announced = containerd.announced("registry.k8s.io/pause:3.10")
+    announced = containerd.image_diff("registry.k8s.io/pause:3.10")
     assert announced["after_header"] == "registry.k8s.io/pause:3.10"
     assert announced["before"] == ""
 

@@ -66,7 +66,7 @@ def test_the_configuration():
 def test_choices_reach_the_configuration():
     written = document(
         component_of(
-            node_taint=["dedicated=db:NoSchedule", "gpu:NoExecute"],
+            node_taints=["dedicated=db:NoSchedule", "gpu:NoExecute"],
             service_cidr=["10.43.0.0/16", "fd00:43::/112"],
             cluster_domain="k3a.test",
             allow_cgroup_v1=True,
@@ -116,12 +116,12 @@ def test_both_addresses_of_a_dual_stack_node_and_further_arguments():
     assert "--max-pods=200" in words
 
 
-def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(authorities, tmp_path):
-    cluster = Cluster(*authorities)
+def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(ca_certificates, tmp_path):
+    cluster = Cluster(*ca_certificates)
     pair = tmp_path / "kubelet-client-current.pem"
     pair.write_text("".join(cluster.client.node("w1")))
     with serving(cluster, tmp_path) as url:
-        known = kubelet.deleted(url, str(cluster.server.certificate), str(pair), "w1")
+        known = kubelet.node_deleted(url, str(cluster.server.certificate), str(pair), "w1")
         assert known() == "the cluster has no node w1"
         cluster.objects[f"{NODES}/w1"] = {"metadata": {"name": "w1"}}
         assert known() is None
@@ -130,7 +130,7 @@ def test_a_kubelet_whose_node_was_deleted_has_to_register_it_again(authorities, 
         cluster.hiccups = [(403, "not yours")]
         assert known() is None, "what is not known is no reason to restart anything"
     assert known() is None
-    assert kubelet.deleted(url, str(tmp_path / "none"), str(pair), "w1")() is None
+    assert kubelet.node_deleted(url, str(tmp_path / "none"), str(pair), "w1")() is None
 
 
 def test_pods_outlive_the_kubelet():
@@ -193,7 +193,7 @@ OTHERS = {
     "node_ip": ["10.0.0.3"],
     "node_labels": ["disk=ssd"],
     "node_name": "another",
-    "node_taint": ["dedicated=db:NoSchedule"],
+    "node_taints": ["dedicated=db:NoSchedule"],
     "programs": programs_elsewhere(),
     "protect_kernel_defaults": True,
     "resolv_conf": "/etc/other.conf",

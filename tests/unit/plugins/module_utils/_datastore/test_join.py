@@ -60,7 +60,7 @@ class Server:
     def join(self, etcd, timeout=20, **params):
         self.monkeypatch.setattr(joining, "Etcd", etcd)
         endpoints = [url(number, 2379) for number in (1, 2, 3)]
-        given = {"endpoints": endpoints, "founder": "", "replace": False, **params}
+        given = {"endpoints": endpoints, "first_server": "", "replace": False, **params}
         return joining.Join({"data_dir": str(self.folder), "timeout": timeout, **given}, "s3", "10.0.0.3", API)
 
     @property
@@ -90,9 +90,9 @@ class TestSeen:
 
     def test_what_decides(self, server):
         server.begin_data()
-        seen = server.join(Cluster(S1), founder="s1", replace=True).seen
+        seen = server.join(Cluster(S1), first_server="s1", replace=True).seen
         assert (seen.name, seen.peer_url, seen.has_data) == ("s3", url(3), True)
-        assert (seen.members, seen.founder, seen.replace) == ((S1,), "s1", True)
+        assert (seen.members, seen.first_server, seen.replace) == ((S1,), "s1", True)
 
     def test_without_a_majority_there_are_no_members(self, server):
         etcd = Cluster(S1, S2)
@@ -109,11 +109,11 @@ class TestSeen:
 
 
 class TestDecide:
-    def test_check_mode_announces_a_cluster_whose_founder_has_not_begun_it(self, server):
+    def test_check_mode_announces_a_cluster_whose_first_server_has_not_begun_it(self, server):
         etcd = Cluster()
         etcd.majority = False
-        join = server.join(etcd, founder="s1")
-        assert join.decide(True).found
+        join = server.join(etcd, first_server="s1")
+        assert join.decide(True).starts_new_cluster
         with pytest.raises(MembershipError, match="no majority"):
             join.decide(False)
 
@@ -123,7 +123,7 @@ class TestDecide:
         with pytest.raises(MembershipError, match="no majority"):
             server.join(etcd).decide(True)
         server.begin_data()
-        assert not server.join(etcd, founder="s1").decide(True).changed
+        assert not server.join(etcd, first_server="s1").decide(True).changed
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the file of the first start belongs to root")
@@ -137,10 +137,10 @@ class TestPrepare:
         )
         assert files.ownership(str(server.first_start)) == (0o600, "root", "root")
 
-    def test_the_founder_begins_a_cluster_of_one(self, server):
+    def test_the_first_server_begins_a_cluster_of_one(self, server):
         etcd = Cluster()
         etcd.majority = False
-        prepared(server.join(etcd, founder="s3"))
+        prepared(server.join(etcd, first_server="s3"))
         assert server.first_start.read_text() == (
             f"ETCD_INITIAL_CLUSTER=s3={url(3)}\nETCD_INITIAL_CLUSTER_STATE=new\n"
         )
@@ -328,7 +328,7 @@ class TestFinish:
         """Killed between the start of etcd and the end of the run: the file would begin a second cluster."""
         server.begin_data()
         server.first_start.write_text("ETCD_INITIAL_CLUSTER_STATE=new\n")
-        join = server.join(Cluster(member(3)), founder="s3")
+        join = server.join(Cluster(member(3)), first_server="s3")
         join.finish()
         assert not server.first_start.exists()
 

@@ -82,24 +82,24 @@ class TestDecide:
 
 
 class TestWithoutMajority:
-    def test_the_founder_begins_a_cluster(self):
-        plan = membership.decide(seen(None, founder="s3"))
-        assert plan == Membership(found=True)
+    def test_the_first_server_begins_a_cluster(self):
+        plan = membership.decide(seen(None, first_server="s3"))
+        assert plan == Membership(starts_new_cluster=True)
         assert plan.changed
 
-    @pytest.mark.parametrize("founder", ["", "s1"])
-    def test_nobody_else_does(self, founder):
+    @pytest.mark.parametrize("first_server", ["", "s1"])
+    def test_nobody_else_does(self, first_server):
         with pytest.raises(membership.MembershipError) as raised:
-            membership.decide(seen(None, founder=founder))
+            membership.decide(seen(None, first_server=first_server))
         assert str(raised.value).startswith("s3 cannot join etcd: no majority of its members answers; start the other")
 
-    @pytest.mark.parametrize("founder", ["", "s1", "s3"])
-    def test_who_has_data_starts_with_it(self, founder):
+    @pytest.mark.parametrize("first_server", ["", "s1", "s3"])
+    def test_who_has_data_starts_with_it(self, first_server):
         """After an outage of all servers the majority is back only when they have started."""
-        assert membership.decide(seen(None, has_data=True, founder=founder, replace=True)) == Membership()
+        assert membership.decide(seen(None, has_data=True, first_server=first_server, replace=True)) == Membership()
 
-    def test_a_founder_that_was_killed_when_the_cluster_had_begun_begins_no_other(self):
-        assert membership.decide(seen([member(3)], has_data=True, founder="s3")) == Membership()
+    def test_the_first_server_that_was_killed_when_the_cluster_had_begun_begins_no_other(self):
+        assert membership.decide(seen([member(3)], has_data=True, first_server="s3")) == Membership()
 
 
 class TestMajority:
@@ -170,7 +170,7 @@ class TestMajority:
 
 class TestShown:
     def announced(self, situation):
-        return membership.announced(situation, membership.decide(situation))
+        return membership.member_diff(situation, membership.decide(situation))
 
     def test_one_joins(self):
         before, after = self.announced(seen([S2, S1]))
@@ -178,7 +178,7 @@ class TestShown:
         assert after == before + "s3 https://10.0.0.3:2380\n"
 
     def test_one_begins(self):
-        assert self.announced(seen(None, founder="s3")) == ("", "s3 https://10.0.0.3:2380\n")
+        assert self.announced(seen(None, first_server="s3")) == ("", "s3 https://10.0.0.3:2380\n")
 
     def test_one_is_promoted_or_moves(self):
         before, after = self.announced(seen([S1, member(3, learner=True)], has_data=True))
@@ -206,7 +206,7 @@ class TestFirstStart:
         assert told == "s1=https://10.0.0.1:2380,s3=https://10.0.0.3:2380"
 
     def test_who_begins_is_alone(self):
-        assert membership.initial_cluster(seen(None, founder="s3"), []) == "s3=https://10.0.0.3:2380"
+        assert membership.initial_cluster(seen(None, first_server="s3"), []) == "s3=https://10.0.0.3:2380"
 
     def test_a_member_may_have_several_addresses(self):
         both = replace(S1, peer_urls=(url(1), "https://[fd00::1]:2380"))

@@ -71,7 +71,7 @@ def test_the_certificates_of_all_steps_are_for_the_controller_to_judge(server, t
         "options": {
             "profile": "server",
             "declared": leaf_samples.declared("server"),
-            "authorities": {},
+            "ca_certificates": {},
             "data_dir": str(tmp_path / "another"),
             "node_name": "n",
             "node_ip": ["10.0.0.1"],

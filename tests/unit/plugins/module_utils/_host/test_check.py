@@ -133,7 +133,7 @@ class TestToken:
 
     @pytest.mark.parametrize("given", ["", "s3cr3t-word", KEPT, f"K10{'cd' * 32}::server:s3cr3t-word"])
     def test_the_one_that_is_kept_in_any_form_or_none(self, given):
-        """Whether it pins this cluster's authority is for the controller to say, who knows the cluster."""
+        """Whether it pins this cluster's CA is for the controller to say, who knows the cluster."""
         assert found(wanted=replace(WANTED, token=given), token=self.KEPT) == {}
 
     def test_before_one_is_kept_any_will_do(self):

@@ -83,7 +83,7 @@ def test_a_fresh_host_is_prepared_and_then_right(wanted, proc, tmp_path):
     host.apply(wanted, plan)
     assert (forwarding.read_text().strip(), panic.read_text().strip()) == ("1", "10")
     assert host.make_plan(wanted).changes == ()
-    assert host.recorded(wanted.record) == {"net.ipv4.conf.all.forwarding": "0", "kernel.panic": "0"}
+    assert host.read_record(wanted.record) == {"net.ipv4.conf.all.forwarding": "0", "kernel.panic": "0"}
 
 
 def test_a_setting_that_this_kernel_does_not_have_is_left_out(wanted):
@@ -95,17 +95,17 @@ def test_the_former_value_is_never_overwritten(wanted, proc):
     host.apply(wanted, host.make_plan(wanted))
     proc("kernel.panic", "33")
     host.apply(wanted, host.make_plan(wanted))
-    assert host.recorded(wanted.record) == {"kernel.panic": "0"}
+    assert host.read_record(wanted.record) == {"kernel.panic": "0"}
     proc("net.ipv4.conf.all.forwarding", "0")
     host.apply(wanted, host.make_plan(wanted))
-    assert host.recorded(wanted.record) == {"kernel.panic": "0", "net.ipv4.conf.all.forwarding": "0"}
+    assert host.read_record(wanted.record) == {"kernel.panic": "0", "net.ipv4.conf.all.forwarding": "0"}
 
 
 def test_the_former_value_is_on_the_disk_before_the_setting_changes(wanted, proc, monkeypatch):
     proc("kernel.panic", "0")
 
     def refuse(key, value):
-        assert host.recorded(wanted.record) == {"kernel.panic": "0"}
+        assert host.read_record(wanted.record) == {"kernel.panic": "0"}
         raise host.HostError("no")
 
     monkeypatch.setattr(host, "write_setting", refuse)
@@ -166,7 +166,7 @@ def test_a_user_of_a_directory_that_lists_nobody_is_not_missing(monkeypatch):
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "host.json").write_text('{"settings"')
     with pytest.raises(host.HostError, match=f"^{tmp_path}/host.json is damaged; "):
-        host.recorded(str(tmp_path / "host.json"))
+        host.read_record(str(tmp_path / "host.json"))
 
 
 def test_files_that_are_read_later_at_boot_and_set_something_else_are_told():

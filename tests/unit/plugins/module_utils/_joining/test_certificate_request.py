@@ -17,15 +17,15 @@ RequestError = certificate_request.RequestError
 
 
 @pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("authorities")
+def ca_certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ca_certificates")
     return {name: Authority(folder, name) for name in ("server", "client")}
 
 
 @pytest.fixture
-def cluster(authorities, tmp_path, monkeypatch):
+def cluster(ca_certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(certificate_request, "PAUSE", 0.01)
-    known = Cluster(authorities["server"], authorities["client"])
+    known = Cluster(ca_certificates["server"], ca_certificates["client"])
     with serving(known, tmp_path):
         yield known
 
@@ -45,8 +45,8 @@ def wanted(tmp_path, monkeypatch):
 
 
 def requester(cluster, timeout=5.0):
-    authorities = {"server": cluster.server.text, "client": cluster.client.text}
-    return certificate_request.Requester(cluster.url, authorities, timeout)
+    ca_certificates = {"server": cluster.server.text, "client": cluster.client.text}
+    return certificate_request.Requester(cluster.url, ca_certificates, timeout)
 
 
 def credential(cluster):

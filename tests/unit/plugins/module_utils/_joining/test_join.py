@@ -19,17 +19,17 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture(scope="module")
-def authorities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("authorities")
+def ca_certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ca_certificates")
     return {name: Authority(folder, name) for name in ("server", "client", "other-server", "other-client")}
 
 
 @pytest.fixture
-def cluster(authorities, tmp_path, monkeypatch):
+def cluster(ca_certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(joining, "PATIENCE", 0.3)
     monkeypatch.setattr(joining, "PAUSE", 0.01)
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "pki/kubelet-client-current.pem"))
-    known = Cluster(authorities["server"], authorities["client"])
+    known = Cluster(ca_certificates["server"], ca_certificates["client"])
     with serving(known, tmp_path):
         yield known
 
@@ -40,7 +40,7 @@ def layout(tmp_path):
 
 
 def make_node(tmp_path, server, client, days="9"):
-    """What a node of the cluster of these authorities has."""
+    """What a node of the cluster of these CAs has."""
     tls, pki = tmp_path / "k3a/agent/tls", tmp_path / "pki"
     for folder in (tls, pki):
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def test_the_authority_is_found_however_the_kubeconfig_is_written(kubeconfig):
     ],
 )
 def test_what_publishes_no_authority_cannot_be_joined(config_map):
-    with pytest.raises(joining.JoinError, match=f"{URL} publishes no cluster-info with a certificate authority"):
+    with pytest.raises(joining.JoinError, match=f"{URL} publishes no cluster-info with a CA"):
         joining.published(config_map, URL)
 
 
@@ -157,7 +157,7 @@ def test_each_difference_is_told_with_both_values():
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_token_opens_its_cluster_and_is_not_shown_before_the_cluster_has_proved_itself(cluster, layout, pinned):
     found, token = joining.join(cluster.url, cluster.token(pinned=pinned), layout, 5.0)
-    assert found.authorities == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found.ca_certificates == {"server": cluster.server.text, "client": cluster.client.text}
     assert found.config == cluster.values
     assert (found.url, found.member, token.id, bool(token.ca_hash)) == (cluster.url, False, "f00bar", pinned)
     assert cluster.asked == [("GET", INFO, ""), ("GET", INFO, ""), ("GET", CONFIG, "system:bootstrap:f00bar")]
@@ -165,7 +165,7 @@ def test_a_token_opens_its_cluster_and_is_not_shown_before_the_cluster_has_prove
 
 def test_a_token_of_another_cluster_is_told_at_once(cluster, layout):
     foreign = f"K10{'a' * 64}::{cluster.token(pinned=False)}"
-    assert "pins another certificate authority than the one that https://127.0.0.1" in refused(cluster, foreign, layout)
+    assert "pins another CA than the one that https://127.0.0.1" in refused(cluster, foreign, layout)
     assert cluster.asked == [("GET", INFO, "")]
 
 
@@ -230,16 +230,16 @@ def test_an_api_that_hides_its_cluster_info_cannot_be_joined(cluster, layout):
     assert "does not show its cluster-info (Unauthorized)" in refused(cluster, cluster.token(), layout)
 
 
-def test_the_served_certificate_has_to_be_of_the_published_authority(cluster, authorities, layout):
-    cluster.published = authorities["other-server"].text
+def test_the_served_certificate_has_to_be_of_the_published_authority(cluster, ca_certificates, layout):
+    cluster.published = ca_certificates["other-server"].text
     told = refused(cluster, cluster.token(), layout)
-    assert "the certificate that is served there is not of the token's authority" in told
+    assert "the certificate that is served there is not of the token's CA" in told
     assert ("GET", CONFIG, "system:bootstrap:f00bar") not in cluster.asked
 
 
-def test_the_served_certificate_has_to_be_for_the_name_in_the_url(authorities, layout, tmp_path, monkeypatch):
+def test_the_served_certificate_has_to_be_for_the_name_in_the_url(ca_certificates, layout, tmp_path, monkeypatch):
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "none"))
-    known = Cluster(authorities["server"], authorities["client"])
+    known = Cluster(ca_certificates["server"], ca_certificates["client"])
     with serving(known, tmp_path, names="DNS:elsewhere"):
         told = refused(known, known.token(), layout)
     assert "127.0.0.1" in told
@@ -271,16 +271,16 @@ def test_a_machine_without_a_token_that_is_no_node_asks_nobody(cluster, layout):
 def test_a_node_needs_no_token_and_a_wrong_one_does_not_matter(cluster, layout, tmp_path, token):
     make_node(tmp_path, cluster.server, cluster.client)
     found, used = joining.join(cluster.url, token, layout, 5.0)
-    assert found.authorities == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found.ca_certificates == {"server": cluster.server.text, "client": cluster.client.text}
     assert (found.member, used, found.config) == (True, None, cluster.values)
     assert cluster.asked == [("GET", CONFIG, "system:node:w1"), ("GET", INFO, "")]
 
 
-def test_a_node_follows_its_cluster_to_a_new_authority(cluster, layout, tmp_path, authorities):
+def test_a_node_follows_its_cluster_to_a_new_authority(cluster, layout, tmp_path, ca_certificates):
     make_node(tmp_path, cluster.server, cluster.client)
-    cluster.published = cluster.server.text + authorities["other-server"].text
+    cluster.published = cluster.server.text + ca_certificates["other-server"].text
     found, _used = joining.join(cluster.url, "", layout, 5.0)
-    assert found.authorities["server"] == cluster.published
+    assert found.ca_certificates["server"] == cluster.published
 
 
 def test_a_node_whose_certificate_has_expired_needs_a_token(cluster, layout, tmp_path):
@@ -313,16 +313,16 @@ def test_a_node_without_its_permissions_says_so(cluster, layout, tmp_path):
     assert "refuses this node: configmaps is forbidden" in refused(cluster, "", layout)
 
 
-def test_a_node_of_another_cluster_is_not_taken_over(cluster, layout, tmp_path, authorities):
-    make_node(tmp_path, authorities["other-server"], authorities["other-client"])
+def test_a_node_of_another_cluster_is_not_taken_over(cluster, layout, tmp_path, ca_certificates):
+    make_node(tmp_path, ca_certificates["other-server"], ca_certificates["other-client"])
     assert "the certificate of this node is not accepted" in refused(cluster, "", layout)
     told = refused(cluster, cluster.token(), layout)
     assert told.startswith(f"this machine is a node of another cluster than the one at {cluster.url}")
     assert "k3a.cluster.reset -e join_hosts=" in told
 
 
-def test_a_node_that_was_away_while_the_servers_authority_changed_joins_again(cluster, layout, tmp_path, authorities):
-    make_node(tmp_path, authorities["other-server"], cluster.client)
+def test_a_node_that_was_away_while_the_servers_authority_changed_joins_again(cluster, layout, tmp_path, ca_certificates):
+    make_node(tmp_path, ca_certificates["other-server"], cluster.client)
     found, token = joining.join(cluster.url, cluster.token(), layout, 5.0)
     assert (found.member, token.id) == (False, "f00bar")
 

@@ -11,7 +11,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import token
 
 PIN = "X" * 64
 
-# Authorities, and below their hashes, from a program in Go that chains them with crypto/x509 by K3s's rules.
+# CAs, and below their hashes, from a program in Go that chains them with crypto/x509 by K3s's rules.
 ROOT = """\
 -----BEGIN CERTIFICATE-----
 MIIBUTCB96ADAgECAgECMAoGCCqGSM49BAMCMA8xDTALBgNVBAMTBHJvb3QwIBcN

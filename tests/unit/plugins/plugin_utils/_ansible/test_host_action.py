@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import host_action
 
@@ -53,7 +54,7 @@ def answer(monkeypatch):
 
 
 def test_what_a_module_documents_is_taken(answer):
-    module, own = "server_info", {"healthy": True, "url": "u", "authorities": {}, "nodes": []}
+    module, own = "server_info", {"healthy": True, "url": "u", "ca_certificates": {}, "nodes": []}
     assert own.keys() < host_action.returned_keys(module)
     common = {"changed": False, "failed": True, "msg": "m", "diff": [], "warnings": ["w"], "invocation": {}, "rc": 1}
     assert answer({**own, **common}, module=f"k3a.cluster.{module}")[0] == {**own, **common}
@@ -115,3 +116,14 @@ def test_every_module_that_runs_on_a_host_runs_by_such_an_action():
         text = (root / f"plugins/action/{name}.py").read_text()
         runs_modules = "_execute_module" in text
         assert not runs_modules or "(HostAction)" in text, name
+
+
+@pytest.mark.parametrize("rescued, raised", [(False, AnsibleConnectionFailure), (True, AnsibleActionFail)])
+def test_a_host_that_cannot_be_reached_has_failed_where_failures_are_rescued(monkeypatch, rescued, raised):
+    def execute(*_, **__):
+        raise AnsibleConnectionFailure("Connection timed out")
+
+    monkeypatch.setattr(ActionBase, "_execute_module", execute)
+    plugin = Action.__new__(Action)
+    with pytest.raises(raised, match="Connection timed out"):
+        plugin._execute_module("k3a.cluster.kubelet", task_vars={"_k3a_is_rescued": rescued})

@@ -32,8 +32,8 @@ def answer(host: str, members: str = "s1 s2 s3", ill: str = "", **more: Any) -> 
         for number, name in enumerate(members.split(), 100)
     )
     nodes = tuple(NodeReport(name, machine_id=name, addresses=(address,)) for name, address in ADDRESSES.items())
-    url, authorities = f"https://{ADDRESSES.get(host, host)}:6443", {"server": "PEM"}
-    whole = ServerReport(host, url, authorities, healthy=True, etcd_members=told, nodes=nodes)
+    url, ca_certificates = f"https://{ADDRESSES.get(host, host)}:6443", {"server": "PEM"}
+    whole = ServerReport(host, url, ca_certificates, healthy=True, etcd_members=told, nodes=nodes)
     return replace(whole, **more)
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_lives_goes_and_another_acts() -> None:
     assert (found.nodes, found.hosts, found.members) == (("s1",), ("s1",), ("s1",))
     assert found.servers_leave and found.server == "s2"
     assert found.urls == ("https://10.0.0.2:6443", "https://10.0.0.3:6443")
-    assert found.authorities == {"server": "PEM"}
+    assert found.ca_certificates == {"server": "PEM"}
     assert found.todo == ("Take s1 out of the inventory, or site.yml makes it a node again.",)
 
 
@@ -229,6 +229,6 @@ def test_the_result_is_the_form_that_tasks_see() -> None:
         "servers_leave": False,
         "server": "s1",
         "urls": tuple(f"https://10.0.0.{number}:6443" for number in (1, 2, 3)),
-        "authorities": {"server": "PEM"},
+        "ca_certificates": {"server": "PEM"},
         "todo": ("Take a1 out of the inventory, or site.yml makes it a node again.",),
     }

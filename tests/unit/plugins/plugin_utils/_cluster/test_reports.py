@@ -32,7 +32,7 @@ MEMBER = {"id": "1", "name": "n1", "peer_urls": ["https://10.0.0.1:2380"], "clie
 ANSWER = {
     "host": "node-1",
     "url": "https://10.0.0.1:6443",
-    "authorities": {"server": "PEM"},
+    "ca_certificates": {"server": "PEM"},
     "healthy": True,
     "reason": "",
     "etcd_members": [MEMBER],
@@ -132,7 +132,7 @@ class TestServer:
         "about, told",
         [
             ({"healthy": "yes"}, "its healthy is 'yes', which is no bool"),
-            ({"authorities": "PEM"}, "its authorities is 'PEM', which is no Mapping"),
+            ({"ca_certificates": "PEM"}, "its ca_certificates is 'PEM', which is no Mapping"),
             ({"url": None}, "its url is None, which is no str"),
             ({"node_passwords": [{}]}, "its node_passwords is [{}]"),
             ({"etcd_members": [{**MEMBER, "peer_urls": "https://10.0.0.1"}]}, "its peer_urls is"),
@@ -155,4 +155,4 @@ class TestServer:
 
     def test_an_authority_is_a_text(self):
         with pytest.raises(reports.ReportError):
-            reports.server_report({**ANSWER, "authorities": {"server": ["PEM"]}})
+            reports.server_report({**ANSWER, "ca_certificates": {"server": ["PEM"]}})

@@ -45,7 +45,7 @@ def member(number, learner=False, healthy=True, **other):
 
 
 def answer(*members, **more):
-    about = {"host": "server-1", "authorities": {"server": AUTHORITY}, "healthy": True, **more}
+    about = {"host": "server-1", "ca_certificates": {"server": AUTHORITY}, "healthy": True, **more}
     return ServerReport(etcd_members=members, **about)
 
 
@@ -61,17 +61,17 @@ def texts(findings):
 class TestChosen:
     def test_the_first_healthy_server_answers(self):
         ill, well = answer(healthy=False, host="server-1"), answer(host="server-2")
-        assert servers.chosen([ill, well, answer(host="server-3")]) is well
+        assert servers.choose_report([ill, well, answer(host="server-3")]) is well
 
     def test_else_one_that_is_installed(self):
-        """Its authorities are on its disk, whether or not its API answers."""
-        empty = answer(authorities={}, host="server-1", healthy=False)
+        """Its CAs are on its disk, whether or not its API answers."""
+        empty = answer(ca_certificates={}, host="server-1", healthy=False)
         ill = answer(healthy=False, host="server-2")
-        assert servers.chosen([empty, ill]) is ill
+        assert servers.choose_report([empty, ill]) is ill
 
-    @pytest.mark.parametrize("asked", [[], [ServerReport("server-1", reason="no route")], [answer(authorities={})]])
+    @pytest.mark.parametrize("asked", [[], [ServerReport("server-1", reason="no route")], [answer(ca_certificates={})]])
     def test_where_there_is_no_cluster_nobody_does(self, asked):
-        assert servers.chosen(asked) == NOBODY
+        assert servers.choose_report(asked) == NOBODY
 
 
 class TestAvailability:
@@ -116,24 +116,24 @@ class TestAvailability:
 
 class TestFounder:
     def test_the_first_server_begins_a_new_cluster(self):
-        assert servers.founder(NAMES, [looked("agent-1", server=False), *ALL], NOBODY) == (ALL[0], [])
+        assert servers.first_server(NAMES, [looked("agent-1", server=False), *ALL], NOBODY) == (ALL[0], [])
 
     def test_one_that_a_killed_run_has_begun_to_install_goes_on(self):
-        """Its authorities are those that the others are to have."""
+        """Its CAs are those that the others are to have."""
         results = [ALL[0], looked("server-2", authority="abc"), ALL[2]]
-        assert servers.founder(NAMES, results, NOBODY) == (results[1], [])
+        assert servers.first_server(NAMES, results, NOBODY) == (results[1], [])
 
     def test_where_there_is_a_cluster_nobody_begins_one(self):
-        assert servers.founder(NAMES, ALL, HEALTHY) == (None, [])
+        assert servers.first_server(NAMES, ALL, HEALTHY) == (None, [])
         # Servers away from this run are no reason either: etcd answers.
-        assert servers.founder(NAMES, [looked("agent-1", server=False)], HEALTHY) == (None, [])
+        assert servers.first_server(NAMES, [looked("agent-1", server=False)], HEALTHY) == (None, [])
 
     def test_data_on_a_disk_is_a_cluster_even_when_nobody_answers(self):
         results = [*ALL[:2], looked("server-3", etcd_data=True)]
-        assert servers.founder(NAMES, results, NOBODY) == (None, [])
+        assert servers.first_server(NAMES, results, NOBODY) == (None, [])
 
     def test_a_server_that_was_not_looked_at_might_have_data(self):
-        nobody, (found,) = servers.founder(NAMES, ALL[:1], NOBODY)
+        nobody, (found,) = servers.first_server(NAMES, ALL[:1], NOBODY)
         assert (nobody, found.finding.level) == (None, FAIL)
         assert str(found) == (
             "inventory: no server has data, and server-2 and server-3 could have: a new cluster is made of all servers; "
@@ -142,10 +142,10 @@ class TestFounder:
 
     def test_a_server_that_was_looked_at_in_vain_has_a_finding_of_its_own(self):
         unknown = replace(ALL[1], facts=None)
-        assert servers.founder(NAMES, [ALL[0], unknown, ALL[2]], NOBODY)[1] == []
+        assert servers.first_server(NAMES, [ALL[0], unknown, ALL[2]], NOBODY)[1] == []
 
     def test_without_servers_there_is_nothing_to_begin(self):
-        assert servers.founder([], [], NOBODY) == (None, [])
+        assert servers.first_server([], [], NOBODY) == (None, [])
 
 
 class TestAuthority:
@@ -159,7 +159,7 @@ class TestAuthority:
         assert found.finding.level == FAIL
         assert str(found) == (
             "inventory: the servers belong to different clusters (server-1, server-2 and server-3 have different "
-            "authorities); reset those that are to join with reset.yml --limit"
+            "CAs); reset those that are to join with reset.yml --limit"
         )
 
     def test_an_agent_has_none(self):
@@ -264,7 +264,7 @@ class TestIdentity:
         assert found.finding.level == FAIL
         assert str(found) == (
             "agent-1: the cluster has a node a1 with another machine id (old, here it is id-agent-1); "
-            "give the host another name, or set k3a_replace=true for it when it is that node, made anew"
+            "give the host another name, or set k3a_replace=true for it when it is that node, rebuilt"
         )
 
     def test_one_that_was_made_anew_replaces_the_node_when_told_to(self):
@@ -294,7 +294,7 @@ class TestToken:
         (found,) = servers.token_findings({"server-2": foreign}, AUTHORITY)
         assert found.finding.level == FAIL
         assert str(found) == (
-            "server-2: k3a_token is of another cluster: it pins another certificate authority; "
+            "server-2: k3a_token is of another cluster: it pins another CA; "
             "give this cluster's token, or its short form"
         )
         # Of a cluster that does not answer nobody can tell; a new one is none that a token could be of.

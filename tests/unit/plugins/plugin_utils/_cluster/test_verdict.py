@@ -89,7 +89,7 @@ class TestRecords:
 
     def test_hosts_of_a_run_differ_where_they_must(self):
         records = verdict.host_records([*SERVERS, AGENT], PLAN)
-        assert [name for name, record in records.items() if record["may_found"]] == ["server-1"]
+        assert [name for name, record in records.items() if record["may_create"]] == ["server-1"]
         assert [name for name, record in records.items() if record["etcd_leads"]] == ["server-2"]
         assert all(record["leader_elect"] for record in records.values())
         assert records["server-3"]["api_before"] == ["10.0.0.1:7443", "10.0.0.2:7443"]

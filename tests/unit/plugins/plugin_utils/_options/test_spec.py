@@ -37,7 +37,7 @@ class TestSpecifications:
         seen = {}
         for playbook in spec.entry_points(PLAYBOOKS / "meta/argument_specs.yml"):
             for name, option in spec.of_playbook(playbook).items():
-                if name != "join_hosts":  # reset.yml names its hosts, agent.yml means the machine that it runs on
+                if name != "join_hosts":  # reset.yml names its hosts, join.yml means the machine that it runs on
                     assert seen.setdefault(name, option) == option
 
     @pytest.mark.parametrize("name", sorted({**spec.specification(), **spec.of_playbooks()}))

@@ -76,7 +76,7 @@ def reasons(leaf, certificate, authority, moment=None, has_key=True):
 
 
 def authority_between(start, end):
-    """An authority that is valid between two moments."""
+    """A CA that is valid between two moments."""
     key = pki.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3a-server-ca@1")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
@@ -184,7 +184,7 @@ class TestSigning:
         assert reasons(LEAF, pki.certificate_pem(certificate), authority) == []
 
     def test_a_key_of_another_authority_is_refused(self, authority, other, request_pem):
-        with pytest.raises(pki.PkiError, match="key of the server authority does not belong"):
+        with pytest.raises(pki.PkiError, match="key of the server CA does not belong"):
             pki.sign(LEAF, request_pem, authority[0], other[1])
 
     @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ class TestRenewal:
         assert reasons(LEAF, "-----BEGIN CERTIFICATE-----\nMA==\n", authority) == ["it is unreadable"]
 
     def test_of_another_authority_even_of_the_same_name(self, other, request_pem, signed):
-        assert reasons(LEAF, signed, other) == ["it is not signed by the server authority"]
+        assert reasons(LEAF, signed, other) == ["it is not signed by the server CA"]
 
     def test_of_an_authority_that_is_not_there(self, request_pem, signed):
-        assert reasons(LEAF, signed, ("", "")) == ["it is not signed by the server authority"]
+        assert reasons(LEAF, signed, ("", "")) == ["it is not signed by the server CA"]
 
     def test_without_its_key(self, authority, signed):
         assert reasons(LEAF, signed, authority, has_key=False) == ["its key is missing or another one"]
@@ -298,7 +298,7 @@ class TestTheKubeletsOwn:
         end = loaded(own).not_valid_after_utc
         assert reasons(KUBELET, "", authority) == ["it is missing"]
         assert reasons(KUBELET, own, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
-        assert reasons(KUBELET, own, other) == ["it is not signed by the client authority"]
+        assert reasons(KUBELET, own, other) == ["it is not signed by the client CA"]
 
     def test_it_is_renewed_when_it_is_another_nodes(self, authority, own):
         told = "its subject is CN=system:node:w1,O=system:nodes, not CN=system:node:w2,O=system:nodes"
@@ -322,8 +322,8 @@ class TestAnAuthorityThatCannotSign:
     @pytest.mark.parametrize(
         ("start", "end", "told"),
         [
-            (-20, -1, "the server authority expired on .*build the cluster anew"),
-            (1, 20, "the server authority is not valid before .*clock"),
+            (-20, -1, "the server CA expired on .*build the cluster anew"),
+            (1, 20, "the server CA is not valid before .*clock"),
         ],
     )
     def test_at_another_time(self, signed, request_pem, start, end, told):
@@ -334,7 +334,7 @@ class TestAnAuthorityThatCannotSign:
             pki.sign(LEAF, request_pem, *authority)
 
     def test_unreadable(self, signed, request_pem, authority):
-        told = r"the server authority is unreadable .*; put server/tls/server-ca.crt back"
+        told = r"the server CA is unreadable .*; put server/tls/server-ca.crt back"
         with pytest.raises(pki.PkiError, match=told):
             reasons(LEAF, signed, ("text", ""))
         with pytest.raises(pki.PkiError, match=told):
@@ -343,7 +343,7 @@ class TestAnAuthorityThatCannotSign:
     def test_one_that_is_near_its_end_is_told(self, authority):
         ending = authority_between(pki.now() - DAY, pki.now() + 100 * DAY)[0]
         (told,) = pki.ending_authorities({"server": authority[0], "client": ending})
-        assert told.startswith(f"the client authority expires on {pki.now() + 100 * DAY:%Y-%m-%d}")
+        assert told.startswith(f"the client CA expires on {pki.now() + 100 * DAY:%Y-%m-%d}")
 
 
 @pytest.mark.parametrize("profile", ["server", "agent"])
