@@ -59,16 +59,19 @@ class ActionModule(HostAction):
             # That something is going to be brought is all that the observing run has to know.
             arguments["shared"] = {"from": "another server"}
         found = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)
-        if found.get("failed") or not found["changed"] or self._task.check_mode:
+        if found.get("failed") or not found["changed"]:
             return found
         layout = Layout(arguments.get("data_dir") or options.DATA_DIR["default"])
         # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
-        if shared or not boolean(self._task.args.get("may_create", True)):
-            made = material_from(shared, found["missing"], layout)
-            lacking = sorted(set(found["missing"]) - set(made))
-            if lacking:
-                raise K3aError(f"the other server does not have {', '.join(lacking)} either")
-        else:
+        founds = not shared and boolean(self._task.args.get("may_create", True))
+        made = {} if founds else material_from(shared, found["missing"], layout)
+        lacking = [] if founds else sorted(set(found["missing"]) - set(made))
+        # In check mode the first server of a new cluster has nothing yet.
+        if lacking and (shared or not self._task.check_mode):
+            raise K3aError(f"the other server does not have {', '.join(lacking)} either")
+        if self._task.check_mode:
+            return found
+        if founds:
             made = material_for(found["missing"], layout)
         arguments["material"] = made or {"none": ""}
         with unlogged(self):

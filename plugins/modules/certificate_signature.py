@@ -32,7 +32,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Sign the certificates of all nodes on a server
+- name: Sign the nodes' certificates with the CAs of a server
   k3a.cluster.certificate_signature:
     requests: "{{ {'agent-1': requested.requests} }}"
   delegate_to: server-1
@@ -76,7 +76,7 @@ def run(module: AnsibleModule) -> None:
     layout = Layout(module.params["data_dir"])
     signing_cas = {}
     for name in needed(module.params["requests"]):
-        pair = [(files.read_bytes(path) or b"").decode() for path in bootstrap.authority_paths(layout, name)]
+        pair = [bootstrap.read_text(path) or "" for path in bootstrap.authority_paths(layout, name)]
         if not all(pair):
             raise K3aError(f"the {name} CA is not on this host; sign on a server of the cluster")
         signing_cas[name] = pair

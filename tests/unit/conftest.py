@@ -98,7 +98,7 @@ class Init:
             return self.show(unit)
         self.told.append(verb)
         if verb == "daemon-reload":
-            self.loaded = {path.name: path.read_text() for path in self.directory.iterdir()}
+            self.loaded = {path.name: path.read_text(errors="replace") for path in self.directory.iterdir()}
         elif verb == "enable":
             self.enabled.add(unit)
         elif verb == "start":
@@ -121,7 +121,7 @@ class Init:
             state = "activating" if running else "failed" if process and process.returncode else "inactive"
         elif unit in self.waiting:
             state = "active"
-        on_disk = (self.directory / unit).read_text() if (self.directory / unit).exists() else None
+        on_disk = (self.directory / unit).read_text(errors="replace") if (self.directory / unit).exists() else None
         stale = unit in self.loaded and on_disk != self.loaded[unit]
         properties = {
             "LoadState": "loaded" if unit in self.loaded else "not-found",

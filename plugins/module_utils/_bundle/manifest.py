@@ -51,7 +51,7 @@ class StatIndex:
         self.path = path
         self.changed = False
         self.known: dict[str, list[int]] = {}
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+        with contextlib.suppress(OSError, ValueError, TypeError), open(path, encoding="utf-8") as stream:
             self.known = dict(json.load(stream))
 
     def knows(self, name: str, status: os.stat_result) -> bool:

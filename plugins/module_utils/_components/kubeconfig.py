@@ -97,6 +97,8 @@ def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
+    if not re.fullmatch("0?[0-7]{3}", params["mode"]):
+        raise K3aError(f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
     paths = sources(Layout(params["data_dir"]))
     contents = [files.read_bytes(path) for path in paths]
     missing = [path for path, content in zip(paths, contents) if content is None]
@@ -107,8 +109,6 @@ def run(module: AnsibleModule) -> None:
         module.exit_json(
             changed=True, path=params["path"], diff=[files.Change(params["path"], "", files.SECRET).as_diff()]
         )
-    if not re.fullmatch("0?[0-7]{3}", params["mode"]):
-        raise K3aError(f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
     file = wanted_file(params, [content or b"" for content in contents])
     change = files.file_change(file)
     if change and not module.check_mode:

@@ -81,6 +81,11 @@ class Join:
         left = files.absent_change(first_start_path(self.layout))
         if left:
             changes.append(left)
+        if plan.set_aside:
+            changes.append(files.Change(self.layout.etcd, "data of a former member\n", "set aside as etcd-old-TIME\n"))
+            if not component_plan.restart:
+                after = "active (restarted: its data is set aside)\n"
+                changes.append(files.Change("k3a-etcd.service", "active\n", after))
         if plan.changed:
             changes.append(files.Change(membership.MEMBERS, *membership.member_diff(self.seen, plan)))
         return changes

@@ -181,10 +181,13 @@ def make_plan(
         changes.append(
             files.Change(systemd.unit_path(component.unit_name), systemd.without_digest(current_text), component.unit)
         )
+    if current_text != unit:
+        files.refuse_place(systemd.unit_path(component.unit_name), len(unit))
     changed_triggers = {}
     for name, text in component.trigger_units.items():
         former = (files.read_bytes(systemd.unit_path(name)) or b"").decode(errors="replace")
         if former != text:
+            files.refuse_place(systemd.unit_path(name), len(text))
             changed_triggers[name] = text
             changes.append(files.Change(systemd.unit_path(name), former, text))
     reason = repeat_reason(state) if component.triggers else restart_reason(state, running, digest)
@@ -331,7 +334,7 @@ def converge(
         foreseen = _observe(component, pending)
         more = foresee(foreseen) if foresee else ()
         unwell = None if foreseen.changed or more else _unmet(component, time.monotonic())
-        return _result(component, foreseen, more, unwell or "")
+        return _result(component, (*foreseen.changes, *more), foreseen.restart is not None, unwell or "")
     with host_lock(module.params["timeout"]):
         plan = first = _observe(component)
         more = foresee(first) if foresee else ()
@@ -345,7 +348,8 @@ def converge(
         if module.params["wait"] or must_wait or first.interrupts:
             for each in (*_earlier(component, module.params["wait_for"]), component):
                 wait_until_well(each, deadline, bool(plan.restart))
-    return _result(component, plan, more)
+    # As it was foreseen: what was prepared is not told twice.
+    return _result(component, (*first.changes, *more), plan.restart is not None)
 
 
 def withdraw(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:
@@ -381,13 +385,12 @@ def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
         return make_plan(component, state, systemd.running_digest(state.main_pid), digest, triggers)
 
 
-def _result(component: Component, plan: Plan, more: Sequence[Change], unhealthy: str = "") -> dict[str, Any]:
-    changes = (*plan.changes, *more)
+def _result(component: Component, changes: Sequence[Change], restarted: bool, unhealthy: str = "") -> dict[str, Any]:
     return {
         "changed": bool(changes),
         "diff": [change.as_diff() for change in changes],
         "unit": component.unit_name,
-        "restarted": plan.restart is not None,
+        "restarted": restarted,
         "unhealthy": unhealthy,
         "changes": [change.path for change in changes],
     }

@@ -12,6 +12,7 @@ reads it, whenever this process is killed, finds the old content or the new one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -113,8 +114,37 @@ def describe_mode(mode: int, owner: str, group: str) -> str:
     return f"mode: {mode:04o}\nowner: {owner}\ngroup: {group}\n"
 
 
+def refuse_place(path: str, size: int = 0) -> None:
+    """Raise, as an OSError, what would keep so much from being written at a path: in check mode, too.
+
+    What nobody can foresee, such as a disk that fails, the write itself says.
+    """
+    parent = os.path.dirname(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise _refusal(errno.ENOTDIR, parent)
+    system = os.statvfs(parent)
+    if system.f_flag & os.ST_RDONLY:
+        raise _refusal(errno.EROFS, path)
+    # A file system without a size of its own has neither blocks nor inodes.
+    if (system.f_blocks and size > system.f_bfree * system.f_frsize) or (system.f_files and not system.f_ffree):
+        raise _refusal(errno.ENOSPC, path)
+
+
+def _refusal(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)
+
+
 def file_change(file: File) -> Change | None:
     """How a file differs from what is there: its content or, where that is right, its mode and owner."""
+    change = _file_change(file)
+    if change:
+        refuse_place(file.path, len(file.content))
+    return change
+
+
+def _file_change(file: File) -> Change | None:
     current = read_bytes(file.path)
     if current != file.content or os.path.islink(file.path):
         before = shown(current, file.secret)
@@ -127,10 +157,16 @@ def file_change(file: File) -> Change | None:
 
 def directory_change(directory: Directory) -> Change | None:
     """How a directory differs from what is there."""
-    if not os.path.isdir(directory.path):
+    if os.path.isdir(directory.path):
+        change = _mode_change(directory)
+    elif os.path.lexists(directory.path):
+        raise _refusal(errno.ENOTDIR, directory.path)
+    else:
         wanted = describe_mode(directory.mode, directory.owner, directory.group)
-        return Change(directory.path, "", "directory\n" + wanted)
-    return _mode_change(directory)
+        change = Change(directory.path, "", "directory\n" + wanted)
+    if change:
+        refuse_place(directory.path)
+    return change
 
 
 def link_change(link: Link) -> Change | None:
@@ -138,6 +174,9 @@ def link_change(link: Link) -> Change | None:
     current = os.readlink(link.path) if os.path.islink(link.path) else None
     if current == link.target:
         return None
+    if current is None and os.path.isdir(link.path):
+        raise _refusal(errno.EISDIR, link.path)
+    refuse_place(link.path)
     return Change(link.path, f"link to {current}\n" if current else "", f"link to {link.target}\n")
 
 
@@ -145,6 +184,7 @@ def absent_change(path: str, secret: bool = False) -> Change | None:
     """What removing a file would take away."""
     if not os.path.lexists(path):
         return None
+    refuse_place(path)
     return Change(path, shown(read_bytes(path), secret), "")
 
 

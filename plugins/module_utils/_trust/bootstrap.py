@@ -13,7 +13,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
@@ -41,8 +41,17 @@ def authority_paths(layout: Layout, name: str) -> tuple[str, str]:
 
 def read_authorities(layout: Layout) -> dict[str, str]:
     """The CAs' certificates that exist."""
-    found = {name: files.read_bytes(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
-    return {name: pem.decode() for name, pem in found.items() if pem}
+    found = {name: read_text(authority_paths(layout, name)[0]) for name in CN_PREFIXES}
+    return {name: pem for name, pem in found.items() if pem}
+
+
+def read_text(path: str) -> str | None:
+    """A file that all servers share, or None when there is none; what is no text cannot be what was kept."""
+    content = files.read_bytes(path)
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        raise K3aError(f"{path} is damaged; put it back from another server or from a backup of this one") from None
 
 
 def secure_token(pem: str, password: str) -> str:
@@ -126,8 +135,8 @@ def missing_paths(layout: Layout, encryption: bool) -> list[str]:
 
 def read_material(layout: Layout) -> dict[str, str]:
     """What this server has of all that, by the path below its data directory."""
-    found = {path: files.read_bytes(path) for path in wanted_paths(layout, encryption=True)}
-    return {os.path.relpath(path, layout.data_dir): text.decode() for path, text in found.items() if text is not None}
+    found = {path: read_text(path) for path in wanted_paths(layout, encryption=True)}
+    return {os.path.relpath(path, layout.data_dir): text for path, text in found.items() if text is not None}
 
 
 def orphaned(layout: Layout) -> str | None:
@@ -137,6 +146,23 @@ def orphaned(layout: Layout) -> str | None:
         if os.path.exists(certificate) and not os.path.exists(key):
             return f"{certificate} exists but {key} does not: put the key back from a backup of this server"
     return None
+
+
+def lost(layout: Layout, missing: list[str], given: str) -> str | None:
+    """What a server that had all of it does not have any more, and what made anew would be another cluster's.
+
+    The token is made last, and etcd starts later still. Before that a run was killed, and nothing depends on this yet.
+    """
+    if layout.token in missing and not layout.etcd_has_data:
+        return None
+    unit = files.read_bytes(systemd.unit_path("k3a-apiserver.service")) or b""
+    encrypts = b"--encryption-provider-config=" in unit
+    made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
+    gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
+    if not gone:
+        return None
+    remedy = ", or give k3a_token" if gone[0] == layout.token else ""
+    return f"{gone[0]} is gone; put it back from another server or from a backup of this one{remedy}"
 
 
 def content_of(path: str, layout: Layout, params: dict) -> str:
@@ -153,11 +179,11 @@ def content_of(path: str, layout: Layout, params: dict) -> str:
 
 def check_token(layout: Layout, given: str) -> None:
     """Refuse a token that is not the one this server already keeps."""
-    kept = files.read_bytes(layout.token)
+    kept = read_text(layout.token)
     server = read_authorities(layout).get("server")
     if not given or not kept or not server:
         return
-    if password_of(given, server) != password_of(kept.decode().strip(), server):
+    if password_of(given, server) != password_of(kept.strip(), server, layout.token):
         raise TokenError(
             f"k3a_token differs from the server token in {layout.token}; remove k3a_token or give the same one"
         )
@@ -176,6 +202,11 @@ def run(module: AnsibleModule) -> None:
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
+    problem = module.params["may_create"] and not module.params["shared"] and lost(
+        layout, missing, module.params["token"]
+    )
+    if problem:
+        raise K3aError(problem)
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     check_token(layout, module.params["token"])

@@ -136,16 +136,19 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     wanted = leaves_of(params)
+    directory = files.Directory(tls_directory(params), 0o700)
     trust = [(file, trust_change(file)) for file in trust_files(params)]
     changes = [change for _file, change in trust if change]
+    # A server's comes with its CAs.
+    place = files.directory_change(directory) if params["profile"] == AGENT else None
     if module.check_mode:
         found = [observe(leaf, make_keys=False) for leaf in wanted]
-        module.exit_json(**result(params, wanted, found, changes))
+        module.exit_json(**result(params, wanted, found, changes, place))
     unsigned = [name for name, certificate in params["signed"].items() if not certificate]
     if unsigned:
         raise Unsigned(f"{', '.join(unsigned)}: not signed; the task that signs has the reason")
     with host_lock(params["timeout"]):
-        files.make_directory(files.Directory(tls_directory(params), 0o700))
+        files.make_directory(directory)
         for file, change in trust:
             if change:
                 files.write_file(file)
@@ -153,15 +156,17 @@ def run(module: AnsibleModule) -> None:
             if leaf.name in params["signed"]:
                 install(leaf, params["signed"][leaf.name])
         found = [] if params["signed"] else [observe(leaf, make_keys=True) for leaf in wanted]
-    module.exit_json(**result(params, wanted, found, changes))
+    module.exit_json(**result(params, wanted, found, changes, place))
 
 
-def result(params: dict[str, Any], wanted: tuple, found: list, changes: list) -> dict:
+def result(
+    params: dict[str, Any], wanted: tuple, found: list, changes: list[files.Change], place: files.Change | None
+) -> dict:
     """What the action plugin decides with, and what has been installed."""
     installed = [leaf.certificate for leaf in wanted if leaf.name in params["signed"]]
     return {
-        "changed": bool(changes or installed),
+        "changed": bool(changes or place or installed),
         "certificates": found,
         "paths": [*(change.path for change in changes), *installed],
-        "diff": [change.as_diff() for change in changes],
+        "diff": [change.as_diff() for change in (*([place] if place else []), *changes)],
     }

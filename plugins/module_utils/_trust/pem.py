@@ -25,7 +25,8 @@ class OpensslError(K3aError):
 
 def certificates_in(content: bytes | None) -> str:
     """The certificates of a PEM text, and nothing else of it."""
-    return b"".join(_CERTIFICATE.findall(content or b"")).decode()
+    # What is damaged between the lines is for who reads it to find unreadable.
+    return b"".join(_CERTIFICATE.findall(content or b"")).decode(errors="replace")
 
 
 def private_key_in(content: bytes | None) -> bytes:

@@ -77,10 +77,10 @@ def digest_key(password: str) -> str:
 def own_password(layout: Layout) -> str:
     """The password in this server's token."""
     authority = files.read_bytes(bootstrap.authority_paths(layout, "server")[0])
-    token = files.read_bytes(layout.token)
+    token = bootstrap.read_text(layout.token)
     if not authority or not token or not token.strip():
         raise RecordError(f"{layout.token} is missing or empty: this host is no server yet; run k3a.cluster.site")
-    return bootstrap.password_of(token.decode().strip(), authority.decode(), layout.token)
+    return bootstrap.password_of(token.strip(), authority.decode(), layout.token)
 
 
 def material(layout: Layout) -> dict[str, bytes]:

@@ -167,9 +167,10 @@ class TestFurtherServer:
 
     def test_what_the_other_one_does_not_have_either_is_named(self, run_action, tmp_path, first):
         partial = {path: text for path, text in first["material"].items() if path != "server/token"}
-        failed = self.join(run_action, tmp_path, partial)
-        assert failed["failed"]
-        assert failed["msg"] == f"the other server does not have {tmp_path}/other/server/token either"
+        for check in (True, False):
+            failed = self.join(run_action, tmp_path, partial, check=check)
+            assert failed["failed"]
+            assert failed["msg"] == f"the other server does not have {tmp_path}/other/server/token either"
         assert not (tmp_path / "other").exists()
 
     def test_one_that_encrypts_nothing_is_no_hindrance(self, run_action, tmp_path):
@@ -180,6 +181,7 @@ class TestFurtherServer:
         assert not self.join(run_action, tmp_path, material, secrets_encryption=False).get("failed")
 
     def test_from_a_server_that_has_nothing_nothing_is_made(self, run_action, tmp_path):
+        assert self.join(run_action, tmp_path, {}, check=True)["changed"]  # the first run of all has not been there
         failed = self.join(run_action, tmp_path, {})
         assert failed["failed"]
         assert not (tmp_path / "other").exists()

@@ -77,9 +77,10 @@ def test_secrets_are_roots_alone(run, layout):
 def test_what_exists_is_never_replaced(run, layout):
     run()
     before = {path: open(path, "rb").read() for path in step.wanted_paths(layout, True)}
-    os.unlink(layout.tls("service.key"))
+    os.unlink(layout.cred("encryption-config.json"))
+    del before[layout.cred("encryption-config.json")]
     again = run(secrets_encryption_provider="aescbc")
-    assert again["missing"] == [layout.tls("service.key")]
+    assert again["missing"] == [layout.cred("encryption-config.json")]
     assert {path: open(path, "rb").read() for path in before} == before
     assert not run()["changed"]
 
@@ -198,3 +199,15 @@ class TestFurtherServer:
         settled = run_module(bootstrap, data_dir=other.data_dir, may_create=False)
         assert (settled["changed"], settled["missing"]) == (False, [])
         assert settled["ca_certificates"]["server"] == kept["server/tls/server-ca.crt"]
+
+
+@pytest.mark.parametrize("path", ["server/tls/server-ca.crt", "server/tls/service.key", "server/token"])
+def test_what_is_no_text_is_one_sentence(run_module, tmp_path, path):
+    data = str(tmp_path / "k3a")
+    damaged = tmp_path / "k3a" / path
+    damaged.parent.mkdir(parents=True)
+    damaged.with_suffix(".key").write_bytes(b"\xff\xfe")
+    damaged.write_bytes(b"\xff\xfe")
+    told = f"{damaged} is damaged; put it back from another server or from a backup of this one"
+    for check in (True, False):
+        assert run_module(bootstrap, check=check, data_dir=data, export=True, may_create=False)["msg"] == told

@@ -131,3 +131,24 @@ def test_an_unusable_address_is_one_sentence(run_module, arguments, monkeypatch)
     result = run_module(certificate, **{**arguments, "node_ip": []})
     assert result["failed"]
     assert "set k3a_node_ip" in result["msg"]
+
+
+def test_the_directory_of_the_keys_is_corrected_and_that_is_told(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    directory = tmp_path / "k3a/agent/tls"
+    directory.chmod(0o755)
+    announced = run_module(certificate, check=True, **arguments)
+    assert directory.stat().st_mode & 0o777 == 0o755
+    done = run_module(certificate, **arguments)
+    assert done["changed"] and done["diff"] == announced["diff"]
+    assert [each["after_header"] for each in done["diff"]] == [str(directory)]
+    assert not run_module(certificate, **arguments)["changed"]
+
+
+def test_a_certificate_that_is_no_text_is_for_the_controller_to_find_unreadable(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    path = tmp_path / "k3a/agent/tls/serving-kubelet.crt"
+    path.write_bytes(CERTIFICATE.encode().replace(b"MA==", b"\xff\xfe"))
+    for check in (True, False):
+        found = by_name(run_module(certificate, check=check, **arguments))["serving-kubelet"]
+        assert found["current"].startswith("-----BEGIN") and not found["has_key"]

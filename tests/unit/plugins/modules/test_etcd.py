@@ -121,3 +121,13 @@ def test_the_first_of_the_nodes_addresses_is_the_members(run):
     )
     assert "--initial-advertise-peer-urls=https://10.9.9.9:2380" in unit
     assert result["diff"][-1]["after"] == "s3 https://10.9.9.9:2380\n"
+
+
+def test_the_data_of_a_member_that_the_others_have_removed_is_set_aside_as_announced(run, init, tmp_path):
+    run(member(1), member(2), founder="s3")
+    data = tmp_path / "k3a/server/db/etcd"
+    assert (data / "member/wal/0.wal").exists()
+    announced = run(member(1), member(2), check=True)
+    done = run(member(1), member(2))
+    assert done["changes"] == announced["changes"] == [str(data), "k3a-etcd.service", "etcd members"]
+    assert len(list(data.parent.glob("etcd-old-*"))) == 1

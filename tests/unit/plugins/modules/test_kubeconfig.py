@@ -74,6 +74,8 @@ def test_before_the_certificate_exists_check_mode_announces_it_and_a_run_fails(r
 
 @pytest.mark.parametrize("mode", ["rw", "", "384", "u=rw", "00600", "600 "])
 def test_a_mode_that_is_none_is_refused_in_one_sentence(run_module, arguments, mode):
+    pending = [f"{arguments['data_dir']}/server/tls/client-admin.crt"]
+    assert run_module(kubeconfig, check=True, mode=mode, pending=pending, **arguments)["failed"]
     failed = run_module(kubeconfig, mode=mode, **arguments)
     assert failed["failed"]
     assert failed["msg"] == f"mode is {mode!r}; write it as quoted octal digits, such as '0600'"

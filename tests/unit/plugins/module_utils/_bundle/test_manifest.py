@@ -120,9 +120,10 @@ def test_the_index_knows_a_file_until_somebody_touches_it(tmp_path):
     assert not again.knows("file", path.stat())
 
 
-def test_a_damaged_index_is_an_empty_one(tmp_path):
+@pytest.mark.parametrize("content", ["{broken", "5", "[1]", "null"])
+def test_a_damaged_index_is_an_empty_one(tmp_path, content):
     path = tmp_path / "index"
-    path.write_text("{broken")
+    path.write_text(content)
     assert bundle.StatIndex(str(path)).known == {}
 
 

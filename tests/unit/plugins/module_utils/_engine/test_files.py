@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import types
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
@@ -234,3 +235,48 @@ def test_a_new_directory_is_durable_and_so_are_its_parents(tmp_path, monkeypatch
     monkeypatch.setattr(files, "sync_directory", synced.append)
     files.make_directory(files.Directory(str(tmp_path / "a/b/c"), 0o700, *files.ownership(str(tmp_path))[1:]))
     assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a/b")]
+
+
+def system(**about):
+    """What a file system says of itself."""
+    known = {"f_flag": 0, "f_blocks": 100, "f_bfree": 10, "f_frsize": 1, "f_files": 100, "f_ffree": 10}
+    return lambda _path: types.SimpleNamespace(**{**known, **about})
+
+
+@pytest.mark.parametrize(
+    ("about", "number"),
+    [
+        ({"f_flag": os.ST_RDONLY}, errno.EROFS),
+        ({"f_bfree": 3}, errno.ENOSPC),
+        ({"f_ffree": 0}, errno.ENOSPC),
+    ],
+)
+def test_what_cannot_be_written_is_no_change_but_refused_before(tmp_path, monkeypatch, about, number):
+    monkeypatch.setattr(files.os, "statvfs", system(**about))
+    with pytest.raises(OSError) as refused:
+        files.file_change(own(tmp_path / "deep/er/a"))
+    assert (refused.value.errno, refused.value.filename) == (number, f"{tmp_path}/deep/er/a")
+
+
+def test_what_is_right_needs_no_room(tmp_path, monkeypatch):
+    files.write_file(own(tmp_path / "a"))
+    monkeypatch.setattr(files.os, "statvfs", system(f_flag=os.ST_RDONLY))
+    assert files.file_change(own(tmp_path / "a")) is None
+
+
+def test_a_file_system_without_a_size_of_its_own_is_not_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "statvfs", system(f_blocks=0, f_bfree=0, f_files=0, f_ffree=0))
+    assert files.file_change(own(tmp_path / "a")) is not None
+
+
+def test_what_stands_in_the_way_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "file").write_text("of somebody")
+    (tmp_path / "directory").mkdir()
+    for refuse, name, number in (
+        (lambda path: files.directory_change(files.Directory(path)), "file", errno.ENOTDIR),
+        (lambda path: files.file_change(own(f"{path}/deep/a")), "file", errno.ENOTDIR),
+        (lambda path: files.link_change(files.Link(path, "/x")), "directory", errno.EISDIR),
+    ):
+        with pytest.raises(OSError) as refused:
+            refuse(str(tmp_path / name))
+        assert (refused.value.errno, refused.value.filename) == (number, str(tmp_path / name))
