@@ -10,8 +10,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
-  - Returns, in the inventory's order and servers first, the hosts that are in any of the groups and in none of O(without), or a pattern that no host matches, and of
-    which Ansible does not warn.
+  - Returns, in the inventory's order and servers first, the hosts that are in any of the groups and in none of
+    O(without), or a pattern that no host matches, and of which Ansible does not warn.
 positional: names
 options:
   _input:
