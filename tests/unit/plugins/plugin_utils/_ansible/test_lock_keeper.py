@@ -219,7 +219,7 @@ def command(verb):
     with open(report, "w") as stream:
         stream.write(" ".join(sorted(kept)))
     return 0
-keeper.start(keeper.Process(keeper.controller(), playbook, keeper.started(playbook)), command)
+keeper.start(keeper.Process(keeper.controller(), playbook, keeper.start_time(playbook)), command)
 print("begun")
 """
 
