@@ -29,7 +29,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Leave the node alone when all of those before it failed
+- name: Skip the node when all nodes before it failed
   ansible.builtin.meta: end_host
   when: groups | k3a.cluster.failed_before(inventory_hostname, turns)
 """

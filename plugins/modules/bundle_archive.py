@@ -42,7 +42,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Put the bundle together
+- name: Assemble the bundle
   k3a.cluster.bundle_archive:
     components: "{{ components }}"
     source: "{{ playbook_dir }}/../bundle"

@@ -34,7 +34,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look for the tools that the build needs
+- name: Check the build tools (Go, C compiler, libseccomp)
   k3a.cluster.bundle_tools:
     components: "{{ components }}"
     source: "{{ playbook_dir }}/../bundle"

@@ -32,7 +32,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Sign the certificates of all nodes on a server
+- name: Sign the nodes' certificates with the CAs of a server
   k3a.cluster.certificate_signature:
     requests: "{{ {'agent-1': requested.requests} }}"
   delegate_to: server-1

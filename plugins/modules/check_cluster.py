@@ -45,7 +45,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Judge what was found
+- name: "Preflight: evaluate all findings"
   k3a.cluster.check_cluster:
     host_reports: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
   run_once: true

@@ -146,7 +146,7 @@ EXAMPLES = r"""
   k3a.cluster.check_config:
   register: _k3a_check
 
-- name: Judge what was found
+- name: "Preflight: evaluate all findings"
   k3a.cluster.check_cluster:
     results: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
   run_once: true

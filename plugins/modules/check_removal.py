@@ -38,7 +38,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Judge what is to go
+- name: "Preflight: evaluate the removal"
   k3a.cluster.check_removal:
     names: [server-1]
     host_reports: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"

@@ -36,7 +36,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write the administrator's kubeconfig
+- name: Write the admin kubeconfig on the server
   k3a.cluster.kubeconfig:
     mode: "0640"
 """

@@ -67,7 +67,7 @@ def filters(monkeypatch):
     monkeypatch.setattr(JinjaPluginIntercept, "__contains__", lambda self, key: key in own or known(self, key))
 
 
-@pytest.mark.parametrize("name, nobody_named", [("join", "localhost"), ("reset", ["server", "agent"])])
+@pytest.mark.parametrize("name, nobody_named", [("join", "localhost"), ("reset", "server:agent")])
 def test_a_machine_leaves_by_the_name_by_which_it_joined_and_never_by_mistake(name, nobody_named):
     hosts, own = trust_as_template(play(name)["hosts"]), variables_of(name)
     meant = [Templar(DataLoader(), {**own, **given}).template(hosts) for given in ({}, {"join_hosts": "localhost"})]

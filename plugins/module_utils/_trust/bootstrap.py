@@ -202,8 +202,8 @@ def run(module: AnsibleModule) -> None:
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
-    creates = module.params["may_create"] and not module.params["shared"]
-    problem = lost(layout, missing, module.params["token"]) if creates else None
+    founds = module.params["may_create"] and not module.params["shared"]
+    problem = lost(layout, missing, module.params["token"]) if founds else None
     if problem:
         raise K3aError(problem)
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]

@@ -30,7 +30,7 @@ class Run(NamedTuple):
     @property
     def closing(self) -> str:
         """The message that ends it, on one line."""
-        return " ".join(self.output.rpartition("Say what the cluster is")[2].partition("PLAY RECAP")[0].split())
+        return " ".join(self.output.rpartition("Show the cluster's summary")[2].partition("PLAY RECAP")[0].split())
 
     def changed(self, *hosts: str) -> bool:
         return any(self.recap[host]["changed"] for host in hosts)

@@ -18,7 +18,7 @@ ROLES = ROOT / "roles"
 PLAYBOOKS = ROOT / "playbooks"
 ROLE_NAMES = sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))
 # Groups that site.yml makes.
-GROUPS = {"k3a_agent", "k3a_changing", "k3a_new", "k3a_server", "k3a_settled"}
+GROUPS = {"k3a_agent", "k3a_changing", "k3a_failed", "k3a_left_alone", "k3a_new", "k3a_server", "k3a_settled"}
 # The lead of a name in the texts of roles and playbooks.
 NAME = r"(?<![\w.])(?:k3a_\w+|nodes_(?!absent)\w+|join_hosts)"
 
