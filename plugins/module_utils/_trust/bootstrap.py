@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import json
 import os
 import secrets
@@ -155,8 +156,8 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     """
     if layout.token in missing and not layout.etcd_has_data:
         return None
-    unit = files.read_bytes(systemd.unit_path("k3a-apiserver.service")) or b""
-    encrypts = b"--encryption-provider-config=" in unit
+    units = map(files.read_bytes, glob.glob(systemd.unit_path("k3a-*.service")))
+    encrypts = any(b"--encryption-provider-config=" in (unit or b"") for unit in units)
     made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
     gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
     if not gone:

@@ -44,7 +44,6 @@ TOGETHER = {
 REFUSED = {
     f"{TLS}/server-ca.crt": "rm {}",
     f"{TLS}/client-ca.crt": "printf '\\377' > {}",
-    f"{TLS}/client-admin.key": "printf '\\377' > {}",
     f"{DATA}/server/token": "rm {}",
 }
 
