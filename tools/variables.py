@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what follows from the variables' specifications: the roles' defaults and docs/variables.md."""
+"""Write docs/variables.md from the variables' specifications."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SPECIFICATIONS = {path.parents[1].name: path for path in sorted(ROOT.glob("*/*/meta/argument_specs.yml"))}
 PLAYBOOKS = ROOT / "playbooks/meta/argument_specs.yml"
+FILE = ROOT / "docs/variables.md"
 
-DEFAULTS = """\
----
-# Written by `make variables` from the specifications in meta/argument_specs.yml, here and in the role common.
-"""
 PAGE = """\
 # Variables
 
@@ -48,25 +45,10 @@ def specified(path: Path) -> dict[str, dict[str, Any]]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
 
 
-def written() -> dict[Path, str]:
-    """The files that follow, with their content."""
+def written() -> str:
+    """The page as it follows from the specifications."""
     roles = {role: specified(path)["main"] for role, path in SPECIFICATIONS.items()}
-    shared = roles["common"]["options"]
-    files = {ROOT / "docs/variables.md": page(roles, specified(PLAYBOOKS))}
-    for role in roles.keys() - {"common"}:
-        used = {name: option for name, option in shared.items() if name in mentioned(ROOT / "roles" / role)}
-        files[ROOT / "roles" / role / "defaults/main.yml"] = defaults({**used, **roles[role]["options"]})
-    return files
-
-
-def mentioned(role: Path) -> set[str]:
-    """The variables that the files of a role name."""
-    files = (path for folder in ("tasks", "vars", "templates") for path in (role / folder).glob("*"))
-    return {name for path in files for name in re.findall(r"\bk3a_\w+", path.read_text(encoding="utf-8"))}
-
-
-def defaults(options: Mapping[str, Mapping[str, Any]]) -> str:
-    return DEFAULTS + "".join(f"{name}: {scalar(option['default'])}\n" for name, option in options.items())
+    return page(roles, specified(PLAYBOOKS))
 
 
 def scalar(value: Any) -> str:
@@ -115,5 +97,4 @@ def prose(sentences: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    for file, content in written().items():
-        file.write_text(content, encoding="utf-8")
+    FILE.write_text(written(), encoding="utf-8")
