@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
@@ -41,6 +42,7 @@ def prepare() -> None:
 class ActionModule(HostAction):
     """Give each host its record, and find out whether it differs: one module run, and none where that is known."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The host's record, with its state and the reason for it."""
         super().run(tmp, task_vars)
@@ -72,7 +74,7 @@ class ActionModule(HostAction):
         if answer.get("failed"):
             raise AnsibleActionFail(answer["msg"])
         observed = [step for step in steps if step["name"] == "certificate"]
-        return answer["reason"] or next(filter(None, map(due, observed, answer["certificates"])), "")
+        return answer["reason"] or next(filter(None, (due(*each, record["node_ips"]) for each in zip(observed, answer["certificates"]))), "")
 
     def _steps(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> list[Arguments]:
         """The modules of the host's tasks with their arguments, as when none of the tasks has anything to do.
@@ -154,10 +156,10 @@ def less(options: Mapping[str, Any], secrets: Mapping[str, Any]) -> Arguments:
     return {name: value for name, value in options.items() if name not in secrets}
 
 
-def due(step: Mapping[str, Any], certificates: list[dict[str, Any]]) -> str:
+def due(step: Mapping[str, Any], certificates: Any, node_ips: Sequence[str] = ()) -> str:
     """The first certificate that has to be signed, and why."""
     try:
-        requests = requests_among(certificates, step["options"]["ca_certificates"])
+        requests = requests_among(certificates, step["options"], node_ips)
     except pki.PkiError as error:
         return str(error)
     return f"{requests[0]['certificate']}: {'; '.join(requests[0]['reasons'])}" if requests else ""

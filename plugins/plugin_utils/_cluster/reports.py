@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Finding
 
 Record = TypeVar("Record")
 
 
-class ReportError(Exception):
+class ReportError(K3aError):
     """A report that cannot be used; the text says what of it."""
 
 
