@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import programs, store
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
@@ -16,6 +15,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress, shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
@@ -31,17 +31,13 @@ class ActionModule(HostAction):
 
     answers = frozenset({"complete", "current", "free", "held", "incoming"})
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         path = self._task.args.get("bundle")
         if not path:
-            raise AnsibleActionFail("bundle: the path of a bundle on the controller is missing")
-        try:
-            bundle = open_bundle(path)
-            result.update(self._converge(bundle, task_vars))
-        except BundleError as error:
-            raise AnsibleActionFail(str(error)) from None
-        return result
+            raise BundleError("bundle: the path of a bundle on the controller is missing")
+        return {**result, **self._converge(open_bundle(path), task_vars)}
 
     def _converge(self, bundle: Bundle, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         manifest = bundle.manifest

@@ -12,17 +12,16 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings, servers, verdict
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import servers as servers_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
-    ReportError,
     ServerReport,
     host_reports,
     server_reports,
@@ -43,15 +42,13 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
-        try:
-            # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
-            hosts = host_reports(options["host_reports"])
-            answer = servers.choose_report(server_reports(options["server_reports"]))
-        except ReportError as error:
-            raise AnsibleActionFail(str(error)) from None
+        # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
+        hosts = host_reports(options["host_reports"])
+        answer = servers.choose_report(server_reports(options["server_reports"]))
         task_vars = task_vars or {}
         groups = task_vars["groups"]
         first_server = None

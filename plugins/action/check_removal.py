@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, removal
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
-    ReportError,
     host_reports,
     server_reports,
 )
@@ -30,16 +31,15 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Find what is meant, and judge."""
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
-        try:
+        with during("Nothing has been changed"):
             hosts = {report.name: report for report in host_reports(options["host_reports"])}
             servers = server_reports(options["server_reports"])
             plan = removal.plan(options["names"], machines(task_vars or {}, hosts), servers)
-        except (removal.RemovalError, ReportError) as error:
-            return {**result, "failed": True, "msg": f"Nothing has been changed: {error}"}
         acting = next(report for report in servers if report.host == plan.server)
         settings = spec.usable(("data_dir", "https_listen_port"), (task_vars or {})["hostvars"][plan.server])
         port = settings["https_listen_port"]

@@ -9,10 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._drift.drift import STEPS
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.role_tasks import RoleTask, RoleTaskError, tasks_of
@@ -61,10 +60,7 @@ class ActionModule(HostAction):
 
     def _difference(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> str:
         """What the first step of the host that has something to do has to do, or nothing."""
-        try:
-            steps = self._steps(record, task_vars)
-        except (RoleTaskError, BundleError) as error:
-            raise AnsibleActionFail(str(error)) from None
+        steps = self._steps(record, task_vars)
         secret = {step["name"]: secrets_of(step) for step in steps}
         arguments = {
             "steps": [{**step, "options": less(step["options"], secret[step["name"]])} for step in steps],
@@ -72,9 +68,10 @@ class ActionModule(HostAction):
         }
         answer = self._execute_module("k3a.cluster.drift", module_args=arguments, task_vars=task_vars)
         if answer.get("failed"):
-            raise AnsibleActionFail(answer["msg"])
+            raise K3aError(answer["msg"])
         observed = [step for step in steps if step["name"] == "certificate"]
-        return answer["reason"] or next(filter(None, (due(*each, record["node_ips"]) for each in zip(observed, answer["certificates"]))), "")
+        found = zip(observed, answer["certificates"], strict=False)  # none of those after a step that differs
+        return answer["reason"] or next(filter(None, (due(*each, record["node_ips"]) for each in found)), "")
 
     def _steps(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> list[Arguments]:
         """The modules of the host's tasks with their arguments, as when none of the tasks has anything to do.

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
-    ReportError,
-    ServerReport,
-    server_reports,
-)
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import ServerReport, server_reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 OPTIONS: dict[str, Any] = {"server_reports": {"type": "list", "elements": "dict", "required": True}}
@@ -24,14 +20,12 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Choose."""
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
-        try:
-            reports = server_reports(options["server_reports"])
-        except ReportError as error:
-            raise AnsibleActionFail(str(error)) from None
+        reports = server_reports(options["server_reports"])
         server = next((report.host for report in reports if report.healthy), "")
         if not server:
             told = "".join(f"\n{report.host}: {reason(report)}" for report in reports)

@@ -10,8 +10,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
-  - Returns the hosts that are in any of the groups and in none of O(without), or a pattern that no host matches, and of
-    which Ansible does not warn.
+  - Returns, in the inventory's order and servers first, the hosts that are in any of the groups and in none of
+    O(without), or a pattern that no host matches, and of which Ansible does not warn.
 positional: names
 options:
   _input:
@@ -44,13 +44,17 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups as _groups
+
 NOBODY = ["!all"]
 
 
 def hosts_in(groups: Mapping[str, Sequence[str]], names: Sequence[str], without: Sequence[str] = ()) -> list[str]:
     left_out = {host for name in without for host in groups.get(name, ())}
-    hosts = dict.fromkeys(host for name in names for host in groups.get(name, ()))
-    return [host for host in hosts if host not in left_out] or NOBODY
+    hosts = {host for name in names for host in groups.get(name, ())} - left_out
+    # A group that a run has made has its hosts in the order in which they answered; servers join in the inventory's.
+    in_order = _groups.members(groups, (*_groups.SERVER, *_groups.AGENT, "all"))
+    return [host for host in in_order if host in hosts] or NOBODY
 
 
 class FilterModule:

@@ -153,13 +153,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cluster, Step, creation_steps
-from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, ManifestError, items
+from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, items
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiUnreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during, reports_errors
 
 OPTIONS: dict[str, Any] = {
     "addons": {
@@ -191,23 +191,19 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-class NotRolledOut(K3aError):
-    """Applied, and not coming up; the text says why."""
-
-
 def main() -> None:
     # Manifests may hold Secrets: no_log keeps the arguments out of the system's log, `invocation` out of the output.
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, no_log=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, no_log=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     shown = {name: value for name, value in module.params.items() if name != "objects"}
     invocation = {"module_args": {**shown, "addons": [addon["name"] for addon in module.params["addons"]]}}
-    result: dict[str, Any] = {"changed": False}
-    try:
+    result: dict[str, Any] = {"changed": False, "invocation": invocation}
+    with during("Addons", result):
         converge(module, result)
-    except ManifestError as error:
-        module.fail_json(msg=str(error), invocation=invocation, **result)
-    except (ApiError, NotRolledOut) as error:
-        module.fail_json(msg=f"Addons: {error}", invocation=invocation, **result)
-    module.exit_json(invocation=invocation, **result)
+    module.exit_json(**result)
 
 
 def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
@@ -235,7 +231,7 @@ def converge(module: AnsibleModule, result: dict[str, Any]) -> None:
     if params["wait"]:
         late = wait_for(api, to_await(plan, cluster.applied(params["wait_for"]) if params["wait_for"] else []))
         if late:
-            raise NotRolledOut("\n".join(["applied, but not up:", *late]))
+            raise K3aError("\n".join(["applied, but not up:", *late]))
 
 
 def to_await(plan: list[Step], applied: list[tuple[str, Key, Resource]]) -> list[Awaited]:

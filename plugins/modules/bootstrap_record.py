@@ -30,11 +30,6 @@ options:
     type: list
     elements: str
     default: ["https://127.0.0.1:2379"]
-  state:
-    description: The record is to exist and to hold what the server has.
-    type: str
-    choices: [present]
-    default: present
   new_token:
     description:
       - Encrypt with this server token instead of the server's own, as when the token is being rotated. The record of
@@ -93,7 +88,6 @@ OPTIONS = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
     "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
-    "state": {"type": "str", "choices": ["present"], "default": "present"},
     "new_token": {"type": "str", "default": "", "no_log": True},
     "exclusive": {"type": "bool", "default": False},
     "export": {"type": "bool", "default": False},

@@ -50,9 +50,9 @@ tools:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.tools import missing_tools, tools_of
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during, reports_errors
 
 OPTIONS = {
     "components": {"type": "dict", "required": True},
@@ -61,16 +61,18 @@ OPTIONS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     wanted = module.params["components"]
     components = [Component(name, recipe, module.params["source"], cache="") for name, recipe in wanted.items()]
-    try:
+    with during("The controller cannot build a bundle"):
         missing = missing_tools(module.run_command, components)
         if missing:
-            module.fail_json(msg="The controller cannot build a bundle: " + "; ".join(missing))
+            raise K3aError("; ".join(missing))
         tools = {component.name: tools_of(module.run_command, component) for component in components}
-    except (BundleError, OSError) as error:
-        module.fail_json(msg=f"The controller cannot build a bundle: {error}")
     module.exit_json(changed=False, tools=tools)
 
 

@@ -53,7 +53,7 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap

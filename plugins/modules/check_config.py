@@ -148,7 +148,7 @@ EXAMPLES = r"""
 
 - name: "Preflight: evaluate all findings"
   k3a.cluster.check_cluster:
-    results: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
+    host_reports: "{{ ansible_play_hosts | map('extract', hostvars, '_k3a_check') }}"
   run_once: true
 
 - name: Find out whether a host could run Kubernetes from another disk, whatever the variables say

@@ -94,6 +94,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     ApiUnreachable,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, PODS
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 OPTIONS: dict[str, Any] = {
     "nodes": {"type": "list", "elements": "str", "required": True},
@@ -105,12 +106,14 @@ OPTIONS: dict[str, Any] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "evicted": [], "remaining": [], "diff": []}
-    try:
+    with during("Drain", result):
         Drain(module).run(result)
-    except ApiError as error:
-        module.fail_json(msg=f"Drain: {error}", **result)
     module.exit_json(**result)
 
 

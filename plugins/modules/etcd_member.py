@@ -33,11 +33,6 @@ options:
     description: The member's peer URL, for one that has never started and has no name.
     type: str
     default: ""
-  state:
-    description: Members are only removed here.
-    type: str
-    choices: [absent]
-    default: absent
   timeout:
     description: How many seconds to wait for another run on this host to end, and for etcd to agree.
 """
@@ -80,7 +75,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 OPTIONS = {
     "names": {"type": "list", "elements": "str", "default": []},
     "peer_url": {"type": "str", "default": ""},
-    "state": {"type": "str", "choices": ["absent"], "default": "absent"},
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
 }

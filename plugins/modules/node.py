@@ -151,6 +151,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     ApiUnreachable,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, ServerApi
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
 ENTRIES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 OPTIONS: dict[str, Any] = {
@@ -181,21 +182,27 @@ class Late(ApiError):
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
-    try:
+    with during("Nodes", result):
         targets = [_node.wanted(spec) for spec in module.params["nodes"]]
-        converge(module, targets, result)
-    except (ApiError, _node.NodeError) as error:
-        module.fail_json(msg=f"Nodes: {error}", lacking=lacking(error), **result)
+        try:
+            converge(module, targets, result)
+        except ApiError as error:
+            result["lacking"] = lacking(error)
+            raise
     module.exit_json(**result)
 
 
-def lacking(error: Exception) -> list[str]:
+def lacking(error: ApiError) -> list[str]:
     """What may still come after an error; nothing when it is final."""
     if isinstance(error, Late):
         return error.lacking
-    return [str(error)] if getattr(error, "later", False) else []
+    return [str(error)] if error.later else []
 
 
 def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[str, Any]) -> None:

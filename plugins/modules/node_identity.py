@@ -60,8 +60,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiRefused
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, SECRETS, ServerApi
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
 OPTIONS: dict[str, Any] = {
@@ -99,15 +100,17 @@ def once(api: ServerApi, done: int, *request: Any) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     nodes = module.params["nodes"]
-    try:
+    with during("Passwords of nodes"):
         if not module.check_mode:
             api = server_api.connect(module)
             for node in nodes:
                 keep(api, node["name"], node["hash"])
-    except ApiError as error:
-        module.fail_json(msg=f"Passwords of nodes: {error}")
     names = [passwords.secret_name(node["name"]) for node in nodes]
     module.exit_json(
         changed=bool(names),

@@ -52,8 +52,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, SECRETS, ServerApi
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 
-NAMESPACE = "k3a-system"
 OPTIONS: dict[str, Any] = {
     "nodes": {"type": "list", "elements": "str", "required": True},
     **server_api.OPTIONS,
@@ -69,20 +70,22 @@ class Target(NamedTuple):
 
 def targets(name: str) -> list[Target]:
     """What the cluster knows of a node. The Secret goes by name: an owner it has only once the node was approved."""
-    secret = f"{name}.node-password.k3a"
+    secret = passwords.secret_name(name)
     return [
         Target(f"Node {name}", NODES.path(name=name)),
-        Target(f"Secret {NAMESPACE}/{secret}", SECRETS.path(NAMESPACE, secret)),
+        Target(f"Secret {passwords.NAMESPACE}/{secret}", SECRETS.path(passwords.NAMESPACE, secret)),
     ]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "removed": [], "diff": []}
-    try:
+    with during("Removal of nodes", result):
         converge(server_api.connect(module), module.params["nodes"], module.check_mode, result)
-    except ApiError as error:
-        module.fail_json(msg=f"Removal of nodes: {error}", **result)
     module.exit_json(**result)
 
 

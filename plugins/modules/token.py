@@ -129,6 +129,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.diff import as_
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, ApiUnreachable
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import ServerApi
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 
@@ -146,15 +147,17 @@ OPTIONS: dict[str, Any] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    run(AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "diff": []}
-    try:
+    with during("Token", result):
         if module.params["state"] == "present":
             present(module, result)
         else:
             absent(module, result)
-    except (ApiError, tokens.TokenError) as error:
-        module.fail_json(msg=f"Token: {error}", **result)
     module.exit_json(**result)
 
 

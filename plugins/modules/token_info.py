@@ -71,18 +71,20 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_secret as secrets
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=server_api.OPTIONS, supports_check_mode=True)
-    try:
+    run(AnsibleModule(argument_spec=server_api.OPTIONS, supports_check_mode=True))
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
+    with during("Tokens"):
         api = server_api.connect(module)
         found = api.request("GET", secrets.path(), {"fieldSelector": f"type={secrets.TYPE}"})["items"]
-    except ApiError as error:
-        module.fail_json(msg=f"Tokens: {error}")
     known, problems = listed(found, datetime.now(timezone.utc))
     for problem in problems:
         module.warn(problem)

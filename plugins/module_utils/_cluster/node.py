@@ -43,9 +43,9 @@ OWN_LABELS = frozenset(
 OWN_NAMESPACES = (".kubelet.kubernetes.io", ".node.kubernetes.io")
 RESERVED_NAMESPACES = (".kubernetes.io", ".k8s.io")
 
-_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}")
-_VALUE = re.compile(rf"({_NAME})?")
+NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{NAME}")
+_VALUE = re.compile(rf"({NAME})?")
 
 Node = Mapping[str, Any]
 

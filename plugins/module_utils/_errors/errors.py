@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ def sentence(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def during(what: str) -> Iterator[None]:
-    """Have an error say first what was to be done."""
+def during(what: str, result: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Have an error say first what was to be done, and bring along the C(result) of what was done until then."""
     try:
         yield
     except (K3aError, OSError) as error:
-        raise K3aError(f"{what}: {sentence(error)}", **getattr(error, "extra", {})) from error
+        extra = {**(result or {}), **getattr(error, "extra", {})}
+        raise K3aError(f"{what}: {sentence(error)}", **extra) from error
 
 
 def reports_errors(run: Callable[..., None]) -> Callable[..., None]:

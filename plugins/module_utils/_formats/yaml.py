@@ -28,11 +28,6 @@ def dump(value: Any) -> str:
     return _scalar(value) + "\n"
 
 
-def dump_all(documents: list[Any]) -> str:
-    """Several documents in one text."""
-    return "---\n".join(dump(document) for document in documents)
-
-
 def _lines(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [line for key, item in value.items() for line in _entry(f"{_scalar(str(key))}:", item, indent="  ")]

@@ -112,8 +112,8 @@ def read_kernel() -> Kernel:
     present = frozenset(os.listdir("/sys/module")) | _filesystems()
     loadable = None
     if os.path.exists(f"{directory}/modules.dep"):
-        loadable = module_names(_text(f"{directory}/modules.dep"))
-        present |= module_names(_text(f"{directory}/modules.builtin"))
+        loadable = module_names(text_of(f"{directory}/modules.dep"))
+        present |= module_names(text_of(f"{directory}/modules.builtin"))
     return Kernel(release, _config(release), present, loadable)
 
 
@@ -123,15 +123,16 @@ def _config(release: str) -> dict[str, str] | None:
             return parse_config(stream.read())
     for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):
         if os.path.exists(path):
-            return parse_config(_text(path))
+            return parse_config(text_of(path))
     return None
 
 
 def _filesystems() -> frozenset[str]:
-    return frozenset(line.split()[-1] for line in _text("/proc/filesystems").splitlines())
+    return frozenset(line.split()[-1] for line in text_of("/proc/filesystems").splitlines())
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
+    """The text of a file; empty where there is none."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()

@@ -17,7 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
@@ -31,30 +31,30 @@ Run = Callable[..., tuple[int, str, str]]
 
 def observe(wanted: check.Wanted, run: Run) -> check.Observed:
     """Everything that the judgement needs to know about this host; run is a module's run_command."""
-    table = proc.mounts(_text("/proc/self/mountinfo"))
+    table = proc.mounts(text_of("/proc/self/mountinfo"))
     cgroup = proc.cgroup_version(table)
     systemd, active_units = _systemd(run, [each.unit for each in wanted.components])
     sockets = tuple(
         socket
         for protocol in ("tcp", "udp")
         for version in ("", "6")
-        for socket in proc.listening(_text(f"/proc/net/{protocol}{version}"), protocol)
+        for socket in proc.listening(text_of(f"/proc/net/{protocol}{version}"), protocol)
     )
     contested = {socket.inode for _port, socket in check.contested(sockets, wanted)}
     return check.Observed(
         hostname=os.uname().nodename,
-        machine_id=_text("/etc/machine-id").strip(),
+        machine_id=text_of("/etc/machine-id").strip(),
         systemd=systemd,
         cgroup=cgroup,
         controllers=_controllers(cgroup),
-        memory=proc.memory_total(_text("/proc/meminfo")),
-        swap=proc.swaps(_text("/proc/swaps")),
+        memory=proc.memory_total(text_of("/proc/meminfo")),
+        swap=proc.swaps(text_of("/proc/swaps")),
         kernel=read_kernel(),
         commands=frozenset(name for name in check.wanted_commands(wanted) if shutil.which(name, path=PATH)),
         active_units=active_units,
         static_pods=_has_files("/etc/kubernetes/manifests"),
-        firewall_rules=bool(re.search(r"^ENABLED=yes", _text("/etc/ufw/ufw.conf"), re.M)),
-        selinux=_text("/sys/fs/selinux/enforce").strip() == "1",
+        firewall_rules=bool(re.search(r"^ENABLED=yes", text_of("/etc/ufw/ufw.conf"), re.M)),
+        selinux=text_of("/sys/fs/selinux/enforce").strip() == "1",
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
         bundles=frozenset(_bundles(wanted.data_dir)),
@@ -67,7 +67,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         authority=_authority(Layout(wanted.data_dir)),
         installed=frozenset(each.name for each in wanted.components if os.path.exists(unit_path(each.unit))),
         node_password=os.path.exists(PASSWORD_FILE),
-        token=_text(Layout(wanted.data_dir).token).strip(),
+        token=text_of(Layout(wanted.data_dir).token).strip(),
     )
 
 
@@ -105,8 +105,8 @@ def _show(run: Run, *arguments: str) -> str:
 
 def _controllers(cgroup: int) -> frozenset[str]:
     if cgroup == 2:
-        return frozenset(_text("/sys/fs/cgroup/cgroup.controllers").split())
-    return proc.v1_controllers(_text("/proc/cgroups"))
+        return frozenset(text_of("/sys/fs/cgroup/cgroup.controllers").split())
+    return proc.v1_controllers(text_of("/proc/cgroups"))
 
 
 def _space(path: str) -> check.Space:
@@ -123,10 +123,3 @@ def _bundles(data_dir: str) -> list[str]:
 def _has_files(directory: str) -> bool:
     return os.path.isdir(directory) and bool(os.listdir(directory))
 
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""

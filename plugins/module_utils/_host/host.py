@@ -211,10 +211,9 @@ def boot_settings() -> list[tuple[str, str]]:
 
 def loadable(names: Sequence[str]) -> tuple[str, ...]:
     """The kernel modules that are neither loaded nor built in, and that this kernel can load."""
-    available = files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b""
-    known = {
-        os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in available.decode(errors="replace").splitlines()
-    }
+    available = (files.read_bytes(f"/lib/modules/{os.uname().release}/modules.dep") or b"").decode(errors="replace")
+    paths = [line.split(":")[0] for line in available.splitlines()]
+    known = {os.path.basename(path).split(".")[0].replace("-", "_") for path in paths}
     return tuple(name for name in names if name in known and not os.path.isdir(f"/sys/module/{name}"))
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import json
 import os
 import secrets
@@ -155,8 +156,8 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     """
     if layout.token in missing and not layout.etcd_has_data:
         return None
-    unit = files.read_bytes(systemd.unit_path("k3a-apiserver.service")) or b""
-    encrypts = b"--encryption-provider-config=" in unit
+    units = map(files.read_bytes, glob.glob(systemd.unit_path("k3a-*.service")))
+    encrypts = any(b"--encryption-provider-config=" in (unit or b"") for unit in units)
     made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
     gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
     if not gone:
@@ -202,9 +203,8 @@ def run(module: AnsibleModule) -> None:
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
-    problem = module.params["may_create"] and not module.params["shared"] and lost(
-        layout, missing, module.params["token"]
-    )
+    founds = module.params["may_create"] and not module.params["shared"]
+    problem = lost(layout, missing, module.params["token"]) if founds else None
     if problem:
         raise K3aError(problem)
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 from ansible.template import trust_as_template
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import COLLECTION
 
-COLLECTION = "k3a.cluster."
 GROUP = "group/k3a.cluster.k3a"
 # What says how a task runs, not what it does.
 MANNERS = frozenset({"name", "any_errors_fatal", "no_log", "run_once", "throttle", "timeout"})

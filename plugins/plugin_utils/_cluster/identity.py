@@ -33,14 +33,9 @@ def node_args(
         flag = "--" + name.removeprefix("k3a_").replace("_", "-")
         value = values[name]
         for one in value if isinstance(value, list) else [value]:
-            shown = HIDDEN if secret(name, specification.get(name, {})) else text_of(one)
+            shown = HIDDEN if specification[name].get("no_log") else text_of(one)
             arguments += [flag, shown]
     return arguments
-
-
-def secret(name: str, option: Mapping[str, Any]) -> bool:
-    """Whether a variable's value must not be read by whoever can read nodes."""
-    return bool(option.get("no_log")) or name == "k3a_registries"
 
 
 def text_of(value: Any) -> str:

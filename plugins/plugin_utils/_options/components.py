@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Port
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
 
-PREFIX = "k3a_"
 # The variables of further arguments, and the programs that these are for.
 ARGUMENTS = {f"{PREFIX}{each.arguments}": each.program for each in DECLARATIONS if each.arguments}
 _ALL = tuple((each, port) for each in DECLARATIONS for port in each.ports)

@@ -14,18 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, NAME
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
 
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-
-_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{_NAME}")
-_VALUE = re.compile(rf"({_NAME})?")
+_KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{NAME}")
+_VALUE = re.compile(rf"({NAME})?")
 
 Values = Mapping[str, Any]
 Problem = tuple[str, str]

@@ -216,60 +216,69 @@ def service(name):
     return f"k3a-{name}.service"
 
 
-STATES = [
-    # First what takes a process that has run for a while.
-    State("a process hangs", "kube_proxy", hung("kube-proxy"), (service("kube-proxy"),)),
-    State("what a process makes when it starts is gone", "flannel", gone(CNI), (service("flannel"),)),
-    State("a list of kernel modules is missing", "host", gone(MODULES_LOAD), (MODULES_LOAD,)),
-    State("the file of kernel settings is edited", "host", edited(SYSCTL), (SYSCTL,)),
-    State("a kernel setting is another", "host", lambda: run("sysctl", f"{FORWARDING}=0"), (FORWARDING,)),
-    State("a directory has another mode", "host", mode("/etc/k3a", 0o700), ("/etc/k3a",)),
-    State("a user is missing", "host", lambda: run("userdel", "--force", "kube", check=False), ("user kube",)),
-    refused("the record of the host is damaged", "host", written(ROOT / "host.json", b"{")),
-    refused("a directory stands where a file belongs", "host", something_else_at(SYSUSERS)),
-    State("the link of a command is gone", "bundle", gone(KUBECTL), (KUBECTL,)),
-    State("the link of a command leads elsewhere", "bundle", linked_elsewhere(CRICTL), (CRICTL,)),
-    State("no bundle is the current one", "bundle", gone(CURRENT), (CURRENT,)),
-    State("a run was killed while it unpacked", "bundle", made(f"{KILLED}/bin/etcd"), (KILLED,)),
-    State("a bundle is staged beside that in use", "bundle", staged, (str(ROOT / "data" / OTHER_BUNDLE),)),
-    refused("a CA is unreadable", "bootstrap", written(TLS / "server-ca.crt", b"\xff\xfe")),
-    refused("the key of a CA is gone", "bootstrap", aside(TLS / "client-ca.key")),
-    refused("the key of a certificate is unreadable", "certificate", written(TLS / "client-admin.key", b"\xff")),
-    State("etcd is stopped", "etcd", unit("stop", "etcd"), (service("etcd"),)),
-    State("the unit of etcd is edited", "etcd", edited_unit("etcd"), (file_of("etcd"),)),
-    State("etcd does not start with the system", "etcd", unit("disable", "etcd"), (service("etcd"),)),
-    State("the file for the first start is left", "etcd", made(ETCD_ENV), (ETCD_ENV,)),
-    State("the directory of the datastore is readable", "etcd", mode(ETCD, 0o755), (ETCD,)),
-    State("the directory of the datastore is of root", "etcd", owner(ETCD, 0), (ETCD,)),
-    State("a policy is edited", "apiserver", edited(AUDIT), (AUDIT,)),
-    State("an older API server runs", "apiserver", older_digest("apiserver"), (service("apiserver"),)),
-    State(
-        "a controller is stopped",
-        "controller_manager",
-        unit("stop", "controller-manager"),
-        (service("controller-manager"),),
-    ),
-    # Its process goes on, by the same arguments.
-    State("a unit is missing", "scheduler", without_unit("scheduler"), (file_of("scheduler"),)),
-    State("the administrator's kubeconfig is edited", "kubeconfig", edited(ADMIN), (ADMIN,)),
-    State("the administrator's kubeconfig is for all", "kubeconfig", mode(ADMIN, 0o644), (ADMIN,)),
-    State("the archive of the approver is damaged", "approver", edited(ARCHIVE), (ARCHIVE,)),
-    State("containerd is stopped", "containerd", unit("stop", "containerd"), (service("containerd"),)),
-    State("an image is missing", "containerd", dropped_image, (image_in_use(),)),
-    State("the configuration of containerd is edited", "containerd", edited(CONTAINERD), (CONTAINERD,)),
-    State("a registry is left", "containerd", made(SURPLUS, registries.HEADER), (SURPLUS,)),
-    refused("a directory stands where a link belongs", "containerd", something_else_at("/etc/crictl.yaml")),
-    State("a configuration is missing", "kubelet", gone(KUBELET), (KUBELET,)),
-    State("the unit of the kubelet is edited", "kubelet", edited_unit("kubelet"), (file_of("kubelet"),)),
-    State("a directory belongs to another user", "kubelet", owner(PODS, 1), (PODS,)),
-    refused("a file stands where a directory belongs", "kubelet", something_else_at(PODS)),
-    State("kube-proxy is stopped", "kube_proxy", unit("stop", "kube-proxy"), (service("kube-proxy"),)),
-    State("the network's configuration is edited", "flannel", edited(FLANNEL), (FLANNEL,)),
-    refused("a file system is read-only", "flannel", on_disk(FLANNEL, read_only)),
-    refused("a disk is full", "flannel", on_disk(FLANNEL, filled)),
-    State("the load balancer's servers are edited", "load_balancer", edited(BALANCER), (BALANCER,)),
-    State("the load balancer is stopped", "load_balancer", unit("stop", "load-balancer"), (service("load-balancer"),)),
-]
+def own_key():
+    """A key of the first certificates that this node has."""
+    return next(path for path in (TLS / "client-admin.key", ROOT / "agent/tls/client-flannel.key") if path.exists())
+
+
+def states():
+    """All of them; a server and an agent have some only of the steps."""
+    return [
+        # First what takes a process that has run for a while.
+        State("a process hangs", "kube_proxy", hung("kube-proxy"), (service("kube-proxy"),)),
+        State("what a process makes when it starts is gone", "flannel", gone(CNI), (service("flannel"),)),
+        State("a list of kernel modules is missing", "host", gone(MODULES_LOAD), (MODULES_LOAD,)),
+        State("the file of kernel settings is edited", "host", edited(SYSCTL), (SYSCTL,)),
+        State("a kernel setting is another", "host", lambda: run("sysctl", f"{FORWARDING}=0"), (FORWARDING,)),
+        State("a directory has another mode", "host", mode("/etc/k3a", 0o700), ("/etc/k3a",)),
+        State("a user is missing", "host", lambda: run("userdel", "--force", "kube", check=False), ("user kube",)),
+        refused("the record of the host is damaged", "host", written(ROOT / "host.json", b"{")),
+        refused("a directory stands where a file belongs", "host", something_else_at(SYSUSERS)),
+        State("the link of a command is gone", "bundle", gone(KUBECTL), (KUBECTL,)),
+        State("the link of a command leads elsewhere", "bundle", linked_elsewhere(CRICTL), (CRICTL,)),
+        State("no bundle is the current one", "bundle", gone(CURRENT), (CURRENT,)),
+        State("a run was killed while it unpacked", "bundle", made(f"{KILLED}/bin/etcd"), (KILLED,)),
+        State("a bundle is staged beside that in use", "bundle", staged, (str(ROOT / "data" / OTHER_BUNDLE),)),
+        refused("a CA is unreadable", "bootstrap", written(TLS / "server-ca.crt", b"\xff\xfe")),
+        refused("the key of a CA is gone", "bootstrap", aside(TLS / "client-ca.key")),
+        refused("the key of a certificate is unreadable", "certificate", written(own_key(), b"\xff")),
+        State("etcd is stopped", "etcd", unit("stop", "etcd"), (service("etcd"),)),
+        State("the unit of etcd is edited", "etcd", edited_unit("etcd"), (file_of("etcd"),)),
+        State("etcd does not start with the system", "etcd", unit("disable", "etcd"), (service("etcd"),)),
+        State("the file for the first start is left", "etcd", made(ETCD_ENV), (ETCD_ENV,)),
+        State("the directory of the datastore is readable", "etcd", mode(ETCD, 0o755), (ETCD,)),
+        State("the directory of the datastore is of root", "etcd", owner(ETCD, 0), (ETCD,)),
+        State("a policy is edited", "apiserver", edited(AUDIT), (AUDIT,)),
+        State("an older API server runs", "apiserver", older_digest("apiserver"), (service("apiserver"),)),
+        State(
+            "a controller is stopped",
+            "controller_manager",
+            unit("stop", "controller-manager"),
+            (service("controller-manager"),),
+        ),
+        # Its process goes on, by the same arguments.
+        State("a unit is missing", "scheduler", without_unit("scheduler"), (file_of("scheduler"),)),
+        State("the administrator's kubeconfig is edited", "kubeconfig", edited(ADMIN), (ADMIN,)),
+        State("the administrator's kubeconfig is for all", "kubeconfig", mode(ADMIN, 0o644), (ADMIN,)),
+        State("the archive of the approver is damaged", "approver", edited(ARCHIVE), (ARCHIVE,)),
+        State("containerd is stopped", "containerd", unit("stop", "containerd"), (service("containerd"),)),
+        State("an image is missing", "containerd", dropped_image, (image_in_use(),)),
+        State("the configuration of containerd is edited", "containerd", edited(CONTAINERD), (CONTAINERD,)),
+        State("a registry is left", "containerd", made(SURPLUS, registries.HEADER), (SURPLUS,)),
+        refused("a directory stands where a link belongs", "containerd", something_else_at("/etc/crictl.yaml")),
+        State("a configuration is missing", "kubelet", gone(KUBELET), (KUBELET,)),
+        State("the unit of the kubelet is edited", "kubelet", edited_unit("kubelet"), (file_of("kubelet"),)),
+        State("a directory belongs to another user", "kubelet", owner(PODS, 1), (PODS,)),
+        refused("a file stands where a directory belongs", "kubelet", something_else_at(PODS)),
+        State("kube-proxy is stopped", "kube_proxy", unit("stop", "kube-proxy"), (service("kube-proxy"),)),
+        State("the network's configuration is edited", "flannel", edited(FLANNEL), (FLANNEL,)),
+        refused("a file system is read-only", "flannel", on_disk(FLANNEL, read_only)),
+        refused("a disk is full", "flannel", on_disk(FLANNEL, filled)),
+        State("the load balancer's servers are edited", "load_balancer", edited(BALANCER), (BALANCER,)),
+        State(
+            "the load balancer is stopped", "load_balancer", unit("stop", "load-balancer"), (service("load-balancer"),)
+        ),
+    ]
 
 
 def called(step, real):
@@ -344,8 +353,8 @@ def main():
     steps = {}
     for step in module.params["steps"]:
         steps.setdefault(step["name"], {**step, "options": {**step["options"], "timeout": 60}})
-    states = [state for state in STATES if state.step in steps and module.params["only"] in state.name]
-    module.exit_json(changed=True, states=[brought_into(state, steps[state.step]) for state in states])
+    found = [state for state in states() if state.step in steps and module.params["only"] in state.name]
+    module.exit_json(changed=True, states=[brought_into(state, steps[state.step]) for state in found])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import json
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
@@ -181,8 +180,8 @@ def test_a_host_that_is_left_out_fails_with_what_is_in_its_way(run):
 
 
 def test_a_look_that_fails_is_no_difference(run):
-    with pytest.raises(AnsibleActionFail, match="no Python"):
-        run(answer={"failed": True, "msg": "no Python"})
+    result, _asked = run(answer={"failed": True, "msg": "no Python"})
+    assert result["failed"] and "no Python" in result["msg"]
 
 
 def leaf(**claims):
@@ -230,13 +229,13 @@ def test_what_is_done_on_another_host_is_nothing_to_ask_of_this_one(run):
 def test_a_module_that_no_look_knows_is_named(run, monkeypatch):
     """Else a host could differ, and no run would see it."""
     monkeypatch.setattr(action, "STEPS", {name: step for name, step in action.STEPS.items() if name != "flannel"})
-    with pytest.raises(AnsibleActionFail, match="the task 'Run flannel' has a module that no look knows, flannel"):
-        run()
+    result, _asked = run()
+    assert result["failed"] and "the task 'Run flannel' has a module that no look knows, flannel" in result["msg"]
 
 
 def test_a_bundle_that_cannot_be_opened_is_one_sentence(run, tmp_path):
-    with pytest.raises(AnsibleActionFail, match=f"there is no bundle {tmp_path}/none on the controller"):
-        run(record={"bundle": f"{tmp_path}/none"})
+    result, _asked = run(record={"bundle": f"{tmp_path}/none"})
+    assert result["failed"] and f"there is no bundle {tmp_path}/none on the controller" in result["msg"]
 
 
 class TestOrder:
@@ -299,5 +298,5 @@ def test_an_error_in_a_task_file_is_told_as_one(run, monkeypatch):
         raise RoleTaskError("the task 'Copy' has ansible.builtin.copy")
 
     monkeypatch.setattr(action.ActionModule, "_steps", broken)
-    with pytest.raises(AnsibleActionFail, match=r"the task 'Copy' has ansible\.builtin\.copy"):
-        run()
+    result, _asked = run()
+    assert result["failed"] and "the task 'Copy' has ansible.builtin.copy" in result["msg"]

@@ -16,7 +16,7 @@ GROUPS = {"all": ["s1", "a1", "a2"], "server": ["s1"], "k3a_new": ["a2"], "k3a_c
     "names, without, hosts",
     [
         (["k3a_new"], [], ["a2"]),
-        (["k3a_new", "k3a_changing"], [], ["a2", "s1", "a1"]),
+        (["k3a_new", "k3a_changing"], [], ["s1", "a1", "a2"]),
         (["k3a_changing"], ["server"], ["a1"]),
         (["k3a_changing", "all"], [], ["s1", "a1", "a2"]),
         (["k3a_changing"], ["none_such"], ["s1", "a1"]),
@@ -28,6 +28,12 @@ GROUPS = {"all": ["s1", "a1", "a2"], "server": ["s1"], "k3a_new": ["a2"], "k3a_c
 )
 def test_hosts_of_groups_less_those_of_others(names, without, hosts):
     assert hosts_in(GROUPS, names, without) == hosts
+
+
+def test_servers_come_first_and_in_the_inventorys_order_whoever_answered_first():
+    servers = ["s1", "s2", "s3"]
+    groups = {"all": ["a1", *servers], "server": servers, "agent": ["a1"], "k3a_new": ["s3", "a1", "s2", "s1"]}
+    assert hosts_in(groups, ["k3a_new"]) == ["s1", "s2", "s3", "a1"]
 
 
 def test_where_there_is_nobody_no_host_matches(tmp_path):

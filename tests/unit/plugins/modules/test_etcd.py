@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,9 +125,10 @@ def test_the_first_of_the_nodes_addresses_is_the_members(run):
 
 
 def test_the_data_of_a_member_that_the_others_have_removed_is_set_aside_as_announced(run, init, tmp_path):
-    run(member(1), member(2), founder="s3")
+    assert run(member(1), member(2))["changed"]
     data = tmp_path / "k3a/server/db/etcd"
-    assert (data / "member/wal/0.wal").exists()
+    log = data / "member/wal/0.wal"
+    assert step.health.wait_for(lambda: None if log.exists() else "no log yet", time.monotonic() + 10) is None
     announced = run(member(1), member(2), check=True)
     done = run(member(1), member(2))
     assert done["changes"] == announced["changes"] == [str(data), "k3a-etcd.service", "etcd members"]

@@ -118,8 +118,3 @@ def test_a_document_reads_like_one_that_a_person_wrote():
 
 def test_keys_keep_their_order():
     assert list(yaml.safe_load(_yaml.dump({"z": 1, "a": 2, "m": 3}))) == ["z", "a", "m"]
-
-
-def test_several_documents():
-    documents = [{"a": 1}, ["---"], "text", {"b": "x\n---\ny\n"}]
-    assert list(yaml.safe_load_all(_yaml.dump_all(documents))) == documents

@@ -9,6 +9,7 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import secret
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import NotSecret, unlogged
 
 
@@ -51,6 +52,7 @@ class Telling(Action):
     def _low_level_execute_command(self, command: str, in_data: bytes) -> dict[str, Any]:
         answer = in_data.decode() if self.answers else ""
         Display().vvv(f"EXEC {command}")
+        Display().debug(f"done: {answer}")
         if not (self.heeds and self.no_log):
             Display().vvv(f"answered {answer}")
         return {"rc": 0, "stdout": answer, "stderr": "" if self.answers else "no such command"}
@@ -70,6 +72,13 @@ def test_a_connection_that_heeds_it_is_taken_at_any_verbosity(shown: list[str]) 
     with unlogged(action):
         Display().vvv("what comes after is shown again")
     assert shown == ["what comes after is shown again"]
+
+
+def test_no_secret_travels_while_ansible_is_debugged(shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret.C, "DEFAULT_DEBUG", True)
+    with pytest.raises(NotSecret, match="without ANSIBLE_DEBUG"), unlogged(Telling(heeds=True)):
+        raise AssertionError("the exchange has begun")
+    assert shown == []
 
 
 def test_no_secret_goes_over_a_connection_that_tells(shown: list[str]) -> None:

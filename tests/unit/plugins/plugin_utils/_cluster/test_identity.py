@@ -66,11 +66,6 @@ class TestSecrets:
     def test_an_agent_is_the_same_with_a_token_and_without(self):
         assert told(k3a_token="s3cr3t-word") == told() == ["agent"]
 
-    def test_registries_have_passwords_even_if_nobody_says_so(self):
-        assert identity.node_args(False, {"k3a_registries": {"a": "s3cr3t"}}, {}, {}) == [
-            *("agent", "--registries", "********"),
-        ]
-
 
 def test_the_annotations_of_a_node():
     arguments = ["agent", "--node-name", 'a"b']
