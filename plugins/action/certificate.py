@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 @dataclass(frozen=True)
 class Found:
-    """What a host says of a certificate: as it is, whether its key is there, and a request of that key, if there is one."""
+    """What a host says of a certificate: as it is, whether its key is there, and a request of that key, or none."""
 
     name: str
     current: str
@@ -46,7 +46,7 @@ def requests_among(found: Any, arguments: Mapping[str, Any], node_ips: Sequence[
 
 
 def leaves_of(arguments: Mapping[str, Any], node_ips: Sequence[str]) -> tuple[leaves.Leaf, ...]:
-    """The certificates that a host should have, by the arguments of its step and the addresses that it was seen with."""
+    """The certificates that a host should have, by its step's arguments and the addresses that it was seen with."""
     defaults = {name: option.get("default") for name, option in certificate.OPTIONS.items()}
     addresses = arguments.get("node_ip") or list(node_ips)
     if not addresses:  # the module would look for those of the machine it runs on

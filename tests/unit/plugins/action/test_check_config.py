@@ -325,7 +325,7 @@ def test_what_a_host_says_and_cannot_be_used_is_a_finding_about_it_alone(run, sa
     """It was an error of all hosts, once the whole cluster was judged."""
     answer = {"findings": [], "facts": {**FACTS, "clock": time.time()}, "changed": False, **said}
     result, _options = run(answer=answer)
-    assert ["report"] == [finding["name"] for finding in result["findings"]]
+    assert [finding["name"] for finding in result["findings"]] == ["report"]
     assert result["facts"] == {}
     (report,) = reports.host_reports([result])
     assert report.facts is None
