@@ -41,7 +41,7 @@ class ActionModule(HostAction):
 
     def _converge(self, bundle: Bundle, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         manifest = bundle.manifest
-        arguments = steps.completed("bundle", self._task.args)
+        arguments = steps.completed_arguments("bundle", self._task.args)
         data_dir = self._task.args.get("data_dir") or options.DATA_DIR["default"]
         report = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if report.get("failed"):
@@ -74,7 +74,7 @@ class ActionModule(HostAction):
         remote = f"{place['incoming']}/{STREAM}"
         told = f"ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB"
         display.vv(f"{bundle.path}: {told}")
-        with progress.shown(lambda: f"{self.where(task_vars)}: {told}"):
+        with progress.reporting(lambda: f"{self.where(task_vars)}: {told}"):
             shipping.put(self, stream, remote)
         return self._execute_module(MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars)
 
@@ -98,7 +98,7 @@ def summary(
     manifest: Manifest, observed: dict[str, Any], report: dict[str, Any], missing: list[Entry], data_dir: str
 ) -> dict[str, Any]:
     """The task's result: the same for what was done and, in check mode, for what would be."""
-    place = steps.placed(manifest, data_dir)
+    place = steps.bundle_result(manifest, data_dir)
     result = {key: report[key] for key in REPORTED}
     result.update(place)
     result.update(

@@ -79,7 +79,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and turn what it found into requests."""
         super().run(tmp, task_vars)
-        arguments = steps.completed("certificate", self._task.args)
+        arguments = steps.completed_arguments("certificate", self._task.args)
         found = self._execute_module("k3a.cluster.certificate", module_args=arguments, task_vars=task_vars)
         certificates = found.pop("certificates", [])
         if found.get("failed") or self._task.args.get("signed"):

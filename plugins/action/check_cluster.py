@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
         acting = next((host for host in [*hosts, *others] if host.name == answer.host), first_server)
         settings = (acting or hosts[0]).settings
         api = tuple(servers.api_servers(hosts, answer, settings["https_listen_port"]))
-        replaced = tuple(servers.replaced(hosts, answer))
+        replaced = tuple(servers.replaced_nodes(hosts, answer))
         nodes = verdict.described_nodes(hosts)
         away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
         plan = verdict.Verdict(
@@ -173,7 +173,7 @@ def concluded(
     """
     strict = joining or any(host.settings.get("strict") for host in hosts)
     agents = [host.name for host in hosts if not host.server]
-    excluded = {} if strict else findings.excluded(found, agents, [host.name for host in hosts])
+    excluded = {} if strict else findings.excluded_agents(found, agents, [host.name for host in hosts])
     message = "" if excluded else findings.failure(found)
     told = message or findings.in_order(hosts, excluded)
     return excluded, {"warnings": findings.warnings(found), "failed": bool(message), "msg": told}

@@ -17,7 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAI
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import shared_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, identity, reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts
@@ -111,7 +111,7 @@ class ActionModule(HostAction):
         if "k3a_bundle" not in values:
             return None, []
         try:
-            return opened(values["k3a_bundle"]).manifest, []
+            return shared_bundle(values["k3a_bundle"]).manifest, []
         except BundleError as error:
             return None, [cluster.bundle_finding(error)]
 

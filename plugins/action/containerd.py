@@ -19,5 +19,5 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)
-        arguments = steps.completed("containerd", self._task.args)
+        arguments = steps.completed_arguments("containerd", self._task.args)
         return self._execute_module("k3a.cluster.containerd", module_args=arguments, task_vars=task_vars)

@@ -90,7 +90,7 @@ class ActionModule(HostAction):
             arguments = {name: valued(value, known, templates.value) for name, value in task.arguments.items()}
             found.append({"name": task.module, "options": reaching(task, arguments)})
             if task.register:
-                known[task.register] = controller.settled(task.module, arguments)
+                known[task.register] = controller.settled_result(task.module, arguments)
         return found
 
 
@@ -139,7 +139,7 @@ def known_reason(record: Mapping[str, Any]) -> str:
 def reaching(task: RoleTask, arguments: Arguments) -> Arguments:
     """The arguments that reach the module: those that it has, of the group's defaults, and what its action adds."""
     own = {name: value for name, value in arguments.items() if name in STEPS[task.module].OPTIONS}
-    return controller.completed(task.module, own)
+    return controller.completed_arguments(task.module, own)
 
 
 def secrets_of(step: Mapping[str, Any]) -> Arguments:

@@ -17,4 +17,4 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)
-        return self._execute_module(module_args=steps.completed("host", self._task.args), task_vars=task_vars)
+        return self._execute_module(module_args=steps.completed_arguments("host", self._task.args), task_vars=task_vars)

@@ -156,7 +156,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.apply import Cl
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Key, items
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiUnreachable
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import awaited
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout import is_awaited
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.rollout_wait import Awaited, wait_for
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import Resource
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during, reports_errors
@@ -241,7 +241,7 @@ def to_await(plan: list[Step], applied: list[tuple[str, Key, Resource]]) -> list
     return [
         Awaited(f"{key} (addon {addon})", key.group, path, uid)
         for addon, key, path, uid in [*gone, *there]
-        if uid or awaited(key.group, key.kind)
+        if uid or is_awaited(key.group, key.kind)
     ]
 
 

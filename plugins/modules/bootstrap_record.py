@@ -105,11 +105,11 @@ def run(module: AnsibleModule) -> None:
     layout = Layout(module.params["data_dir"])
     etcd = Etcd(layout, module.params["endpoints"])
     with during("Bootstrap record"):
-        result = expected(module, layout, etcd) if module.check_mode else converge(module, layout, etcd)
+        result = foresee(module, layout, etcd) if module.check_mode else converge(module, layout, etcd)
     module.exit_json(**result)
 
 
-def expected(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any]:
+def foresee(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any]:
     """What a real run would do, by which what is to be recorded and the datastore may be made only then."""
     new = not os.path.exists(layout.etcd)
     try:
@@ -138,7 +138,7 @@ def converge(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any
     result["diff"] = [change.as_diff() for change in changes(found, extra)]
     if params["export"] and not current:
         # A password that came in as an option would be hidden in the result; the action plugin has that one.
-        return {**result, "files": records.exported(layout), "password": password}
+        return {**result, "files": records.exported_files(layout), "password": password}
     if module.check_mode or params["export"]:
         return result
     if not current and not params["record"]:

@@ -132,7 +132,7 @@ class Drain:
         nodes, pods = self.observe()
         obstacles = [(pod, _drain.obstacle(pod, self.options)) for pod in pods]
         self.refuse("nothing was changed", [(pod, reason) for pod, reason in obstacles if reason], result)
-        cordon = [name for name, node in nodes.items() if not _drain.cordoned(node)]
+        cordon = [name for name, node in nodes.items() if not _drain.is_cordoned(node)]
         self.note(nodes, cordon, pods, result)
         if self.check_mode:
             result["evicted"] = [_drain.label(pod) for pod in pods if not _drain.is_ending(pod)]
@@ -153,8 +153,8 @@ class Drain:
     def note(self, nodes: Mapping[str, Any], cordon: list[str], pods: list[_drain.Pod], result: dict[str, Any]) -> None:
         if not cordon and not pods:
             return
-        before = _drain.shown(nodes, set(nodes) - set(cordon), pods)
-        after = _drain.shown(nodes, nodes, [])
+        before = _drain.nodes_text(nodes, set(nodes) - set(cordon), pods)
+        after = _drain.nodes_text(nodes, nodes, [])
         result["changed"] = True
         result["diff"].append({"before_header": "nodes", "after_header": "nodes", "before": before, "after": after})
 

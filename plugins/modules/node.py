@@ -189,7 +189,7 @@ def main() -> None:
 def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
     with during("Nodes", result):
-        targets = [_node.wanted(spec) for spec in module.params["nodes"]]
+        targets = [_node.wanted_node(spec) for spec in module.params["nodes"]]
         try:
             converge(module, targets, result)
         except ApiError as error:
@@ -220,7 +220,7 @@ def converge(module: AnsibleModule, targets: list[_node.Wanted], result: dict[st
     else:
         for target in targets:
             node = nodes.get(target.name)
-            nodes.setdefault(target.name, _node.unregistered(target))
+            nodes.setdefault(target.name, _node.unregistered_node(target))
             note(target, node, _node.patch(nodes[target.name], target), result)
         result["nodes"] = [_node.facts(node) for node in nodes.values()]
 

@@ -154,7 +154,7 @@ def own_node(params: Mapping[str, Any], name: str) -> OwnNode | None:
 
 def as_registered(target: _node.Wanted) -> _node.Node:
     """The node as its kubelet is going to make it."""
-    bare = _node.unregistered(target)
+    bare = _node.unregistered_node(target)
     return {**bare, "metadata": {**bare["metadata"], "labels": target.labels}, "spec": {"taints": target.taints}}
 
 
@@ -176,7 +176,7 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     changes: list[dict[str, str]] = []
     try:
-        target = _node.wanted({**params, "name": params["node_name"] or address.host_name()})
+        target = _node.wanted_node({**params, "name": params["node_name"] or address.host_name()})
         refused = forbidden(target.labels)
         if refused:
             raise _node.NodeError(refused)

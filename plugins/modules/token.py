@@ -253,7 +253,7 @@ def absent(module: AnsibleModule, result: dict[str, Any]) -> None:
             existing = api.get(path)
             if existing is None:
                 continue
-            note(token_id, secrets.shown(existing), {}, result)
+            note(token_id, secrets.public_fields(existing), {}, result)
             if not module.check_mode:
                 secrets.delete(api, path)
             result["deleted"].append(token_id)

@@ -238,7 +238,7 @@ def _flags(flags: dict[str, Any]) -> dict[str, list[str]]:
     return flags
 
 
-def unpacked(stream: BinaryIO | Slice, entry: Entry) -> Iterator[bytes]:
+def unpack(stream: BinaryIO | Slice, entry: Entry) -> Iterator[bytes]:
     """The content of a compressed file, piece by piece; raises BundleError, at the latest after the last piece,
     when it is not what the manifest says."""
     inflate = zlib.decompressobj(wbits=31)

@@ -34,7 +34,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     go_architecture,
     parse_manifest,
     sha256_of,
-    unpacked,
+    unpack,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import FILES, content_link, content_path
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.references import References
@@ -430,7 +430,7 @@ def _unpack_all(staging: Store, entries: list[Entry], parts: dict[str, tuple[str
 
 def _unpack_one(path: str, entry: Entry, part: tuple[str, int, int]) -> None:
     with Slice(*part) as packed, open(path, "xb") as target:
-        for piece in unpacked(packed, entry):
+        for piece in unpack(packed, entry):
             target.write(piece)
         target.flush()
         os.fchmod(target.fileno(), entry.mode)

@@ -79,7 +79,7 @@ def remaining(pods: Iterable[Pod], nodes: Mapping[str, Mapping[str, Any]]) -> li
     ]
 
 
-def cordoned(node: Mapping[str, Any]) -> bool:
+def is_cordoned(node: Mapping[str, Any]) -> bool:
     """Whether no new pods are put on the node."""
     return bool(node["spec"].get("unschedulable"))
 
@@ -110,7 +110,7 @@ def ending_since(pod: Pod) -> str:
     return f"it has been told to end by {pod['metadata'].get('deletionTimestamp', 'now')}{held}"
 
 
-def shown(nodes: Iterable[str], unschedulable: Iterable[str], pods: Sequence[Pod]) -> str:
+def nodes_text(nodes: Iterable[str], unschedulable: Iterable[str], pods: Sequence[Pod]) -> str:
     """Nodes and their pods, as a diff shows them."""
     off = set(unschedulable)
     lines = []

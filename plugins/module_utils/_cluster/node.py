@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
     wait: bool = True
 
 
-def wanted(spec: Mapping[str, Any]) -> Wanted:
+def wanted_node(spec: Mapping[str, Any]) -> Wanted:
     """The node of an option, each entry written as for K3s: key=value, key=value:effect or key:effect."""
     name = spec["name"]
     labels = _pairs(spec.get("labels") or [], f"node {name}: label")
@@ -182,12 +182,12 @@ def own_patch(node: Node, target: Wanted) -> dict[str, Any]:
 
 def diff(name: str, node: Node | None, change: Mapping[str, Any]) -> dict[str, str]:
     """The two sides of a patch, as Ansible shows them."""
-    before, after = shown(node, change)
+    before, after = before_and_after(node, change)
     title = f"Node {name}"
     return {"before_header": title, "after_header": title, "before": yaml.dump(before), "after": yaml.dump(after)}
 
 
-def shown(node: Node | None, change: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def before_and_after(node: Node | None, change: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a patch touches of a node, before and after."""
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
@@ -204,7 +204,7 @@ def shown(node: Node | None, change: Mapping[str, Any]) -> tuple[dict[str, Any],
     return before, after
 
 
-def unregistered(target: Wanted) -> dict[str, Any]:
+def unregistered_node(target: Wanted) -> dict[str, Any]:
     """What is known of a node before its kubelet has registered it."""
     addresses = [{"type": "InternalIP", "address": address} for address in target.addresses]
     return {

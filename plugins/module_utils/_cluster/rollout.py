@@ -129,7 +129,7 @@ def verdict(group: str, body: Object) -> Verdict:
     return predicate(body) if predicate else DONE
 
 
-def awaited(group: str, kind: str) -> bool:
+def is_awaited(group: str, kind: str) -> bool:
     return (group, kind) in PREDICATES
 
 

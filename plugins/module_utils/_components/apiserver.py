@@ -191,7 +191,7 @@ def ready(layout: layouts.Layout, port: int) -> health.Condition:
     return health.answers_ok(f"https://127.0.0.1:{port}/readyz?verbose", layout.tls("server-ca.crt"))
 
 
-def awaited(params: dict[str, Any]) -> component.Component:
+def awaited_component(params: dict[str, Any]) -> component.Component:
     """The API server of this server as what waits for it sees it."""
     condition = ready(layouts.Layout(params["data_dir"]), params["https_listen_port"])
     return component.Component(name=DECLARATION.name, unit="", healthy=(condition,))

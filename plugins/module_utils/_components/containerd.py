@@ -123,7 +123,8 @@ def crictl_configuration() -> dict[str, Any]:
 
 def holds_secret(params: dict[str, Any], path: str) -> bool:
     """Whether somebody's password is, or still is, in the configuration."""
-    return bool(registries.parted(params["registries"])[1]) or b".registry.configs." in (files.read_bytes(path) or b"")
+    _public, secrets = registries.split_secrets(params["registries"])
+    return bool(secrets) or b".registry.configs." in (files.read_bytes(path) or b"")
 
 
 def containerd_component(params: dict[str, Any]) -> component.Component:
@@ -256,7 +257,7 @@ def present_images(params: dict[str, Any], foreseen: bool) -> set[str]:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     # What is secret in the registries came apart from the rest, so that it is not shown.
-    joined = registries.joined(module.params["registries"], module.params["registry_secrets"])
+    joined = registries.merge_secrets(module.params["registries"], module.params["registry_secrets"])
     params = {**module.params, "registries": joined}
     result = component.converge(module, containerd_component(params), params["pending"])
     present = present_images(params, module.check_mode)

@@ -99,7 +99,7 @@ def run(module: AnsibleModule) -> None:
 
     def wait_for_api(_plan: component.Plan) -> None:
         # Started earlier it would oversleep the API by up to half a minute, and so would all that come after it.
-        component.wait_until_well(apiserver.awaited(params), deadline)
+        component.wait_until_well(apiserver.awaited_component(params), deadline)
 
     wanted = controller_manager_component(params)
     module.exit_json(**component.converge(module, wanted, params["pending"], prepare=wait_for_api))

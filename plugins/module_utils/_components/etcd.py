@@ -149,11 +149,11 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
     node_name = params["node_name"] or address.host_name()
-    join = joining.Join(params, node_name, node_ip, apiserver.awaited(params))
+    join = joining.Join(params, node_name, node_ip, apiserver.awaited_component(params))
     plan = join.decide(module.check_mode)
     wanted = etcd_component(params, node_name, node_ip)
     if plan.promote:
-        wanted = replace(wanted, healthy=(lambda: membership.promoted(join.etcd, node_name), *wanted.healthy))
+        wanted = replace(wanted, healthy=(lambda: membership.promote(join.etcd, node_name), *wanted.healthy))
     try:
         result = component.converge(
             module,

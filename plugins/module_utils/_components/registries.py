@@ -34,7 +34,7 @@ def credentials(registries: Mapping[str, Any]) -> dict[str, Any]:
     return {"configs": configs} if configs else {}
 
 
-def parted(registries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_secrets(registries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration without its secrets, and the secrets by registry, so that only these have to be hidden."""
     configs = registries.get("configs") or {}
     secrets: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def parted(registries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return {**registries, **({"configs": public} if configs else {})}, secrets
 
 
-def joined(public: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+def merge_secrets(public: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as it was before it was parted."""
     configs = dict(public.get("configs") or {})
     for registry, secret in secrets.items():

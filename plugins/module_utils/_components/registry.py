@@ -63,7 +63,7 @@ def certificates(role: str) -> list[dict[str, Any]]:
     return [asdict(one) for declared in DECLARATIONS if declared.role == role for one in declared.certificates]
 
 
-def approved() -> tuple[str, ...]:
+def approved_names() -> tuple[str, ...]:
     """The processes whose certificates the approver gives to a node, by the names in these certificates."""
     own = chain.from_iterable(declared.certificates for declared in DECLARATIONS)
     return tuple(certificate.common_name for certificate in own if certificate.approved)

@@ -165,7 +165,7 @@ def withdraw(etcd: Etcd, plan: Membership) -> None:
             etcd.remove(member.id)
 
 
-def promoted(etcd: Etcd, name: str) -> str | None:
+def promote(etcd: Etcd, name: str) -> str | None:
     """Let this server vote; the reason while it cannot yet."""
     try:
         mine = next((member for member in etcd.members() if member.name == name), None)

@@ -81,7 +81,7 @@ def read_bytes(path: str) -> bytes | None:
         return None
 
 
-def shown(content: bytes | None, secret: bool) -> str:
+def content_text(content: bytes | None, secret: bool) -> str:
     """The text of a content for a diff: nothing when it is absent, a description when it must not be shown."""
     if content is None:
         return ""
@@ -147,8 +147,8 @@ def file_change(file: File) -> Change | None:
 def _file_change(file: File) -> Change | None:
     current = read_bytes(file.path)
     if current != file.content or os.path.islink(file.path):
-        before = shown(current, file.secret)
-        after = shown(file.content, file.secret)
+        before = content_text(current, file.secret)
+        after = content_text(file.content, file.secret)
         if file.secret and current is not None:
             after = SECRET.replace("not shown", "changed") + "\n"
         return Change(file.path, before, after)
@@ -185,7 +185,7 @@ def absent_change(path: str, secret: bool = False) -> Change | None:
     if not os.path.lexists(path):
         return None
     refuse_place(path)
-    return Change(path, shown(read_bytes(path), secret), "")
+    return Change(path, content_text(read_bytes(path), secret), "")
 
 
 def _mode_change(wanted: File | Directory) -> Change | None:

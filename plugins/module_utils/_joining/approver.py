@@ -77,7 +77,7 @@ class Context(NamedTuple):
     age: float = 0.0
 
 
-def undecided(csr: Mapping[str, Any]) -> bool:
+def is_undecided(csr: Mapping[str, Any]) -> bool:
     """Whether nobody has judged a request yet."""
     return not (csr.get("status") or {}).get("conditions")
 
@@ -178,7 +178,7 @@ def _decide_join(name: str, context: Context) -> Decision:
             return Decision(LATER, "its node password has not come yet")
         return Decision(DENY, f"no Secret of its name with a node password came to {node_password.JOIN_NAMESPACE}")
     if context.hashed is not None:
-        if node_password.verified(context.password, context.hashed):
+        if node_password.verify(context.password, context.hashed):
             return Decision(APPROVE, f"the kubelet of node {name}, by its node password")
         return Decision(
             DENY,

@@ -234,7 +234,7 @@ class Approver:
         """Decide about a request and act; one that the API refuses to settle does not hold the others up."""
         name = csr["metadata"]["name"]
         self._waiting.pop(name, None)
-        if not approver.undecided(csr) or not approver.kind_of(csr):
+        if not approver.is_undecided(csr) or not approver.kind_of(csr):
             return
         try:
             self._settle(csr)
@@ -332,7 +332,7 @@ class Approver:
                 if error.status not in (404, 409):
                     raise
             found = self._api.get(path)
-            if found is None or not approver.undecided(found):
+            if found is None or not approver.is_undecided(found):
                 return  # it is gone, or somebody else has judged it
             csr = found
         else:

@@ -51,7 +51,7 @@ def hash_of(password: str, salt: bytes | None = None) -> str:
     return f"${VERSION}:{salt.hex()}:{LOG_N}:{BLOCK}:{PARALLEL}:{encoded}"
 
 
-def verified(password: str, hashed: str) -> bool:
+def verify(password: str, hashed: str) -> bool:
     """Whether a hash is the password's. A hash that cannot be read is nobody's."""
     try:
         version, salt, log_n, block, parallel, encoded = hashed.strip().split(":")

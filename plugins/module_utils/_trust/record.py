@@ -92,7 +92,7 @@ def material(layout: Layout) -> dict[str, bytes]:
     return {name: content for name, content in contents.items() if content}
 
 
-def exported(layout: Layout) -> dict[str, dict[str, str]]:
+def exported_files(layout: Layout) -> dict[str, dict[str, str]]:
     """The same with the times of the files, in the form in which K3s records them."""
     where = paths(layout)
     return {

@@ -164,7 +164,7 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def shown(secret: Mapping[str, Any]) -> dict[str, Any]:
+def public_fields(secret: Mapping[str, Any]) -> dict[str, Any]:
     """What may be shown of a Secret, whole or not."""
     try:
         return read(secret).public

@@ -46,7 +46,7 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def known(result: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+def known_part(result: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     """What of a host's answer is taken. Keys of Ansible's own are the controller's: a module's never get here."""
     taken = COMMON | keys
     return {key: value for key, value in result.items() if key in taken or key.startswith("_ansible_")}
@@ -63,14 +63,14 @@ class HostAction(ActionBase):
         name = str(module_name or self._task.action).rpartition(".")[2]
         task_vars = kwargs.get("task_vars") or {}
         try:
-            with progress.shown(lambda: self.where(task_vars)):
+            with progress.reporting(lambda: self.where(task_vars)):
                 result = super()._execute_module(f"{COLLECTION}{name}", *args, **kwargs)
         except AnsibleConnectionFailure as error:
             # A host that Ansible calls unreachable cannot be rescued, and ends a run whose only host it is.
             if not task_vars.get("_k3a_is_rescued"):
                 raise
             raise AnsibleActionFail(f"the host cannot be reached: {error}") from None
-        return known(result, returned_keys(name) | self.answers)
+        return known_part(result, returned_keys(name) | self.answers)
 
     def where(self, task_vars: dict[str, Any] | None) -> str:
         """What goes on, and on which host: of a task that is delegated the one that does it."""

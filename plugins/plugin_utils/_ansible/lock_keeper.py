@@ -57,7 +57,7 @@ def playbook() -> Process:
     """The ansible-playbook that this task belongs to: it forks a worker for each task."""
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent is not None and parent.pid else os.getpid()
-    return Process(controller(), pid, started(pid))
+    return Process(controller(), pid, start_time(pid))
 
 
 def playbooks() -> Sequence[str]:
@@ -74,7 +74,7 @@ def controller() -> str:
         return f"{uuid.getnode():x}"
 
 
-def started(pid: int) -> str:
+def start_time(pid: int) -> str:
     """When a process began, in whatever unit; empty when it has ended."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -91,7 +91,7 @@ def is_dead(identity: str) -> bool:
     """Whether this was a process of this controller, and has ended."""
     where, _slash, process = identity.partition("/")
     pid, _slash, since = process.partition("/")
-    return where == controller() and pid.isdigit() and started(int(pid)) != since
+    return where == controller() and pid.isdigit() and start_time(int(pid)) != since
 
 
 class Watch:

@@ -30,7 +30,7 @@ def is_watched() -> bool:
 
 
 @contextlib.contextmanager
-def shown(what: Callable[[], str]) -> Iterator[None]:
+def reporting(what: Callable[[], str]) -> Iterator[None]:
     """Say every ten seconds what goes on, as long as it does."""
     if not is_watched():
         yield

@@ -34,7 +34,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
     Manifest,
     Slice,
     parse_manifest,
-    unpacked,
+    unpack,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.recipe import Component, bundle_key
 
@@ -82,7 +82,7 @@ class Bundle:
         part = self.parts[entry.member]
         with Slice(part.path, part.offset, part.size) as packed:
             try:
-                for _piece in unpacked(packed, entry):
+                for _piece in unpack(packed, entry):
                     pass
             except BundleError as error:
                 raise BundleError(f"the bundle {self.path} cannot be used: {error} ({entry.member})") from None
@@ -142,7 +142,7 @@ def find(source: str, cached: str) -> str:
 
 
 @cache
-def opened(path: str) -> Bundle:
+def shared_bundle(path: str) -> Bundle:
     """A bundle, opened once in a process and in those that it forks."""
     return open_bundle(path)
 

@@ -265,7 +265,9 @@ def by_host(findings: Iterable[HostFinding], order: Sequence[str]) -> list[HostF
     return sorted(findings, key=lambda found: [rank.get(host, -1) for host in found.hosts])
 
 
-def excluded(findings: Iterable[HostFinding], agents: Collection[str], hosts: Collection[str]) -> dict[str, list[str]]:
+def excluded_agents(
+    findings: Iterable[HostFinding], agents: Collection[str], hosts: Collection[str]
+) -> dict[str, list[str]]:
     """The agents that are left out of a run, each with what is in its way.
 
     What is in the way of a server, of the inventory or of all hosts is in the way of the whole run: then nobody is.

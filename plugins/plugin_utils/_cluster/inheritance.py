@@ -27,6 +27,6 @@ def prepare() -> None:
     """Load what the tasks of every host need."""
     spec.specification()
     with contextlib.suppress(BundleError):  # which is a finding of the hosts that want it
-        archive.opened(archive.default_bundle())
+        archive.shared_bundle(archive.default_bundle())
     for name in ("check_config", "drift"):
         importlib.import_module(f"{ACTIONS}.{name}").prepare()

@@ -174,7 +174,7 @@ def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> li
     return found
 
 
-def replaced(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
+def replaced_nodes(reports: Sequence[HostReport], answer: ServerReport) -> list[str]:
     """The nodes that go first, since their machines were rebuilt and are to take their names again."""
     nodes = nodes_by_name(answer)
     return [report.seen.node_name for report in reports if report.replace and _other_machine(report, nodes)]
@@ -249,7 +249,7 @@ def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Seque
     published = [report.url for report in _servers(reports) if not _other_machine(report, nodes)]
     everywhere = [f"https://{server}" for server in servers]
     certain = [*([answer.url] if answer.healthy else []), *published]
-    rest = [] if certain and (away or replaced(reports, answer)) else everywhere
+    rest = [] if certain and (away or replaced_nodes(reports, answer)) else everywhere
     return list(dict.fromkeys([*certain, *rest]))
 
 

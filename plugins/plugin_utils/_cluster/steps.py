@@ -16,22 +16,22 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registries, registry
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import opened
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import shared_bundle
 
 Arguments = dict[str, Any]
 
 
-def completed(module: str, arguments: Arguments) -> Arguments:
+def completed_arguments(module: str, arguments: Arguments) -> Arguments:
     """The arguments with which a step's module observes."""
     return COMPLETIONS[module](arguments) if module in COMPLETIONS else arguments
 
 
-def settled(module: str, arguments: Arguments) -> Arguments:
+def settled_result(module: str, arguments: Arguments) -> Arguments:
     """What later tasks see of a step that has nothing to do."""
     return SETTLED[module](arguments) if module in SETTLED else {}
 
 
-def placed(manifest: Manifest, data_dir: str) -> Arguments:
+def bundle_result(manifest: Manifest, data_dir: str) -> Arguments:
     """A bundle as it is on a node."""
     path = f"{data_dir}/data/{manifest.id}"
     images = [{**image, "path": f"{path}/{image['path']}"} for image in manifest.images]
@@ -39,12 +39,12 @@ def placed(manifest: Manifest, data_dir: str) -> Arguments:
 
 
 def _with_id(arguments: Arguments) -> Arguments:
-    return {**arguments, "id": opened(arguments["bundle"]).manifest.id}
+    return {**arguments, "id": shared_bundle(arguments["bundle"]).manifest.id}
 
 
 def _with_parted_registries(arguments: Arguments) -> Arguments:
     """A secret option hides every text in it from diffs and messages; mirrors and user names are no secrets."""
-    public, secrets = registries.parted(arguments.get("registries") or {})
+    public, secrets = registries.split_secrets(arguments.get("registries") or {})
     return {**arguments, "registries": public, "registry_secrets": secrets}
 
 
@@ -66,6 +66,6 @@ COMPLETIONS: dict[str, Callable[[Arguments], Arguments]] = {
 }
 SETTLED: dict[str, Callable[[Arguments], Arguments]] = {
     "bootstrap": lambda _arguments: {"missing": []},
-    "bundle": lambda arguments: placed(opened(arguments["bundle"]).manifest, arguments["data_dir"]),
+    "bundle": lambda arguments: bundle_result(shared_bundle(arguments["bundle"]).manifest, arguments["data_dir"]),
     "certificate": lambda _arguments: {"requests": [], "paths": []},
 }

@@ -112,7 +112,7 @@ def templates(options: Mapping[str, Option] | None = None) -> dict[str, Any]:
     return {n: trust_as_template(v) if isinstance(v, str) else v for n, v in defaults(options).items()}
 
 
-def checked(name: str, value: Any) -> Any:
+def typed_value(name: str, value: Any) -> Any:
     """The typed value of one variable of the roles; raises Mistyped."""
     return typed(name, value, specification()[name])
 
@@ -149,11 +149,11 @@ def strangers(names: Iterable[str]) -> list[Problem]:
     nothing_like_it = "remove it, or see docs/variables.md for its name"
     return [
         Problem(name, f"there is no variable {name}", f"did you mean {meant}?" if meant else nothing_like_it)
-        for name, meant in unknown(names).items()
+        for name, meant in unknown_names(names).items()
     ]
 
 
-def unknown(names: Iterable[str]) -> dict[str, str]:
+def unknown_names(names: Iterable[str]) -> dict[str, str]:
     """The variables that no specification names, each with the name that was probably meant, or an empty text."""
     known = specification().keys() | of_playbooks().keys()
     return {name: _meant(name, known) for name in sorted(names) if name.startswith(PREFIX) and name not in known}

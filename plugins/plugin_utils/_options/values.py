@@ -65,11 +65,11 @@ def typed(name: str, value: Any, option: Option) -> Any:
         found = error.args[0] if error.args else value
         remedy = "put it in quotes" if _lost_its_form(found) and kind in ("str", "path", "list") else "correct it"
         where = "has" if kind == "list" and error.args else "is"
-        raise Mistyped(f"{name} must be {wanted}, and {where} {shown(found, secret)}", remedy) from None
+        raise Mistyped(f"{name} must be {wanted}, and {where} {value_text(found, secret)}", remedy) from None
     choices = option.get("choices")
     for one in result if isinstance(result, list) else [result]:
         if choices and one not in choices:
-            raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {shown(one, secret)}")
+            raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {value_text(one, secret)}")
     return result
 
 
@@ -138,7 +138,7 @@ def _lost_its_form(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def shown(value: Any, secret: bool) -> str:
+def value_text(value: Any, secret: bool) -> str:
     """A value in a message; of a secret only what it is."""
     if value is None or value == "":
         return "empty"

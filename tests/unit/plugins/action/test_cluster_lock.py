@@ -39,7 +39,7 @@ def warned(monkeypatch):
 @pytest.fixture
 def dead():
     process = subprocess.Popen(["sleep", "60"])
-    identity = keeper.Process(keeper.controller(), process.pid, keeper.started(process.pid)).identity
+    identity = keeper.Process(keeper.controller(), process.pid, keeper.start_time(process.pid)).identity
     process.kill()
     process.wait()
     return identity

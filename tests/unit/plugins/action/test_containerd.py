@@ -21,12 +21,12 @@ CASES = [
 
 @pytest.mark.parametrize("given", CASES)
 def test_parted_and_joined_is_what_was_given(given):
-    assert registries.joined(*registries.parted(given)) == given
+    assert registries.merge_secrets(*registries.split_secrets(given)) == given
 
 
 @pytest.mark.parametrize("given", CASES)
 def test_the_public_part_holds_no_secret(given):
-    public, _secrets = registries.parted(given)
+    public, _secrets = registries.split_secrets(given)
     assert "canary" not in json.dumps(public)
 
 

@@ -134,7 +134,7 @@ def test_certificates(profile, run_action, authorities, others, tmp_path, monkey
     }
 
     def looked():
-        step = {"name": "certificate", "options": steps.completed("certificate", options)}
+        step = {"name": "certificate", "options": steps.completed_arguments("certificate", options)}
         reason, found = drift.first_difference([step])
         return reason or next(filter(None, (drift_action.due(step, each) for each in found)), "")
 
@@ -150,7 +150,7 @@ def test_certificates(profile, run_action, authorities, others, tmp_path, monkey
         return names, refusal
 
     first, _refusal = converged()
-    leaf_list = drift.check("certificate", steps.completed("certificate", options))["certificates"]
+    leaf_list = drift.check("certificate", steps.completed_arguments("certificate", options))["certificates"]
     assert {leaf["certificate"] for leaf in leaf_list} <= first
     assert looked() == ""
     wrong = []
@@ -201,7 +201,7 @@ def test_a_certificate_authority_that_cannot_sign(way, said, run_action, authori
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
     }
-    step = {"name": "certificate", "options": steps.completed("certificate", options)}
+    step = {"name": "certificate", "options": steps.completed_arguments("certificate", options)}
     _reason, (found,) = drift.first_difference([step])
     seen = drift_action.due(step, found)
     check, real = (
@@ -275,7 +275,7 @@ def test_bundles(run_action, tmp_path, monkeypatch):
     root = tmp_path / "k3a/data"
 
     def looked():
-        return drift.first_difference([{"name": "bundle", "options": steps.completed("bundle", options)}])[0]
+        return drift.first_difference([{"name": "bundle", "options": steps.completed_arguments("bundle", options)}])[0]
 
     def at(path, perturb):
         return f"{path.relative_to(tmp_path)}: {perturb.__name__}", lambda: perturb(path)

@@ -56,7 +56,7 @@ def test_a_missing_record_is_wanting_until_the_controller_gives_it(run, layout, 
 def test_what_has_to_be_recorded_is_only_returned_when_it_is_asked_for(run, layout, etcd):
     assert "content of" not in json.dumps(run())
     read = run(export=True)
-    assert read["files"] == records.exported(layout) and read["password"] == "s3cr3t-word"
+    assert read["files"] == records.exported_files(layout) and read["password"] == "s3cr3t-word"
     assert etcd.changes == []
     run(**written(layout))
     assert "files" not in run(export=True)

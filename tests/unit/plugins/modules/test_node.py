@@ -13,7 +13,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import Ap
 from ansible_collections.k3a.cluster.plugins.modules import node
 from ansible_collections.k3a.cluster.tests.unit.api_server import Answers, answering
 
-TARGETS = [_node.wanted({"name": "n1", "labels": ["a=1"], "internal_ips": ["10.0.0.1"]}), _node.wanted({"name": "n2"})]
+TARGETS = [_node.wanted_node({"name": "n1", "labels": ["a=1"], "internal_ips": ["10.0.0.1"]}), _node.wanted_node({"name": "n2"})]
 
 
 def called(folder: Path, check_mode: bool, timeout: float = 0.3) -> Any:

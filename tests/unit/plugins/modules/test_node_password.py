@@ -39,7 +39,7 @@ def test_a_password_is_made_once_and_for_root_alone(run_module, path):
 def test_its_hash_is_returned_with_a_new_salt_each_time(run_module, path):
     hashes = [run_module(node_password)["hash"] for _run in range(2)]
     assert hashes[0] != hashes[1]
-    assert all(passwords.verified(path.read_text().strip(), hashed) for hashed in hashes)
+    assert all(passwords.verify(path.read_text().strip(), hashed) for hashed in hashes)
 
 
 def test_the_password_itself_is_in_nothing_that_comes_out(run_module, path):
@@ -61,7 +61,7 @@ def test_check_mode_has_the_hash_of_one_that_exists(run_module, path):
     run_module(node_password)
     again = run_module(node_password, check=True)
     assert not again["changed"]
-    assert passwords.verified(path.read_text().strip(), again["hash"])
+    assert passwords.verify(path.read_text().strip(), again["hash"])
 
 
 def test_a_password_of_before_is_kept_and_its_mode_corrected(run_module, path):
@@ -72,7 +72,7 @@ def test_a_password_of_before_is_kept_and_its_mode_corrected(run_module, path):
     assert result["changed"]
     assert path.read_text() == "of the former installation\n"
     assert files.ownership(str(path))[0] == 0o600
-    assert passwords.verified("of the former installation", result["hash"])
+    assert passwords.verify("of the former installation", result["hash"])
 
 
 def test_an_empty_file_is_no_password(run_module, path):

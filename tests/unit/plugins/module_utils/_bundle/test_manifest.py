@@ -70,7 +70,7 @@ def test_what_is_no_manifest_at_all_is_refused(text):
 @pytest.mark.parametrize("content", [b"", b"x", os.urandom(3 << 20), b"\0" * (5 << 20)])
 def test_what_was_compressed_is_unpacked(content):
     packed = io.BytesIO(gzip.compress(content))
-    assert b"".join(bundle.unpacked(packed, entry_of(content))) == content
+    assert b"".join(bundle.unpack(packed, entry_of(content))) == content
 
 
 def test_a_tampered_a_truncated_and_another_file_are_refused_by_name():
@@ -88,14 +88,14 @@ def test_a_tampered_a_truncated_and_another_file_are_refused_by_name():
         (gzip.compress(bytes(100_000)), "its sha256 is not"),
     ]:
         with pytest.raises(bundle.BundleError, match=problem):
-            list(bundle.unpacked(io.BytesIO(bad), entry_of(content)))
+            list(bundle.unpack(io.BytesIO(bad), entry_of(content)))
 
 
 def test_a_bomb_is_not_unpacked_beyond_the_announced_size():
     packed = io.BytesIO(gzip.compress(bytes(64 << 20)))
     written = 0
     with pytest.raises(bundle.BundleError, match="its size is not the 10 bytes"):
-        for piece in bundle.unpacked(packed, entry_of(bytes(10))):
+        for piece in bundle.unpack(packed, entry_of(bytes(10))):
             written += len(piece)
     assert written <= 10
 

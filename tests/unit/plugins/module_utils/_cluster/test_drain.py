@@ -95,5 +95,5 @@ def test_what_holds_a_pod_that_is_to_end() -> None:
 
 def test_a_node_is_shown_with_its_pods() -> None:
     pods = [pod("b"), pod("a"), pod("c", node="n2")]
-    assert _drain.shown(["n1", "n2"], ["n2"], pods) == "n1\n  default/a\n  default/b\nn2 (no new pods)\n  default/c\n"
-    assert _drain.cordoned(node(unschedulable=True)) and not _drain.cordoned(node())
+    assert _drain.nodes_text(["n1", "n2"], ["n2"], pods) == "n1\n  default/a\n  default/b\nn2 (no new pods)\n  default/c\n"
+    assert _drain.is_cordoned(node(unschedulable=True)) and not _drain.is_cordoned(node())

@@ -22,7 +22,7 @@ def node(**metadata: Any) -> dict[str, Any]:
 
 
 def target(**entries: list[str]) -> _node.Wanted:
-    return _node.wanted({"name": "n1", **entries})
+    return _node.wanted_node({"name": "n1", **entries})
 
 
 def after(live: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def test_entries_that_cannot_be(entries: dict[str, list[str]], finding: str) -> 
 
 def test_the_difference_shows_only_what_is_touched() -> None:
     live = node(labels={"kubernetes.io/hostname": "n1", "a": "1"}, taints=[NOT_READY])
-    before, shown = _node.shown(live, _node.patch(live, target(labels=["a=2"], taints=["k:NoSchedule"])))
+    before, shown = _node.before_and_after(live, _node.patch(live, target(labels=["a=2"], taints=["k:NoSchedule"])))
     assert before == {"labels": {"a": "1"}, "annotations": {}, "taints": ["node.kubernetes.io/not-ready:NoSchedule"]}
     assert shown["labels"] == {"a": "2"}
     assert shown["taints"] == ["node.kubernetes.io/not-ready:NoSchedule", "k:NoSchedule"]
     diff = _node.diff("n1", live, _node.patch(live, target(labels=["a=2"])))
     assert (diff["before_header"], diff["after_header"]) == ("Node n1", "Node n1")
     assert 'a: "2"' in diff["after"] and 'a: "2"' not in diff["before"]
-    before, shown = _node.shown(None, _node.patch(_node.unregistered(target()), target(labels=["a=2"])))
+    before, shown = _node.before_and_after(None, _node.patch(_node.unregistered_node(target()), target(labels=["a=2"])))
     assert before == {"labels": {}, "annotations": {}} and shown["labels"] == {"a": "2"}
 
 

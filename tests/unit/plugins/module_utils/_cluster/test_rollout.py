@@ -93,7 +93,7 @@ def test_what_other_kinds_wait_for() -> None:
     assert rollout.verdict("", body("Namespace", {}, {"phase": "Terminating"})).lack == "is Terminating"
     assert rollout.verdict("", body("ConfigMap", {}, {})) == rollout.DONE
     assert rollout.verdict("demo.io", body("Deployment", {}, {})) == rollout.DONE
-    assert not rollout.awaited("", "ConfigMap") and rollout.awaited("apps", "Deployment")
+    assert not rollout.is_awaited("", "ConfigMap") and rollout.is_awaited("apps", "Deployment")
 
 
 def test_selector() -> None:

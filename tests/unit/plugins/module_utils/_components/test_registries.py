@@ -165,7 +165,7 @@ def test_files_of_registries_that_are_gone_are_surplus_and_those_of_others_stay(
     ],
 )
 def test_secrets_are_parted_from_the_rest_and_joined_to_the_same_again(given, secrets):
-    public, hidden = registries.parted(given)
+    public, hidden = registries.split_secrets(given)
     assert hidden == secrets
     assert not [value for secret in secrets.values() for value in secret.values() if f"'{value}'" in str(public)]
-    assert registries.joined(public, hidden) == given
+    assert registries.merge_secrets(public, hidden) == given

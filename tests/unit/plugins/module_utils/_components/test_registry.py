@@ -47,7 +47,7 @@ def test_every_user_has_one_purpose():
 
 
 def test_the_approver_gives_nodes_no_certificate_that_is_more_than_a_name():
-    assert {"system:kube-proxy", "system:k3a-flannel"} <= set(registry.approved())
+    assert {"system:kube-proxy", "system:k3a-flannel"} <= set(registry.approved_names())
     own = [certificate for each in registry.DECLARATIONS for certificate in each.certificates if certificate.approved]
     for certificate in own:
         assert (certificate.authority, certificate.usages, certificate.organization, certificate.names) == (
@@ -58,7 +58,7 @@ def test_the_approver_gives_nodes_no_certificate_that_is_more_than_a_name():
 
 def test_what_may_be_approved_is_what_an_agent_needs_besides_its_own_identity():
     others = [each["common_name"] for each in registry.certificates(AGENT) if "{node}" not in each["common_name"]]
-    assert others == list(registry.approved())
+    assert others == list(registry.approved_names())
 
 
 def test_what_remains_is_of_all_components_and_each_thing_once():

@@ -247,22 +247,22 @@ class TestWithdraw:
 class TestPromoted:
     def test_a_learner_that_has_caught_up_votes(self):
         etcd = Cluster(S1, member(3, learner=True))
-        assert membership.promoted(etcd, "s3") is None
+        assert membership.promote(etcd, "s3") is None
         assert etcd.told == ["promote 3"]
-        assert membership.promoted(etcd, "s3") is None
+        assert membership.promote(etcd, "s3") is None
         assert etcd.told == ["promote 3"]
 
     def test_until_it_has_caught_up_there_is_a_reason(self):
         etcd = Cluster(S1, member(3, learner=True))
         etcd.refusals = [EtcdUnavailable("no member of etcd answers (not in sync)"), EtcdError("too many learners")]
-        assert membership.promoted(etcd, "s3") == (
+        assert membership.promote(etcd, "s3") == (
             "s3 has not become a voting member of etcd: no member of etcd answers (not in sync)"
         )
-        assert "too many learners" in membership.promoted(etcd, "s3")
-        assert membership.promoted(etcd, "s3") is None
+        assert "too many learners" in membership.promote(etcd, "s3")
+        assert membership.promote(etcd, "s3") is None
 
     def test_until_it_has_told_its_name_it_is_not_known(self):
         etcd = Cluster(S1, member(3, learner=True, started=False))
-        assert membership.promoted(etcd, "s3") == "etcd does not know s3 yet"
+        assert membership.promote(etcd, "s3") == "etcd does not know s3 yet"
         etcd.majority = False
-        assert "no member of etcd answers" in membership.promoted(etcd, "s3")
+        assert "no member of etcd answers" in membership.promote(etcd, "s3")

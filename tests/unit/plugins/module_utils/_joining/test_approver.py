@@ -75,8 +75,8 @@ def test_whose_requests_are_ours_to_judge(csr, kind):
 
 
 def test_what_somebody_has_judged_is_left_alone():
-    assert approver.undecided({"status": {}}) and approver.undecided({})
-    assert not approver.undecided({"status": {"conditions": [{"type": "Denied"}]}})
+    assert approver.is_undecided({"status": {}}) and approver.is_undecided({})
+    assert not approver.is_undecided({"status": {"conditions": [{"type": "Denied"}]}})
 
 
 def test_a_new_machine_gets_a_free_name():

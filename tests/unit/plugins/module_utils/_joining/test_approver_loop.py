@@ -75,7 +75,7 @@ def test_a_machine_joins(cluster):
     cluster.ask(samples.joining(), "right")
     cluster.approver.work(1)
     assert cluster.condition() == ("Approved", "the kubelet of the new node w1")
-    assert node_password.verified("right", node_password.value_in(cluster.password(), "hash"))
+    assert node_password.verify("right", node_password.value_in(cluster.password(), "hash"))
     assert cluster.objects.under(loop.JOIN_SECRETS) == []
     assert cluster.journal == ["approved node-abc of system:bootstrap:abcdef: the kubelet of the new node w1"]
     sent = cluster.objects.kept[f"{loop.REQUESTS}/node-abc"]

@@ -19,16 +19,16 @@ SALT = bytes.fromhex("0011223344556677")
 
 
 def test_a_known_hash():
-    assert node_password.verified(*RFC)
-    assert not node_password.verified("pleaseletmeout", RFC[1])
+    assert node_password.verify(*RFC)
+    assert not node_password.verify("pleaseletmeout", RFC[1])
 
 
 def test_the_form_is_the_one_of_k3s():
     hashed = node_password.hash_of("0123456789abcdef", SALT)
     assert re.fullmatch(r"\$1:0011223344556677:15:8:1:[A-Za-z0-9+/]{86}", hashed)
     assert node_password.hash_of("0123456789abcdef", SALT) == hashed
-    assert node_password.verified("0123456789abcdef", hashed)
-    assert not node_password.verified("0123456789abcdee", hashed)
+    assert node_password.verify("0123456789abcdef", hashed)
+    assert not node_password.verify("0123456789abcdee", hashed)
 
 
 def test_each_hash_has_a_salt_of_its_own():
@@ -51,8 +51,8 @@ def test_each_hash_has_a_salt_of_its_own():
     ],
 )
 def test_a_hash_that_cannot_be_read_is_nobodys(hashed):
-    assert not node_password.verified(RFC[0], hashed)
-    assert not node_password.verified("", hashed)
+    assert not node_password.verify(RFC[0], hashed)
+    assert not node_password.verify("", hashed)
 
 
 def test_a_password_file_is_kept_and_made_only_when_there_is_none():

@@ -72,7 +72,7 @@ def test_only_the_configuration_of_encryption_may_be_missing(layout):
 
 def test_the_times_are_written_as_k3s_writes_them(layout):
     os.utime(layout.tls("service.key"), ns=(0, 1_795_514_400_000_000_120))
-    assert records.exported(layout)["ServiceKey"] == {
+    assert records.exported_files(layout)["ServiceKey"] == {
         "Timestamp": "2026-11-24T10:00:00.000000120Z",
         "Content": base64.b64encode(b"content of server/tls/service.key\n").decode(),
     }

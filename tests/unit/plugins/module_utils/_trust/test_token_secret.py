@@ -85,11 +85,11 @@ def test_a_secret_of_another_tool_is_read():
 def test_what_is_no_whole_token_is_named_and_shown_by_its_id(damaged):
     with pytest.raises(TokenError, match=f"the Secret kube-system/{damaged['metadata']['name']} .*delete it"):
         secrets.read(damaged)
-    assert secrets.shown(damaged) == {"id": damaged["metadata"]["name"].rpartition("-")[2]}
+    assert secrets.public_fields(damaged) == {"id": damaged["metadata"]["name"].rpartition("-")[2]}
 
 
 def test_nothing_that_is_shown_holds_the_secret():
-    assert "0123456789abcdef" not in f"{TOKEN!r} {TOKEN.public} {secrets.shown(secret())}"
+    assert "0123456789abcdef" not in f"{TOKEN!r} {TOKEN.public} {secrets.public_fields(secret())}"
 
 
 @pytest.mark.parametrize("text", ["soon", "", "2026-13-01T00:00:00Z", "2026-11-24T09:59:59"])

@@ -27,7 +27,7 @@ def playbook():
 
 
 def of(process):
-    return keeper.Process(keeper.controller(), process.pid, keeper.started(process.pid))
+    return keeper.Process(keeper.controller(), process.pid, keeper.start_time(process.pid))
 
 
 def until(condition):
@@ -63,7 +63,7 @@ def test_the_playbook_is_the_process_that_forked_the_worker():
     queue = context.SimpleQueue()
     worker = context.Process(target=lambda: queue.put(keeper.playbook()))
     worker.start()
-    assert queue.get() == keeper.playbook() == keeper.Process(keeper.controller(), os.getpid(), keeper.started(os.getpid()))
+    assert queue.get() == keeper.playbook() == keeper.Process(keeper.controller(), os.getpid(), keeper.start_time(os.getpid()))
     worker.join()
 
 
@@ -102,11 +102,11 @@ def test_where_there_is_no_proc_ps_is_asked(playbook, monkeypatch):
 
     monkeypatch.setattr(keeper, "Path", elsewhere)
     monkeypatch.setattr(keeper.os.path, "exists", lambda path: False)
-    begun = keeper.started(playbook.pid)
-    assert begun.count(":") == 2 and begun == keeper.started(playbook.pid)
+    begun = keeper.start_time(playbook.pid)
+    assert begun.count(":") == 2 and begun == keeper.start_time(playbook.pid)
     playbook.kill()
     playbook.wait()
-    assert keeper.started(playbook.pid) == ""
+    assert keeper.start_time(playbook.pid) == ""
 
 
 @pytest.mark.parametrize("pidfd", [True, False])
@@ -180,7 +180,7 @@ def test_a_command_that_hangs_is_given_up_with_its_children(tmp_path):
             return (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text())
 
     assert keeper.exchange(command, "renew", 0.5, Ended()) == keeper.FAILED
-    until(lambda: not keeper.started(int((tmp_path / "pid").read_text())))
+    until(lambda: not keeper.start_time(int((tmp_path / "pid").read_text())))
 
 
 def test_the_keeper_outlives_its_task_and_ends_with_the_playbook(tmp_path, playbook):
@@ -196,7 +196,7 @@ def test_the_keeper_outlives_its_task_and_ends_with_the_playbook(tmp_path, playb
     until(lambda: book.told)
     verb, session, parent = book.told[0].split(":")
     assert verb == "release" and int(session) != os.getsid(0)
-    until(lambda: not keeper.started(int(parent)))
+    until(lambda: not keeper.start_time(int(parent)))
 
 
 STARTER = """
@@ -219,7 +219,7 @@ def command(verb):
     with open(report, "w") as stream:
         stream.write(" ".join(sorted(kept)))
     return 0
-keeper.start(keeper.Process(keeper.controller(), playbook, keeper.started(playbook)), command)
+keeper.start(keeper.Process(keeper.controller(), playbook, keeper.start_time(playbook)), command)
 print("begun")
 """
 

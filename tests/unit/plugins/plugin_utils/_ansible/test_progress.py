@@ -31,7 +31,7 @@ def until(condition: Any) -> None:
 
 def test_somebody_who_looks_on_is_told_again_and_again(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "WATCHED", True)
-    with progress.shown(lambda: "agent-1: Run containerd"):
+    with progress.reporting(lambda: "agent-1: Run containerd"):
         until(lambda: len(told) > 1)
     seen = len(told)
     assert {line.partition(": 0 s")[0] for line in told} == {"agent-1: Run containerd"}
@@ -42,7 +42,7 @@ def test_somebody_who_looks_on_is_told_again_and_again(told: list[str], monkeypa
 def test_a_log_has_nothing_of_it(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "WATCHED", False)
     before = threading.active_count()
-    with progress.shown(lambda: "agent-1: Run containerd"):
+    with progress.reporting(lambda: "agent-1: Run containerd"):
         assert threading.active_count() == before
     assert told == []
 
@@ -50,7 +50,7 @@ def test_a_log_has_nothing_of_it(told: list[str], monkeypatch: pytest.MonkeyPatc
 def test_what_fails_ends_it(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "WATCHED", True)
     before = threading.active_count()
-    with pytest.raises(ZeroDivisionError), progress.shown(lambda: "agent-1: Run containerd"):
+    with pytest.raises(ZeroDivisionError), progress.reporting(lambda: "agent-1: Run containerd"):
         raise ZeroDivisionError
     assert threading.active_count() == before
 

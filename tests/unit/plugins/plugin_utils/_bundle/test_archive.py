@@ -107,7 +107,7 @@ def test_a_tampered_file_is_noticed_by_reading_it(folder, form):
 def test_what_was_verified_is_not_read_again_until_it_changes(folder, monkeypatch):
     bundles.open_bundle(str(folder)).verify()
     read = []
-    monkeypatch.setattr(bundles, "unpacked", lambda packed, entry: read.append(entry.path) or [])
+    monkeypatch.setattr(bundles, "unpack", lambda packed, entry: read.append(entry.path) or [])
     bundles.open_bundle(str(folder)).verify()
     assert read == []
     os.utime(member_of(folder, LARGEST))

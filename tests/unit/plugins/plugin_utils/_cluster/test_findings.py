@@ -318,7 +318,7 @@ class TestExcluded:
     HOSTS = ("s", *AGENTS)
 
     def excluded(self, *found, agents=AGENTS, hosts=HOSTS):
-        return cluster.excluded([cluster.HostFinding(names, finding) for names, finding in found], agents, hosts)
+        return cluster.excluded_agents([cluster.HostFinding(names, finding) for names, finding in found], agents, hosts)
 
     def test_an_agent_with_findings_is_left_out_with_all_of_them(self):
         other = Finding("command_mount", FAIL, "the host has no command mount", "install it")

@@ -14,7 +14,7 @@ def loaded(monkeypatch):
     """What was loaded, each time that it was."""
     seen = []
     monkeypatch.setattr(inheritance.archive, "default_bundle", lambda: "/bundles/this")
-    monkeypatch.setattr(inheritance.archive, "opened", seen.append)
+    monkeypatch.setattr(inheritance.archive, "shared_bundle", seen.append)
     monkeypatch.setattr(check_config, "prepare", lambda: seen.append("check_config"))
     monkeypatch.setattr(drift, "prepare", lambda: seen.append("drift"))
     inheritance.prepare.cache_clear()
@@ -32,6 +32,6 @@ def test_a_bundle_that_cannot_be_opened_is_left_to_the_hosts_that_want_it(loaded
     def refuse(path):
         raise BundleError(f"{path} is no bundle")
 
-    monkeypatch.setattr(inheritance.archive, "opened", refuse)
+    monkeypatch.setattr(inheritance.archive, "shared_bundle", refuse)
     inheritance.prepare()
     assert loaded == ["check_config", "drift"]

@@ -257,7 +257,7 @@ class TestIdentity:
 
     def test_a_machine_that_is_known_and_one_that_is_new(self):
         assert servers.identity_findings(ALL, self.KNOWN) == []
-        assert servers.replaced(ALL, self.KNOWN) == []
+        assert servers.replaced_nodes(ALL, self.KNOWN) == []
 
     def test_another_machine_under_a_taken_name_is_refused(self):
         (found,) = servers.identity_findings([looked("agent-1", server=False)], self.KNOWN)
@@ -270,15 +270,15 @@ class TestIdentity:
     def test_one_that_was_made_anew_replaces_the_node_when_told_to(self):
         anew = looked("agent-1", server=False, replace=True)
         assert servers.identity_findings([anew], self.KNOWN) == []
-        assert servers.replaced([anew, *ALL], self.KNOWN) == ["a1"]
+        assert servers.replaced_nodes([anew, *ALL], self.KNOWN) == ["a1"]
 
     def test_who_is_the_same_machine_is_not_replaced(self):
-        assert servers.replaced([looked("server-1", replace=True)], self.KNOWN) == []
+        assert servers.replaced_nodes([looked("server-1", replace=True)], self.KNOWN) == []
 
     def test_a_host_of_which_nothing_is_known_is_nobodys_twin(self):
         unknown = HostReport("agent-1", replace=True)
         assert servers.identity_findings([unknown], self.KNOWN) == []
-        assert servers.replaced([unknown], NOBODY) == []
+        assert servers.replaced_nodes([unknown], NOBODY) == []
 
 
 class TestToken:

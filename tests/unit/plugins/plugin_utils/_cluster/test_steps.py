@@ -14,14 +14,14 @@ AUTH = {"configs": {"reg.example": {"auth": {"username": "me", "password": "s3cr
 
 def test_a_step_that_needs_nothing_observes_with_its_tasks_arguments():
     arguments = {"data_dir": "/data", "node_name": "n"}
-    assert steps.completed("kubelet", arguments) == arguments
-    assert steps.settled("kubelet", arguments) == {}
+    assert steps.completed_arguments("kubelet", arguments) == arguments
+    assert steps.settled_result("kubelet", arguments) == {}
 
 
 def test_a_bundle_is_observed_by_its_id_and_is_where_it_is_kept(tmp_path):
     make_bundle(tmp_path / "bundle")
     arguments = {"bundle": str(tmp_path / "bundle"), "data_dir": "/data"}
-    completed, settled = steps.completed("bundle", arguments), steps.settled("bundle", arguments)
+    completed, settled = steps.completed_arguments("bundle", arguments), steps.settled_result("bundle", arguments)
     assert completed == {**arguments, "id": settled["id"]}
     assert settled["path"] == f"/data/data/{settled['id']}"
     pause = {"name": "registry.k8s.io/pause:3.10", "component": "pause"}
@@ -32,22 +32,22 @@ def test_a_bundle_is_observed_by_its_id_and_is_where_it_is_kept(tmp_path):
 
 def test_registries_are_parted_from_their_secrets():
     arguments = {"bundle": "/b", "registries": AUTH}
-    assert steps.completed("containerd", arguments) == {
+    assert steps.completed_arguments("containerd", arguments) == {
         "bundle": "/b",
         "registries": {"configs": {"reg.example": {"auth": {"username": "me"}}}},
         "registry_secrets": {"reg.example": {"password": "s3cr3t"}},
     }
     assert arguments["registries"] is AUTH
-    assert steps.completed("containerd", {"bundle": "/b"}) == {"bundle": "/b", "registries": {}, "registry_secrets": {}}
+    assert steps.completed_arguments("containerd", {"bundle": "/b"}) == {"bundle": "/b", "registries": {}, "registry_secrets": {}}
 
 
 def test_what_components_declare_is_handed_over():
-    assert steps.completed("host", {"data_dir": "/data"}) == {"data_dir": "/data", "users": registry.users()}
+    assert steps.completed_arguments("host", {"data_dir": "/data"}) == {"data_dir": "/data", "users": registry.users()}
     for profile in ("server", "agent"):
         arguments = {"profile": profile, "node_name": "n"}
-        assert steps.completed("certificate", arguments) == {**arguments, "declared": registry.certificates(profile)}
+        assert steps.completed_arguments("certificate", arguments) == {**arguments, "declared": registry.certificates(profile)}
 
 
 def test_what_later_tasks_read_of_a_step_that_has_nothing_to_do():
-    assert steps.settled("bootstrap", {}) == {"missing": []}
-    assert steps.settled("certificate", {}) == {"requests": [], "paths": []}
+    assert steps.settled_result("bootstrap", {}) == {"missing": []}
+    assert steps.settled_result("certificate", {}) == {"requests": [], "paths": []}
