@@ -5,27 +5,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate, leaves
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import ReportError, records
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 
-def requests_among(found: list[dict[str, Any]], ca_certificates: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The certificates that have to be signed, each with its reasons."""
-    judged = [
-        {
-            **leaf,
-            "reasons": pki.renewal_reasons(
-                leaf, leaf["current"], leaf["has_key"], ca_certificates.get(leaf["authority"], "")
-            ),
-        }
-        for leaf in found
-    ]
-    return [leaf for leaf in judged if leaf["reasons"]]
+@dataclass(frozen=True)
+class Found:
+    """What a host says of a certificate: as it is, whether its key is there, and a request of that key, or none."""
+
+    name: str
+    current: str
+    has_key: bool
+    request: str = ""
+
+
+def requests_among(found: Any, arguments: Mapping[str, Any], node_ips: Sequence[str]) -> list[dict[str, Any]]:
+    """The certificates that have to be signed, each with its reasons.
+
+    Whom a certificate names, who signs it and where it is comes from the step's arguments: a host that could say so
+    itself would be whom it likes.
+    """
+    wanted = {leaf.name: leaf for leaf in leaves_of(arguments, node_ips)}
+    judged = []
+    for each in records(Found, "certificates", _without_nothing(found)):
+        if each.name not in wanted:
+            raise ReportError(f"its certificates have {each.name!r:.100}, which the host is not to have")
+        leaf = wanted[each.name].as_dict()
+        authority = arguments["ca_certificates"].get(leaf["authority"], "")
+        reasons = pki.renewal_reasons(leaf, each.current, each.has_key, authority)
+        judged.append({**leaf, "current": each.current, "request": each.request, "reasons": reasons})
+    return [request for request in judged if request["reasons"]]
+
+
+def leaves_of(arguments: Mapping[str, Any], node_ips: Sequence[str]) -> tuple[leaves.Leaf, ...]:
+    """The certificates that a host should have, by its step's arguments and the addresses that it was seen with."""
+    defaults = {name: option.get("default") for name, option in certificate.OPTIONS.items()}
+    addresses = arguments.get("node_ip") or list(node_ips)
+    if not addresses:  # the module would look for those of the machine it runs on
+        raise ReportError("the addresses of the host are not known, which its certificates name")
+    return certificate.leaves_of({**defaults, **arguments, "node_ip": addresses})
+
+
+def _without_nothing(found: Any) -> Any:
+    """What a host says of certificates, less what it says is nothing: where it made no request."""
+    if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+        return found
+    return [{name: value for name, value in each.items() if value is not None} for each in found]
 
 
 def request_diff(request: Mapping[str, Any]) -> dict[str, str]:
@@ -52,7 +85,8 @@ class ActionModule(HostAction):
         if found.get("failed") or self._task.args.get("signed"):
             return found
         ca_certificates = self._task.args["ca_certificates"]
-        requests = requests_among(certificates, ca_certificates)
+        seen = ((task_vars or {}).get("_k3a") or {}).get("node_ips", ())
+        requests = requests_among(certificates, arguments, seen)
         return {
             **found,
             "changed": found["changed"] or bool(requests),

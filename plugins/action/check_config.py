@@ -64,10 +64,12 @@ class ActionModule(HostAction):
         after = time.time()
         if seen.get("failed"):
             return {**result, **seen}
-        facts, claims = usable_facts(seen.get("facts", {}))
-        findings += claims
+        facts, problem = usable_claims(seen)
+        if problem:
+            seen = {**seen, "facts": {}, "findings": []}
+            findings.append(problem)
         if facts:
-            findings += cluster.clock_findings(cluster.clock_offset(before, seen["facts"]["clock"], after))
+            findings += cluster.clock_findings(cluster.clock_offset(before, facts.clock, after))
         if manifest and facts and facts.architecture != manifest.architecture:
             bundle = f"the bundle {values['k3a_bundle']} is for {manifest.architecture}"
             message = f"{bundle}, and the host is {facts.architecture}"
@@ -149,15 +151,13 @@ class ActionModule(HostAction):
         return ({}, [finding]) if finding else (seen, [])
 
 
-def usable_facts(facts: dict[str, Any]) -> tuple[HostFacts | None, list[Finding]]:
-    """What a host says of itself, or why it cannot be used."""
-    if not facts.get("node_name"):
-        return None, []
+def usable_claims(seen: dict[str, Any]) -> tuple[HostFacts | None, Finding | None]:
+    """What a host says of itself, or why nothing that it says can be used: a finding about that host alone."""
     try:
-        return reports.host_facts(facts), []
+        return reports.host_claims(seen)[0], None
     except reports.ReportError as error:
         message = f"what it says of itself cannot be used: {error}"
-        return None, [Finding("report", FAIL, message, "see what answers in its place")]
+        return None, Finding("report", FAIL, message, "see what answers in its place")
 
 
 def public_settings(values: dict[str, Any]) -> dict[str, Any]:

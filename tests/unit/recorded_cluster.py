@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build, recipe
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
-from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import client_url, peer_url
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
@@ -231,13 +231,18 @@ class RecordedCluster:
         defaults = {name: option.get("default") for name, option in certificate.OPTIONS.items()}
         given = {"node_name": host.name, "node_ip": [host.address]}
         return [
-            [self._issued(leaf) for leaf in certificate.leaves_of({**defaults, **given, "profile": profile})]
+            [self._issued(leaf) for leaf in certificate.leaves_of({**defaults, **given, **declared(profile)})]
             for profile in profiles
         ]
 
     def _issue(self, leaf: Any) -> dict[str, Any]:
         issued, key = pki.issue(leaf.as_dict(), *self.ca_certificates[leaf.authority])
-        return {**leaf.as_dict(), "current": issued, "request": pki.request_of(key)}
+        return {**leaf.as_dict(), "current": issued, "has_key": True, "request": pki.request_of(key)}
+
+
+def declared(profile: str) -> dict[str, Any]:
+    """A profile, and the certificates that it stands for."""
+    return {"profile": profile, "declared": registry.certificates(profile)}
 
 
 def bundle_report() -> dict[str, Any]:

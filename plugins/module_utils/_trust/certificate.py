@@ -22,7 +22,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "profile": {"type": "str", "choices": [SERVER, AGENT], "required": True},
     "declared": {"type": "list", "elements": "dict", "default": []},
     "ca_certificates": {"type": "dict", "required": True},

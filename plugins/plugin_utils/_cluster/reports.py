@@ -11,14 +11,18 @@ A report is a claim. Its form is checked here, where it enters; what it says is 
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
 
 Record = TypeVar("Record")
+
+# All findings of a host together: they are shown several times, for all hosts.
+LONGEST = 100_000
 
 
 class ReportError(K3aError):
@@ -40,6 +44,8 @@ class HostFacts:
     load_balancer: bool = False
     node_password: bool = False
     bundle_present: bool = False
+    # The host's time, in seconds since 1970.
+    clock: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -116,9 +122,20 @@ class ServerReport:
 
 def host_report(result: Mapping[str, Any]) -> HostReport:
     """The record of a result of check_config."""
-    about = {**result["host"], "findings": records(Finding, "findings", result.get("findings", ()))}
+    facts, findings = host_claims(result)
+    return record(HostReport, {**result["host"], "findings": findings, "facts": facts})
+
+
+def host_claims(result: Mapping[str, Any]) -> tuple[HostFacts | None, tuple[Finding, ...]]:
+    """What a host says of itself, and what it finds in the way: one that knows its name for unusable says no more."""
+    findings = records(Finding, "findings", result.get("findings", ()))
+    if sum(len(finding.message) + len(finding.remedy) for finding in findings) > LONGEST:
+        raise ReportError(f"its findings are more than {LONGEST} characters")
     facts = result.get("facts") or {}
-    return record(HostReport, {**about, "facts": host_facts(facts) if facts.get("node_name") else None})
+    if not isinstance(facts, Mapping):
+        raise ReportError(f"its facts are {facts!r:.100}, which is no mapping")
+    told = any(finding.name == "hostname" and finding.level == FAIL for finding in findings)
+    return (host_facts(facts) if facts.get("node_name") and not told else None), findings
 
 
 def host_reports(results: list[dict[str, Any]]) -> list[HostReport]:
@@ -134,10 +151,15 @@ def _named(read: Callable[[Mapping[str, Any]], Record], result: Mapping[str, Any
 
 
 def host_facts(facts: Mapping[str, Any]) -> HostFacts:
-    """What a host says of itself, whose addresses are addresses."""
+    """What a host says of itself, whose name is that of a node, and whose addresses are addresses."""
     seen = record(HostFacts, facts)
+    # Either gets into paths of the API and lines of files.
+    if not valid_node_name(seen.node_name):
+        raise ReportError(f"its node_name is {seen.node_name!r:.100}, which cannot be the name of a node")
     for address in seen.node_ips:
         try:
+            if "%" in address:  # what follows it may be any text
+                raise ValueError
             ipaddress.ip_address(address)
         except ValueError:
             raise ReportError(f"its node_ips name {address!r}, which is no address") from None
@@ -199,6 +221,11 @@ def _texts_by_name(value: Any) -> Mapping[str, str] | None:
     return value if of_texts else None
 
 
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
+
+
 def _instance(kind: type) -> Callable[[Any], Any]:
     return lambda value: value if isinstance(value, kind) else None
 
@@ -206,6 +233,7 @@ def _instance(kind: type) -> Callable[[Any], Any]:
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "str": _instance(str),
     "bool": _instance(bool),
+    "float": _number,
     "tuple[str, ...]": _texts,
     "Mapping[str, str]": _texts_by_name,
     "Mapping[str, Any]": _instance(Mapping),

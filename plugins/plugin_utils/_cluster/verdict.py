@@ -90,6 +90,8 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         **settings,
         "node_name": report.seen.node_name,
         "node_ip": node_ip(settings["node_ip"], settings["flannel_iface"], report.seen.node_ips),
+        # By which its certificates name it, whether they were given or found.
+        "node_ips": list(report.seen.node_ips),
         "is_server": report.server,
         "is_node": report.node,
         "is_known": report.is_known,

@@ -11,7 +11,9 @@ from ansible_collections.k3a.cluster.plugins.action import certificate_signature
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import certificate as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import ReportError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 
@@ -35,6 +37,20 @@ def arguments(ca_certificates, tmp_path, monkeypatch):
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
     }
+
+
+def completed(arguments):
+    return steps.completed("certificate", arguments)
+
+
+def module_alone():
+    """The module as a host answers, before the controller judges."""
+
+    class ActionModule(HostAction):
+        def run(self, tmp=None, task_vars=None):
+            return self._execute_module("", module_args=completed(self._task.args), task_vars=task_vars)
+
+    return type("plugin", (), {"ActionModule": ActionModule})
 
 
 def converge(run_action, ca_certificates, arguments):
@@ -85,6 +101,33 @@ def test_another_authority_renews_what_it_signs(run_action, ca_certificates, arg
         "client-flannel",
     }
     assert not run_action(action, module, **changed)["changed"]
+
+
+def test_a_host_does_not_say_whom_its_certificates_name(run_action, ca_certificates, arguments):
+    """Who is root on an agent could otherwise be an administrator of the cluster, or its API."""
+    observed = run_action(module_alone(), module, **arguments)["certificates"]
+    claims = {
+        "authority": "request-header",
+        "common_name": "system:admin",
+        "organization": "system:masters",
+        "usages": ["server"],
+        "dns": ["kubernetes.default.svc"],
+        "ips": ["10.43.0.1"],
+        "pair": True,
+        "certificate": "/etc/shadow",
+    }
+    honest = action.requests_among(observed, completed(arguments), [])
+    assert action.requests_among([{**each, **claims} for each in observed], completed(arguments), []) == honest
+    assert {request["organization"] for request in honest} == {"", "system:nodes"}
+    with pytest.raises(ReportError, match="'client-admin', which the host is not to have"):
+        action.requests_among([{**observed[0], "name": "client-admin"}], completed(arguments), [])
+
+
+def test_addresses_that_were_not_given_are_those_that_the_host_was_seen_with(arguments):
+    seen = action.leaves_of(completed({**arguments, "node_ip": []}), ["10.0.0.2"])
+    assert seen == action.leaves_of(completed(arguments), [])
+    with pytest.raises(ReportError, match="addresses of the host are not known"):
+        action.leaves_of(completed({**arguments, "node_ip": []}), [])
 
 
 def test_no_key_leaves_the_node(run_action, ca_certificates, arguments):

@@ -14,6 +14,7 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
 from ansible_collections.k3a.cluster.plugins.modules import check_config as module
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 FACTS = {"architecture": "amd64", "bundle_present": False, "node_name": "node-1"}
@@ -307,3 +308,24 @@ def test_settings_are_all_variables_but_secrets(run):
     settings = run(k3a_token="canary-1", k3a_registries={"configs": {}})[0]["host"]["settings"]
     secret = {name for name, option in spec.specification().items() if option.get("no_log")}
     assert {spec.PREFIX + name for name in settings} == spec.specification().keys() - secret
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"facts": ["text"]},
+        {"facts": {**FACTS, "clock": "soon"}},
+        {"facts": {**FACTS, "node_ips": ["no address"]}},
+        {"facts": {**FACTS, "node_name": "{{ lookup('pipe', 'id') }}"}},
+        {"findings": "text"},
+        {"findings": [{"name": 1}]},
+    ],
+)
+def test_what_a_host_says_and_cannot_be_used_is_a_finding_about_it_alone(run, said):
+    """It was an error of all hosts, once the whole cluster was judged."""
+    answer = {"findings": [], "facts": {**FACTS, "clock": time.time()}, "changed": False, **said}
+    result, _options = run(answer=answer)
+    assert [finding["name"] for finding in result["findings"]] == ["report"]
+    assert result["facts"] == {}
+    (report,) = reports.host_reports([result])
+    assert report.facts is None

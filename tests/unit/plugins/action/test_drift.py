@@ -184,28 +184,37 @@ def test_a_look_that_fails_is_no_difference(run):
     assert result["failed"] and "no Python" in result["msg"]
 
 
-def leaf(authority):
+def leaf(**claims):
     """A certificate that is not there yet."""
     return {
         "name": "serving-kubelet",
-        "certificate": "/tls/serving-kubelet.crt",
-        "authority": authority,
         "current": "",
         "has_key": False,
         "request": None,
+        **claims,
     }
 
 
 def test_certificates_are_judged_here(run):
     authority, _key = pki.new_authority("k3a-server")
-    answer = {"changed": False, "reason": "", "certificates": [[leaf("server")]]}
+    answer = {"changed": False, "reason": "", "certificates": [[leaf()]]}
     result, _asked = run(host="agent-1", answer=answer, verdict={"ca_certificates": {"server": authority}})
-    assert (result["state"], result["reason"]) == ("changing", "/tls/serving-kubelet.crt: it is missing")
+    assert (result["state"], result["reason"]) == ("changing", "/srv/k3a/agent/tls/serving-kubelet.crt: it is missing")
+
+
+@pytest.mark.parametrize(
+    "said", [[[leaf(name="client-admin")]], [[leaf(has_key="yes")]], [[leaf(current=1)]], [["text"]], ["text"], [None], [7]]
+)
+def test_a_host_whose_certificates_cannot_be_used_fails(run, said):
+    answer = {"changed": False, "reason": "", "certificates": said}
+    result, _asked = run(host="agent-1", answer=answer)
+    assert result["failed"]
+    assert "its certificates" in result["msg"] or "is no bool" in result["msg"] or "is no str" in result["msg"]
 
 
 def test_what_a_step_has_to_do_is_told_before_certificates_that_are_due(run):
     authority, _key = pki.new_authority("k3a-server")
-    answer = {"changed": False, "reason": "host: sysctl", "certificates": [[leaf("server")]]}
+    answer = {"changed": False, "reason": "host: sysctl", "certificates": [[leaf()]]}
     result, _asked = run(host="agent-1", answer=answer, verdict={"ca_certificates": {"server": authority}})
     assert result["reason"] == "host: sysctl"
 

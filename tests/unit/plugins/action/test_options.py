@@ -108,7 +108,7 @@ def test_a_playbook_asks_for_the_variables_that_it_uses(playbook: str) -> None:
     for name in asked.get("names", []):
         assert name in spec.specification()
     for name in {*asked.get("names", []), *own} - {"join_hosts"}:
-        assert re.search(rf"_k3a\w*\.{name.removeprefix('k3a_')}\b", text), f"{playbook}.yml does not use {name}"
+        assert re.search(rf"_k3a\w*(\.|', '){name.removeprefix('k3a_')}\b", text), f"{playbook}.yml does not use {name}"
     assert tasks(PLAYBOOKS / f"{playbook}.yml")[0].get("k3a.cluster.options") == asked
 
 

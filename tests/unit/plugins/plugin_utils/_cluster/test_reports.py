@@ -49,7 +49,7 @@ class TestHost:
         assert report.images == ("registry.k8s.io/pause:3.10",)
         assert report.settings == {"cluster_domain": "cluster.local"}
         assert report.findings == (Finding("command_nft", FAIL, "the host has no command nft", "install it"),)
-        assert report.seen == HostFacts(node_name="n1", node_ips=("10.0.0.1",), machine_id="1")
+        assert report.seen == HostFacts(node_name="n1", node_ips=("10.0.0.1",), machine_id="1", clock=1.5)
 
     @pytest.mark.parametrize("facts", [None, {}, {"node_name": ""}])
     def test_a_host_on_which_no_module_could_run_has_no_facts(self, facts):
@@ -75,6 +75,11 @@ class TestHost:
             ({"node_ips": [1]}, "its node_ips is [1], which is no tuple[str, ...]"),
             ({"node_ips": ["10.0.0.1; rm -rf /"]}, "its node_ips name '10.0.0.1; rm -rf /', which is no address"),
             ({"node_ips": ["{{ lookup('pipe', 'id') }}"]}, "which is no address"),
+            ({"node_ips": ["fe80::1%\n10.0.0.9 kubernetes.default.svc"]}, "which is no address"),
+            ({"node_name": "../../secrets/x"}, "its node_name is '../../secrets/x', which cannot be the name of a node"),
+            ({"node_name": "n1\n"}, "which cannot be the name of a node"),
+            ({"clock": "soon"}, "its clock is 'soon', which is no float"),
+            ({"clock": float("nan")}, "its clock is nan, which is no float"),
             ({"node_name": ["n1"]}, "its node_name is ['n1'], which is no str"),
             ({"machine_id": None}, "its machine_id is None, which is no str"),
             ({"etcd_data": "no"}, "its etcd_data is 'no', which is no bool"),
@@ -104,6 +109,15 @@ class TestHost:
     def test_findings_of_another_form_are_refused(self, findings):
         with pytest.raises(reports.ReportError):
             reports.host_report({**LOOKED, "findings": findings})
+
+    def test_findings_without_end_are_refused(self):
+        with pytest.raises(reports.ReportError, match="more than 100000 characters"):
+            reports.host_report({**LOOKED, "findings": [{**NFT, "message": "x" * reports.LONGEST}]})
+
+    def test_a_host_that_knows_its_name_for_unusable_is_told_so_once(self):
+        finding = {"name": "hostname", "level": FAIL, "message": "'a_b' cannot be the name of a node", "remedy": "x"}
+        report = reports.host_report({**LOOKED, "facts": {"node_name": "a_b"}, "findings": [finding]})
+        assert (report.facts, [each.name for each in report.findings]) == (None, ["hostname"])
 
     def test_what_else_a_finding_has_is_dropped(self):
         (finding,) = reports.host_report({**LOOKED, "findings": [{**NFT, "host": "other"}]}).findings
