@@ -95,10 +95,10 @@ class NodeSet:
 
 
 def play(
-    playbook: str, *arguments: str, report: Path | None = None, environment: Mapping[str, str] = os.environ
+    playbook: str, *arguments: str, report: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> tuple[float, float]:
     """Run a playbook of the collection, or by its path; its wall time and the CPU-seconds of all its processes."""
-    environment = {**environment, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    environment = {**(environment or os.environ), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
     if report:
         environment |= {
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/bench/callback_plugins",

@@ -83,7 +83,7 @@ def named_in(path: Path) -> list[str]:
     words, numbers = declared_words(), declared_numbers()
     found = []
     for line, value in constants(path):
-        known = words.get(value) if isinstance(value, str) else numbers.get(value) if type(value) is int else None
+        known = words.get(value) if isinstance(value, str) else numbers.get(value) if isinstance(value, int) and not isinstance(value, bool) else None
         if known and not is_of_the_subject(path, value):
             found.append(f"line {line}: {value!r} of {known}")
     return sorted(found)

@@ -82,7 +82,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("module, name, option, variable", PAIRS, ids=[f"{module}-{name}" for module, name, *_ in PAIRS])
+@pytest.mark.parametrize("module, name, option, variable", PAIRS, ids=[f"{module}-{name}" for module, name, _option, _variable in PAIRS])
 def test_an_option_of_a_module_is_its_variables(module, name, option, variable):
     keys = [key for key in COMPARED if not (option.get("required") and key == "default")]
     assert {key: option.get(key) for key in keys} == {key: variable.get(key) for key in keys}

@@ -136,9 +136,9 @@ def states_of_place(path: str, perturb: Perturb, monkeypatch: Any) -> Iterator[S
     kept = Path(path).read_bytes()
     for name, about in (("is on a full disk", {"f_bfree": 0}), ("cannot be written", {"f_flag": os.ST_RDONLY})):
 
-        def refuse(asked: Any, about: dict[str, int] = about) -> Any:
+        def refuse(asked: Any, about: Any = tuple(about.items())) -> Any:
             fields = (field for field in dir(real("/")) if field.startswith("f_"))
-            return type("Status", (), {**{field: getattr(real(asked), field) for field in fields}, **about})
+            return type("Status", (), {**{field: getattr(real(asked), field) for field in fields}, **dict(about)})
 
         yield State(
             f"{path} {name}",
@@ -156,7 +156,9 @@ def unreadable(path: str, monkeypatch: Any) -> State:
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         return real(asked)
 
-    perturb = lambda: monkeypatch.setattr(files, "read_bytes", refuse)  # noqa: E731
+    def perturb() -> None:
+        monkeypatch.setattr(files, "read_bytes", refuse)
+
     return State(f"{path} gives an I/O error", perturb, lambda: monkeypatch.setattr(files, "read_bytes", real))
 
 

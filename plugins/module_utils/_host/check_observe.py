@@ -122,4 +122,3 @@ def _bundles(data_dir: str) -> list[str]:
 
 def _has_files(directory: str) -> bool:
     return os.path.isdir(directory) and bool(os.listdir(directory))
-

@@ -51,7 +51,7 @@ def test_killed_runs_leave_no_learner_and_no_secret(cluster, servers, playbooks,
     writing.go_on()
     writing.stop()
     playbooks.change_nothing()
-    assert "Bring them to a server that joins" in output
+    assert "Copy the CAs, keys and server token to the joining server" in output
     secrets |= set(cluster.secrets(joining))
     assert [needle[:8] for needle in secrets if needle in output] == []
     assert cluster.feed(joining, "", "ls", "/var/lib/k3a/server/db") == "etcd\n"

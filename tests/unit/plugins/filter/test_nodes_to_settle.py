@@ -14,7 +14,7 @@ VERDICT = {
     ],
     "not_ready": [],
 }
-HOSTS = ["server-1", "agent-1"]
+HOSTS = ("server-1", "agent-1")
 
 
 def waited_for(verdict=None, hosts=HOSTS, **groups):
