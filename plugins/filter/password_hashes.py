@@ -46,7 +46,8 @@ def password_hashes(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, An
     return [
         {"name": hostvars[host]["_k3a"]["node_name"], "hash": password["hash"]}
         for host, password in passwords.items()
-        if password.get("hash")
+        # In check mode a password that is still to be made has an empty one.
+        if "hash" in password
     ]
 
 

@@ -31,7 +31,7 @@ def component_of_step(monkeypatch: Any, name: str, **given: Any) -> Any:
     seen = []
 
     def converge(_module: Any, component: Any, _pending: Any) -> dict[str, Any]:
-        seen.append(dataclasses.replace(component, healthy=(), outdated=()))
+        seen.append(dataclasses.replace(component, healthy=(), outdated=(), alive=()))
         return {"changed": False}
 
     monkeypatch.setattr(component_utils, "converge", converge)

@@ -134,11 +134,11 @@ def states_of_place(path: str, perturb: Perturb, monkeypatch: Any) -> Iterator[S
     """A difference that cannot be mended where it is."""
     real = os.statvfs
     kept = Path(path).read_bytes()
-    for name, about in (("is on a full disk", {"f_bfree": 0}), ("cannot be written", {"f_flag": os.ST_RDONLY})):
+    for name, field, value in (("is on a full disk", "f_bfree", 0), ("cannot be written", "f_flag", os.ST_RDONLY)):
 
-        def refuse(asked: Any, about: Any = tuple(about.items())) -> Any:
-            fields = (field for field in dir(real("/")) if field.startswith("f_"))
-            return type("Status", (), {**{field: getattr(real(asked), field) for field in fields}, **dict(about)})
+        def refuse(asked: Any, other: str = field, value: int = value) -> Any:
+            fields = (each for each in dir(real("/")) if each.startswith("f_"))
+            return type("Status", (), {**{each: getattr(real(asked), each) for each in fields}, other: value})
 
         yield State(
             f"{path} {name}",

@@ -140,6 +140,8 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         ),
         inputs=credentials.inputs,
         healthy=(health.answers_ok(DECLARATION.health),),
+        # Its readiness waits for a majority, which a restart does not bring.
+        alive=(health.answers_ok("http://127.0.0.1:2381/livez"),),
     )
 
 

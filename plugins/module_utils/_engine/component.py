@@ -61,6 +61,8 @@ class Component:
     inputs: tuple[str, ...] = ()
     healthy: tuple[health.Condition, ...] = ()
     outdated: tuple[health.Condition, ...] = ()
+    # What tells that the process answers at all, where its health also depends on others: else C(healthy).
+    alive: tuple[health.Condition, ...] = ()
     triggers: Mapping[str, str] = field(default_factory=dict)
     awaits: Mapping[str, str] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ def hang_reason(component: Component, state: systemd.UnitState) -> str | None:
     now = time.monotonic()
     if state.active != "active" or state.queued or not state.since or now - state.since < SETTLED:
         return None
-    silence = health.wait_for(lambda: _silence(component.healthy), now + PATIENCE)
+    silence = health.wait_for(lambda: _silence(component.alive or component.healthy), now + PATIENCE)
     return f"it hangs: {silence}" if silence else None
 
 

@@ -139,8 +139,9 @@ def run(module: AnsibleModule) -> None:
     directory = files.Directory(tls_directory(params), 0o700)
     trust = [(file, trust_change(file)) for file in trust_files(params)]
     changes = [change for _file, change in trust if change]
-    # A server's comes with its CAs.
-    place = files.directory_change(directory) if params["profile"] == AGENT else None
+    # A server's comes with its CAs; and what is installed comes after what was requested, which made it.
+    makes_place = params["profile"] == AGENT and not params["signed"]
+    place = files.directory_change(directory) if makes_place else None
     if module.check_mode:
         found = [observe(leaf, make_keys=False) for leaf in wanted]
         module.exit_json(**result(params, wanted, found, changes, place))

@@ -40,7 +40,7 @@ def arguments(ca_certificates, tmp_path, monkeypatch):
 
 
 def completed(arguments):
-    return steps.completed("certificate", arguments)
+    return steps.completed_arguments("certificate", arguments)
 
 
 def module_alone():

@@ -24,7 +24,12 @@ def test_each_node_that_has_a_new_one():
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"_k3a_password": {"skipped": True}}, {"_k3a_password": {"failed": True, "msg": "x"}}, {"_k3a_password": {"hash": ""}}]
+    "variables", [{}, {"_k3a_password": {"skipped": True}}, {"_k3a_password": {"failed": True, "msg": "x"}}]
 )
 def test_a_host_that_left_the_run_has_none(variables):
     assert password_hashes(["agent-1"], {"agent-1": variables}) == []
+
+
+def test_in_check_mode_a_password_that_is_still_to_be_made_counts():
+    hostvars = {"agent-1": {"_k3a": RECORD, "_k3a_password": {"changed": True, "hash": ""}}}
+    assert password_hashes(["agent-1"], hostvars) == [{"name": "a1", "hash": ""}]

@@ -505,6 +505,14 @@ class TestHang:
         state, since = systemd.unit_state, time.monotonic() - seconds
         monkeypatch.setattr(systemd, "unit_state", lambda unit: dataclasses.replace(state(unit), since=since))
 
+    def test_one_whose_health_waits_for_others_and_that_answers_is_let_alone(self, sample, monkeypatch):
+        """etcd without a majority is not ready, and its readiness does not answer in time; it is alive."""
+        component.converge(Module(), sample)
+        self.active_for(monkeypatch, 100)
+        waiting = self.with_reason(sample, health.Silence("it does not answer"))
+        announced = component.converge(Module(check_mode=True), dataclasses.replace(waiting, alive=(lambda: None,)))
+        assert (announced["changed"], announced["unhealthy"]) == (False, "it does not answer")
+
     def test_it_is_started_anew_once_as_announced(self, sample, monkeypatch):
         component.converge(Module(), sample)
         self.active_for(monkeypatch, 100)
