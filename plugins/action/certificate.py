@@ -85,8 +85,9 @@ class ActionModule(HostAction):
         if found.get("failed") or self._task.args.get("signed"):
             return found
         ca_certificates = self._task.args["ca_certificates"]
-        seen = ((task_vars or {}).get("_k3a") or {}).get("node_ips", ())
-        requests = requests_among(certificates, arguments, seen)
+        # A fact in the main playbook, a template of a play in join.yml.
+        host = self._templar.template((task_vars or {}).get("_k3a") or {})
+        requests = requests_among(certificates, arguments, host.get("node_ips", ()))
         return {
             **found,
             "changed": found["changed"] or bool(requests),
