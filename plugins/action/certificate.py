@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate, leaves
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import ReportError, records
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -86,7 +87,8 @@ class ActionModule(HostAction):
             return found
         ca_certificates = self._task.args["ca_certificates"]
         # A fact in the main playbook, a template of a play in join.yml.
-        host = self._templar.template((task_vars or {}).get("_k3a") or {})
+        variables = task_vars or {}
+        host = Templates(self, variables).value(variables.get("_k3a") or {})
         requests = requests_among(certificates, arguments, host.get("node_ips", ()))
         return {
             **found,
