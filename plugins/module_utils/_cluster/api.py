@@ -17,7 +17,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -92,6 +92,18 @@ class ApiRefused(ApiError):
         return [line.strip() for line in fields.splitlines()] if found else [self.message.strip()]
 
 
+def existing(
+    request: Callable[..., dict[str, Any]], path: str, query: Mapping[str, str] | None
+) -> dict[str, Any] | None:
+    """The object that a request finds, or None when there is none."""
+    try:
+        return request("GET", path, query)
+    except ApiRefused as error:
+        if error.status == 404:
+            return None
+        raise
+
+
 class NodeApi:
     """The API at a URL, as the owner of a certificate or a token sees it.
 
@@ -125,12 +137,7 @@ class NodeApi:
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
         """The object, or None when there is none."""
-        try:
-            return self.request("GET", path, query)
-        except ApiRefused as error:
-            if error.status == 404:
-                return None
-            raise
+        return existing(self.request, path, query)
 
     def request(
         self,

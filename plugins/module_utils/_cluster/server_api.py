@@ -19,9 +19,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     JSON,
     ApiError,
-    ApiRefused,
     ApiUnreachable,
     NodeApi,
+    existing,
     object_path,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
@@ -77,12 +77,7 @@ class ServerApi:
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
         """The object, or None when there is none."""
-        try:
-            return self.request("GET", path, query)
-        except ApiRefused as error:
-            if error.status == 404:
-                return None
-            raise
+        return existing(self.request, path, query)
 
     def request(
         self,
