@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate, leaves
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import ReportError, records
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -28,13 +27,13 @@ class Found:
     request: str = ""
 
 
-def requests_among(found: Any, arguments: Mapping[str, Any], node_ips: Sequence[str]) -> list[dict[str, Any]]:
+def requests_among(found: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The certificates that have to be signed, each with its reasons.
 
     Whom a certificate names, who signs it and where it is comes from the step's arguments: a host that could say so
     itself would be whom it likes.
     """
-    wanted = {leaf.name: leaf for leaf in leaves_of(arguments, node_ips)}
+    wanted = {leaf.name: leaf for leaf in leaves_of(arguments)}
     judged = []
     for each in records(Found, "certificates", _without_nothing(found)):
         if each.name not in wanted:
@@ -46,13 +45,12 @@ def requests_among(found: Any, arguments: Mapping[str, Any], node_ips: Sequence[
     return [request for request in judged if request["reasons"]]
 
 
-def leaves_of(arguments: Mapping[str, Any], node_ips: Sequence[str]) -> tuple[leaves.Leaf, ...]:
-    """The certificates that a host should have, by its step's arguments and the addresses that it was seen with."""
+def leaves_of(arguments: Mapping[str, Any]) -> tuple[leaves.Leaf, ...]:
+    """The certificates that a host should have, by its step's arguments."""
     defaults = {name: option.get("default") for name, option in certificate.OPTIONS.items()}
-    addresses = arguments.get("node_ip") or list(node_ips)
-    if not addresses:  # the module would look for those of the machine it runs on
+    if not arguments.get("node_ip"):  # the module would look for those of the machine it runs on
         raise ReportError("the addresses of the host are not known, which its certificates name")
-    return certificate.leaves_of({**defaults, **arguments, "node_ip": addresses})
+    return certificate.leaves_of({**defaults, **arguments})
 
 
 def _without_nothing(found: Any) -> Any:
@@ -86,10 +84,7 @@ class ActionModule(HostAction):
         if found.get("failed") or self._task.args.get("signed"):
             return found
         ca_certificates = self._task.args["ca_certificates"]
-        # A fact in the main playbook, a template of a play in join.yml.
-        variables = task_vars or {}
-        host = Templates(self, variables).value(variables.get("_k3a") or {})
-        requests = requests_among(certificates, arguments, host.get("node_ips", ()))
+        requests = requests_among(certificates, arguments)
         return {
             **found,
             "changed": found["changed"] or bool(requests),

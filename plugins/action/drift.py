@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.action.certificate import requests_among
@@ -71,7 +71,7 @@ class ActionModule(HostAction):
             raise K3aError(answer["msg"])
         observed = [step for step in steps if step["name"] == "certificate"]
         found = zip(observed, answer["certificates"], strict=False)  # none of those after a step that differs
-        return answer["reason"] or next(filter(None, (due(*each, record["node_ips"]) for each in found)), "")
+        return answer["reason"] or next(filter(None, (due(*each) for each in found)), "")
 
     def _steps(self, record: Mapping[str, Any], task_vars: dict[str, Any]) -> list[Arguments]:
         """The modules of the host's tasks with their arguments, as when none of the tasks has anything to do.
@@ -153,10 +153,10 @@ def less(options: Mapping[str, Any], secrets: Mapping[str, Any]) -> Arguments:
     return {name: value for name, value in options.items() if name not in secrets}
 
 
-def due(step: Mapping[str, Any], certificates: Any, node_ips: Sequence[str] = ()) -> str:
+def due(step: Mapping[str, Any], certificates: Any) -> str:
     """The first certificate that has to be signed, and why."""
     try:
-        requests = requests_among(certificates, step["options"], node_ips)
+        requests = requests_among(certificates, step["options"])
     except pki.PkiError as error:
         return str(error)
     return f"{requests[0]['certificate']}: {'; '.join(requests[0]['reasons'])}" if requests else ""

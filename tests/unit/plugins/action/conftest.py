@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
-from ansible.template import Templar
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def run_action(run_module):
         task.check_mode = check
         context = PlayContext()
         connection = Connection(context)
-        action = plugin.ActionModule(task, connection, context, None, Templar(DataLoader()), None)
+        action = plugin.ActionModule(task, connection, context, None, None, None)
 
         def execute(_name=None, module_args=None, task_vars=None):
             assert task_vars == {}

@@ -6,11 +6,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.play_context import PlayContext
-from ansible.playbook.task import Task
-from ansible.plugins.connection.local import Connection
-from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action import certificate as action
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as signature
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -121,32 +116,16 @@ def test_a_host_does_not_say_whom_its_certificates_name(run_action, ca_certifica
         "pair": True,
         "certificate": "/etc/shadow",
     }
-    honest = action.requests_among(observed, completed(arguments), [])
-    assert action.requests_among([{**each, **claims} for each in observed], completed(arguments), []) == honest
+    honest = action.requests_among(observed, completed(arguments))
+    assert action.requests_among([{**each, **claims} for each in observed], completed(arguments)) == honest
     assert {request["organization"] for request in honest} == {"", "system:nodes"}
     with pytest.raises(ReportError, match="'client-admin', which the host is not to have"):
-        action.requests_among([{**observed[0], "name": "client-admin"}], completed(arguments), [])
+        action.requests_among([{**observed[0], "name": "client-admin"}], completed(arguments))
 
 
-def test_addresses_that_were_not_given_are_those_that_the_host_was_seen_with(arguments):
-    seen = action.leaves_of(completed({**arguments, "node_ip": []}), ["10.0.0.2"])
-    assert seen == action.leaves_of(completed(arguments), [])
+def test_without_addresses_no_certificate_is_requested(arguments):
     with pytest.raises(ReportError, match="addresses of the host are not known"):
-        action.leaves_of(completed({**arguments, "node_ip": []}), [])
-
-
-def test_the_addresses_of_a_host_may_be_a_template_as_in_a_plays_variables(arguments, monkeypatch):
-    variables = {"_k3a": trust_as_template("{{ _verdict.hosts.w1 }}"), "_verdict": {"hosts": {"w1": {"node_ips": ["10.0.0.7"]}}}}
-    task, context = Task(), PlayContext()
-    task.args = {**arguments, "node_ip": []}
-    templar = Templar(DataLoader(), variables=variables)
-    plugin = action.ActionModule(task, Connection(context), context, None, templar, None)
-    said = {"changed": False, "certificates": [], "paths": [], "diff": []}
-    seen = []
-    monkeypatch.setattr(plugin, "_execute_module", lambda *_args, **_given: dict(said))
-    monkeypatch.setattr(action, "requests_among", lambda _found, _arguments, node_ips: seen.extend(node_ips) or [])
-    assert not plugin.run(task_vars=variables).get("failed")
-    assert seen == ["10.0.0.7"]
+        action.leaves_of(completed({**arguments, "node_ip": []}))
 
 
 def test_no_key_leaves_the_node(run_action, ca_certificates, arguments):

@@ -112,6 +112,13 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert steps["certificate"]["ca_certificates"] == {"server": "A"}
 
 
+@pytest.mark.parametrize(("host", "address"), [("server-1", "10.0.0.1"), ("agent-1", "10.0.0.2")])
+def test_addresses_that_were_not_given_are_in_certificates_as_the_host_was_seen_with_them(run, host, address):
+    _result, asked = run(host=host)
+    certificates = [step["options"] for step in asked["steps"] if step["name"] == "certificate"]
+    assert [options["node_ip"] for options in certificates] == [[address]] * (2 if host == "server-1" else 1)
+
+
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
     _result, asked = run(host="agent-1")
     names = [step["name"] for step in asked["steps"]]
