@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -23,16 +22,10 @@ def play(cluster, name: str, *options: str) -> str:
     return done.stdout
 
 
-def changes(output: str) -> set[tuple[str, str]]:
-    """Each changed host, and each file, unit or object of a diff, with its task."""
-    found: set[tuple[str, str]] = set()
-    task = ""
-    for line in output.splitlines():
-        if matched := re.match(r"TASK \[(.*?)\] \*", line):
-            task = matched.group(1)
-        elif matched := re.match(r"changed: \[([^\] ]+)|\+\+\+ after: (.*)", line):
-            found.add((task, matched.group(1) or matched.group(2).strip()))
-    return {(task, name) for task, name in found if not name.startswith(OF_THE_KERNEL)}
+@pytest.fixture
+def changes(changes):
+    """What changed, less the settings of the kernel."""
+    return lambda output: {(task, name) for task, name in changes(output) if not name.startswith(OF_THE_KERNEL)}
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def one_agent_differs(cluster):
     variables.parent.rmdir()
 
 
-def test_on_empty_hosts(cluster):
+def test_on_empty_hosts(cluster, changes):
     play(cluster, "reset.yml", "-e", "k3a_reset=yes")
     before = {node: cluster.snapshot(node) for node in cluster.nodes}
     announced = changes(play(cluster, "site.yml", "--check", "--diff"))
@@ -56,7 +49,7 @@ def test_on_empty_hosts(cluster):
     assert len(done) > 100
 
 
-def test_after_an_edit(cluster, one_agent_differs):
+def test_after_an_edit(cluster, changes, one_agent_differs):
     before = {node: cluster.main_pids(node) for node in cluster.nodes}
     announced = changes(play(cluster, "site.yml", "--check", "--diff"))
     assert {node: cluster.main_pids(node) for node in cluster.nodes} == before
@@ -78,7 +71,7 @@ def test_after_an_edit(cluster, one_agent_differs):
     assert changed == {(cluster.agents[0], "k3a-kubelet.service")}
 
 
-def test_back_again(cluster):
+def test_back_again(cluster, changes):
     announced = changes(play(cluster, "site.yml", "--check", "--diff"))
     assert announced == changes(play(cluster, "site.yml", "--diff"))
     assert changes(play(cluster, "site.yml", "--diff")) == set()

@@ -54,18 +54,6 @@ def play(cluster, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def changes(output: str) -> set[tuple[str, str]]:
-    """Each changed host, and each file, unit or object of a diff, with its task."""
-    found: set[tuple[str, str]] = set()
-    task = ""
-    for line in output.splitlines():
-        if matched := re.match(r"TASK \[(.*?)\] \*", line):
-            task = matched.group(1)
-        elif matched := re.match(r"changed: \[([^\] ]+)|\+\+\+ after: (.*)", line):
-            found.add((task, matched.group(1) or matched.group(2).strip()))
-    return found
-
-
 def refusals(output: str) -> list[str]:
     return re.findall(r"^\[ERROR\]: Task failed: (.*)", output, re.M)
 
@@ -103,7 +91,7 @@ def test_afterwards_nothing_differs(seen):
     assert [state for state in seen if state["after"]] == []
 
 
-def test_the_playbook_announces_what_it_then_does(cluster):
+def test_the_playbook_announces_what_it_then_does(cluster, changes):
     server = cluster.servers[0]
     for command in TOGETHER:
         cluster.run(server, "sh", "-ec", command)
