@@ -369,14 +369,7 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
             for change in found:
                 files.remove_file(change.path)
             systemd.daemon_reload()
-    return {
-        "changed": bool(found),
-        "diff": [change.as_diff() for change in found],
-        "unit": component.unit_name,
-        "restarted": False,
-        "unhealthy": "",
-        "changes": [change.path for change in found],
-    }
+    return _result(component, found, restarted=False)
 
 
 def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
