@@ -112,11 +112,6 @@ def templates(options: Mapping[str, Option] | None = None) -> dict[str, Any]:
     return {n: trust_as_template(v) if isinstance(v, str) else v for n, v in defaults(options).items()}
 
 
-def typed_value(name: str, value: Any) -> Any:
-    """The typed value of one variable of the roles; raises Mistyped."""
-    return typed(name, value, specification()[name])
-
-
 def usable(names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Typed values of another host's variables, as hostvars has them, by their names without the prefix.
 
