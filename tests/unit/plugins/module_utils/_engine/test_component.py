@@ -311,6 +311,19 @@ def test_a_certificate_restarts_the_process_and_the_new_one_says_so(sample, host
 STEPS = ["make_directory", "write_file", "make_link"]
 
 
+def kill_at(patch, owner, step, call):
+    """Have the run killed as it takes a step on its call of this number."""
+    real, calls = getattr(owner, step), []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    patch.setattr(owner, step, killed)
+
+
 @pytest.mark.parametrize("step", [*STEPS, "daemon_reload", "enable", "restart"])
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(sample, host, monkeypatch, step, call):
@@ -323,16 +336,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(sample, host, mon
         links=(files.Link(sample.links[0].path, "elsewhere"),),
     )
     owner = files if step in STEPS else systemd
-    real, calls = getattr(owner, step), []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        real(*arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(owner, step, killed)
+        kill_at(patch, owner, step, call)
         try:
             component.converge(Module(), newer)
         except KeyboardInterrupt:
@@ -730,16 +735,8 @@ class TestTriggered:
     @pytest.mark.parametrize("call", [1, 2])
     def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(self, work, host, monkeypatch, step, call):
         owner = files if step == "write_file" else systemd
-        real, calls = getattr(owner, step), []
-
-        def killed(*arguments):
-            calls.append(arguments)
-            if len(calls) == call:
-                raise KeyboardInterrupt
-            real(*arguments)
-
         with monkeypatch.context() as patch:
-            patch.setattr(owner, step, killed)
+            kill_at(patch, owner, step, call)
             try:
                 component.converge(Module(), work)
             except KeyboardInterrupt:
