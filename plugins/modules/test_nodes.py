@@ -13,7 +13,7 @@ description:
   - Makes, starts and removes a set of podman containers that behave like freshly installed Debian machines, with
     systemd, SSH and a user who may use sudo, and writes the inventory that leads to them.
   - Their image is made with debootstrap the first time, which takes about a minute, and kept by podman.
-  - Runs as root on the machine that holds the nodes, which needs podman, runc, netavark, aardvark-dns and debootstrap.
+  - Runs as root on the machine that holds the nodes, which needs podman, runc, netavark, aardvark-dns, debootstrap and iproute2.
   - Limits that all containers of the machine share, those of inotify, are raised to what several clusters need, until
     the next boot.
 options:
@@ -135,9 +135,14 @@ class NodeSet:
         command = ["podman", "ps", "--all", "--filter", f"label={sets.LABEL}={self.name}", "--format", "json"]
         return {item["Names"][0]: item[what] for item in json.loads(self.run(command))}
 
-    def subnet(self) -> str | None:
+    def inspected(self) -> dict | None:
+        """The network as podman describes it; None as long as there is none."""
         rc, out, unused = self.module.run_command(["podman", "network", "inspect", self.network])
-        return json.loads(out)[0]["subnets"][0]["subnet"] if rc == 0 else None
+        return json.loads(out)[0] if rc == 0 else None
+
+    def subnet(self) -> str | None:
+        network = self.inspected()
+        return network["subnets"][0]["subnet"] if network else None
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -185,9 +190,21 @@ class NodeSet:
                 nodes = sets.wanted_nodes(self.name, servers, agents, self.subnet() or "")
                 plan = sets.plan_nodes(nodes, states)
             self.apply(plan)
+        self.fix_bridge()
         created = {node.name for node in plan.create}
         self.reach(nodes, missing=created | set(plan.start) if dry else set(), created=created)
         return self.result(nodes)
+
+    def fix_bridge(self) -> None:
+        """Give the bridge an address of its own: podman makes it with the first node, and again after the last."""
+        network = self.inspected()
+        bridge = network["network_interface"] if network else ""
+        if sets.has_own_address(bridge):
+            return
+        self.announce("bridge", "the address of a node", "an address of its own")
+        if network and not self.module.check_mode:
+            gateway = network["subnets"][0]["gateway"]
+            self.run(["ip", "link", "set", "dev", bridge, "address", sets.mac_address(gateway)])
 
     def raise_limits(self) -> None:
         for path, needed in sets.SHARED_LIMITS.items():
@@ -324,7 +341,7 @@ def run(module: AnsibleModule) -> None:
     node_set = NodeSet(module)
     if os.geteuid() != 0:
         raise NodesError("test nodes are privileged containers: run as root")
-    for command in ("podman", "runc", "debootstrap", "ssh-keygen"):
+    for command in ("podman", "runc", "debootstrap", "ssh-keygen", "ip"):
         module.get_bin_path(command, required=True)
     if module.params["state"] == "absent":
         module.exit_json(**node_set.absent())

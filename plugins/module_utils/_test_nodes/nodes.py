@@ -135,6 +135,15 @@ def mac_address(address: str) -> str:
     return "02:00:" + ":".join(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed)
 
 
+def has_own_address(interface: str) -> bool:
+    """Whether a bridge keeps its address, as the kernel says (NET_ADDR_SET of its if_link.h).
+
+    Without one of its own it has the lowest of its ports, and another one when that port goes: a node that loses its
+    power takes the way from all others to this machine with it, until their ARP entries expire.
+    """
+    return read_file(f"/sys/class/net/{interface}/addr_assign_type").strip() == "3"
+
+
 def parse_probe(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 

@@ -48,7 +48,8 @@ class Machine:
             listing = [{"Names": [n], "State": s, "Image": self.image} for n, s in self.states.items()]
             return 0, json.dumps(listing), ""
         if argv[1:3] == ["network", "inspect"]:
-            return (0, json.dumps([{"subnets": [{"subnet": self.subnet}]}]), "") if self.subnet else (125, "", "none")
+            network = {"network_interface": "podman7", "subnets": [{"subnet": self.subnet, "gateway": "10.89.0.1"}]}
+            return (0, json.dumps([network]), "") if self.subnet else (125, "", "none")
         if argv[1] == "exec" and "list-units" in argv:
             return 0, "ssh.service loaded failed failed OpenBSD Secure Shell server\n", ""
         if argv[1] == "exec":
@@ -69,6 +70,7 @@ def test_check_mode_announces_a_first_set_and_touches_nothing(tmp_path):
         "t-server-1: running",
         "t-agent-1: running",
         "network: present",
+        "bridge: an address of its own",
         "id_ed25519: present",
         "hosts: written",
     ]
@@ -106,6 +108,21 @@ def test_a_node_in_use_may_have_a_failed_unit(tmp_path, monkeypatch):
     monkeypatch.setattr(sets, "effective_capabilities", lambda status: -1)
     result = subject.NodeSet(Machine(tmp_path, {"t-server-1": "running"})).present(servers=1, agents=0)
     assert [node["name"] for node in result["nodes"]] == ["t-server-1"]
+
+
+def test_the_bridge_gets_an_address_that_no_node_takes_with_it(tmp_path):
+    machine = Machine(tmp_path, {"t-server-1": "running"}, check_mode=False)
+    node_set = subject.NodeSet(machine)
+    node_set.fix_bridge()
+    assert machine.written == [["ip", "link", "set", "dev", "podman7", "address", "02:00:0a:59:00:01"]]
+    assert node_set.after == ["bridge: an address of its own\n"]
+
+
+def test_a_bridge_that_has_one_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(sets, "has_own_address", lambda interface: interface == "podman7")
+    machine = Machine(tmp_path, {"t-server-1": "running"}, check_mode=False)
+    subject.NodeSet(machine).fix_bridge()
+    assert machine.written == []
 
 
 def test_a_shared_limit_is_raised_and_never_lowered(tmp_path, monkeypatch):
