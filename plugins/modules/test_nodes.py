@@ -13,7 +13,8 @@ description:
   - Makes, starts and removes a set of podman containers that behave like freshly installed Debian machines, with
     systemd, SSH and a user who may use sudo, and writes the inventory that leads to them.
   - Their image is made with debootstrap the first time, which takes about a minute, and kept by podman.
-  - Runs as root on the machine that holds the nodes, which needs podman, runc, netavark, aardvark-dns, debootstrap and iproute2.
+  - Runs as root on the machine that holds the nodes, which needs podman, runc, netavark, aardvark-dns, debootstrap and
+    iproute2.
   - Limits that all containers of the machine share, those of inotify, are raised to what several clusters need, until
     the next boot.
 options:
