@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   bundle:
     description:
-      - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path).
+      - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path), or the link C(data/current) to it.
     type: path
     required: true
   programs:

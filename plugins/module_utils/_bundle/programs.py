@@ -49,15 +49,21 @@ def program(params: Mapping[str, Any], name: str) -> str:
 
 def plugin_directories(params: Mapping[str, Any]) -> list[str]:
     """Where the bundle's CNI plugins are."""
-    directory = f"{params['bundle']}/cni"
+    directory = f"{_bundle(params)}/cni"
     here = os.listdir(directory) if os.path.isdir(directory) else []
     paths = {f"cni/{name}" for name in here} | {path for path in params["programs"] if path.startswith("cni/")}
     return sorted({os.path.dirname(_place(params, path)) for path in paths}) or [directory]
 
 
+def _bundle(params: Mapping[str, Any]) -> str:
+    """The bundle's own directory, where the link to the current one is given, too."""
+    path = params["bundle"]
+    return f"{os.path.dirname(path)}/{os.readlink(path)}" if os.path.islink(path) else path
+
+
 def _place(params: Mapping[str, Any], path: str) -> str:
     if path in params["programs"]:
         return params["programs"][path]
-    here = f"{params['bundle']}/{path}"
+    here = f"{_bundle(params)}/{path}"
     target = os.readlink(here) if os.path.islink(here) else ""
     return os.path.normpath(f"{os.path.dirname(here)}/{target}") if target.startswith(f"../../{FILES}/") else here

@@ -96,3 +96,17 @@ def test_a_bundle_that_an_earlier_version_unpacked_is_used_by_its_own_paths(stor
     installed(store, tmp_path / "newer", {**CONTENTS, "images/pause.tar": b"another image"})
     assert programs.program(params, "kubelet") == f"{params['bundle']}/bin/kubelet"
     assert programs.plugin_directories(params) == [f"{params['bundle']}/cni"]
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_the_link_to_the_current_bundle_stands_for_it(store, tmp_path, is_older):
+    """A step that has not looked at the bundle, such as one of remove_node.yml, changes no unit by it."""
+    if is_older:
+        params = {"bundle": store.bundle(make_bundle(tmp_path / "bundle")), "programs": {}}
+        unpack_as_before(tmp_path / "bundle", Path(params["bundle"]))
+        os.symlink(os.path.basename(params["bundle"]), f"{store.root}/current")
+    else:
+        params = installed(store, tmp_path / "bundle")
+    current = {**params, "bundle": f"{store.root}/current"}
+    assert programs.program(current, "kubelet") == programs.program(params, "kubelet")
+    assert programs.plugin_directories(current) == programs.plugin_directories(params)
