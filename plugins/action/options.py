@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
 
 OPTIONS: dict[str, Any] = {
     "playbook": {"type": "str", "default": ""},
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
         if sentences:
             raise AnsibleActionFail("Nothing has been changed: " + "\n".join(sentences))
         named = {name.removeprefix(spec.PREFIX): value for name, value in values.items()}
-        return {**result, "changed": False, **named, **hidden(values, options)}
+        return {**result, "changed": False, **named, **deadlines(named), **hidden(values, options)}
 
 
 def hidden(values: Mapping[str, Any], options: Mapping[str, spec.Option]) -> dict[str, bool]:

@@ -48,4 +48,11 @@ kubeconfig:
   returned: when O(names) has C(k3a_kubeconfig)
   type: str
   sample: /home/ann/cluster/kubeconfig
+task_timeout:
+  description:
+    - How many seconds a task may take whose module waits for C(k3a_wait_timeout).
+    - C(shipping_timeout) is the same for one that ships a bundle, C(drain_task_timeout) for one that drains.
+  returned: when O(names) has C(k3a_wait_timeout)
+  type: int
+  sample: 420
 """

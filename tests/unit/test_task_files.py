@@ -132,14 +132,42 @@ def test_every_variable_of_ours_comes_from_somewhere() -> None:
     assert set(re.findall(r"(?<![\w.'])_k3a\w*", everything)) <= made
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("roles/*/tasks/*.yml")), ids=name_of)
+def entries_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The tasks and blocks of a file; of plays only those that run on hosts."""
+    for entry in yaml.safe_load(path.read_text()):
+        if path in TASKS:
+            yield entry
+        elif entry.get("connection") != "local":
+            yield from entry.get("tasks", [])
+
+
+def runs_on_a_host(module: str) -> bool:
+    """Whether a module of ours is more than its action on the controller."""
+    action = ROOT / f"plugins/action/{module}.py"
+    return not action.exists() or "_requires_connection = False" not in action.read_text()
+
+
+@pytest.mark.parametrize("path", [*PLAYBOOKS, *TASKS], ids=name_of)
 def test_what_runs_on_hosts_has_a_deadline(path: Path) -> None:
     """A host that dies in the middle of a task answers nothing, and its connection may never notice."""
-    for entry in yaml.safe_load(path.read_text()):
+    for entry in entries_of(path):
         bounded = entry.get("timeout")
         for step, _once in steps([entry]):
-            if any(key.startswith("k3a.cluster.") for key in step):
+            modules = [key.removeprefix("k3a.cluster.") for key in step if key.startswith("k3a.cluster.")]
+            if any(runs_on_a_host(module) for module in modules):
                 assert bounded or step.get("timeout"), step["name"]
+
+
+HARMLESS = {"ansible.builtin.debug", "ansible.builtin.fail", "ansible.builtin.group_by", "ansible.builtin.include_role", "ansible.builtin.include_tasks"}
+
+
+@pytest.mark.parametrize("path", [*PLAYBOOKS, *TASKS], ids=name_of)
+def test_no_host_answers_a_module_of_others(path: Path) -> None:
+    """Ansible takes any key of their answers, facts that set variables of the play too; ours take those that are known."""
+    for entry in entries_of(path):
+        for step, _once in steps([entry]):
+            foreign = {key for key in step if key.startswith("ansible.")}
+            assert foreign <= HARMLESS, step["name"]
 
 
 INTERNALS = r"_low_level_execute_command|\b_templar\b|\._connection\b|_play_context|_final_q|CLIARGS|DEFAULT_LOCAL_TMP"

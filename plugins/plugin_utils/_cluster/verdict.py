@@ -14,12 +14,9 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
-# Seconds that a task takes besides what its module waits for: connecting, and stopping a unit, which has 90.
-BESIDES = 120
-# Seconds that a host has for receiving a bundle, however slow the line is.
-SHIPPING = 1800
 SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
 
 
@@ -106,9 +103,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         # A machine that joins by a token showed its password when it asked for its certificate.
         "lacks_password": False,
         "throttle": 0,
-        # A host that dies answers nothing: what ends its tasks are these.
-        "task_timeout": settings["wait_timeout"] + BESIDES,
-        "shipping_timeout": settings["wait_timeout"] + SHIPPING,
+        **deadlines(settings),
         "annotations": [*report.annotations, *settings["node_annotation"]],
     }
 

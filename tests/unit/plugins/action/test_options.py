@@ -66,6 +66,7 @@ def test_values_are_typed_and_what_is_not_given_is_the_default(ask: Any) -> None
         "drain_grace_period": -1,
         "drain_force": False,
         "drain_delete_emptydir_data": True,
+        "drain_task_timeout": 120,
         "kubeconfig": "/inventory/kubeconfig",
     }
 
