@@ -14,6 +14,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
@@ -48,6 +49,7 @@ def prepare() -> None:
 class ActionModule(HostAction):
     """Finds what is wrong with a host; what to make of it is for check_cluster to say."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         task_vars = task_vars or {}

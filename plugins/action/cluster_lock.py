@@ -16,6 +16,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
@@ -34,6 +35,7 @@ class ActionModule(HostAction):
 
     answers = frozenset({"interpreter"})
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the cluster, give it back, or in check mode tell who holds it."""
         super().run(tmp, task_vars)

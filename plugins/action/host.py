@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 
@@ -14,6 +15,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 class ActionModule(HostAction):
     """Hand the users over, and run the module."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
@@ -17,6 +18,7 @@ class ActionModule(HostAction):
 
     answers = frozenset({"lacking"})
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's answer."""
         super().run(tmp, task_vars)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
@@ -25,6 +26,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Evaluate what is asked for, and judge it together with every variable that looks like ours."""
         result = super().run(tmp, task_vars)

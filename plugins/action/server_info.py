@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -16,6 +17,7 @@ OF_THE_SERVER = ("data_dir", "node_ip", "advertise_address", "cluster_cidr", "ht
 class ActionModule(HostAction):
     """Ask the server that a task is delegated to."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the server says, and which one it is."""
         super().run(tmp, task_vars)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
 class ActionModule(HostAction):
     """Run the module once."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's answer, as far as its keys are known."""
         super().run(tmp, task_vars)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
 
@@ -19,6 +20,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import
 class ActionModule(HostAction):
     """Without a file it is the module and nothing else."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once, unlogged where its result goes to a file."""
         super().run(tmp, task_vars)

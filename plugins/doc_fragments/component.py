@@ -11,7 +11,8 @@ class ModuleDocFragment:
 options:
   bundle:
     description:
-      - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path), or the link C(data/current) to it.
+      - The directory of the unpacked bundle on the node, RV(k3a.cluster.bundle#module:path),
+        or the link to it, C(data/current).
     type: path
     required: true
   programs:

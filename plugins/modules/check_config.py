@@ -231,6 +231,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
     FAIL,
@@ -317,9 +318,9 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
     }
 
 
-def main() -> None:
+@reports_errors
+def run(module: AnsibleModule) -> None:
     """Look, judge, report."""
-    module = AnsibleModule(OPTIONS, supports_check_mode=True)
     options: dict[str, Any] = {name: tuple(o) if isinstance(o, list) else o for name, o in module.params.items()}
     wanted = Wanted(**{**options, "components": components_in(module.params["components"])})
     if os.geteuid() != 0:
@@ -330,6 +331,10 @@ def main() -> None:
         findings, known = judge(seen, wanted), facts(seen, wanted)
     # The clock comes last: the controller compares it with its own just before and just after the module.
     module.exit_json(findings=[vars(finding) for finding in findings], facts={**known, "clock": time.time()})
+
+
+def main() -> None:
+    run(AnsibleModule(OPTIONS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,14 @@ def test_a_module_is_called_as_its_file(module):
     assert documentation(module)["module"] == module.stem
 
 
+@pytest.mark.parametrize("action", sorted((ROOT / "plugins/action").glob("*.py")), ids=lambda path: path.stem)
+def test_an_action_has_the_one_reporter_of_errors(action):
+    """What is raised for the operator anywhere below is the task's message, and no traceback."""
+    (plugin,) = [each for each in ast.parse(action.read_text()).body if getattr(each, "name", "") == "ActionModule"]
+    (run,) = [each for each in plugin.body if getattr(each, "name", "") == "run"]
+    assert [ast.unparse(each) for each in run.decorator_list] == ["reports_errors"]
+
+
 def test_galaxy_and_changelog_know_the_same_collection():
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
     assert yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["title"] == (

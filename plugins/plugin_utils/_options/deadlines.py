@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""How long tasks may take, by what their modules wait. A host that dies answers nothing: this is what ends its tasks."""
+"""How long tasks may take, by what their modules wait. A host that dies answers nothing: only this ends its tasks."""
 
 from __future__ import annotations
 

@@ -99,3 +99,11 @@ def test_a_name_may_end_in_the_machines_id(seen):
 
 def test_a_configured_name_counts(seen):
     assert check_config.facts(seen, wanted(node_name="other"))["node_name"] == "other"
+
+
+def test_a_damaged_ca_is_one_sentence(run_module, tmp_path):
+    path = tmp_path / "server/tls/server-ca.crt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\xff\xfe")
+    result = run_module(check_config, data_dir=str(tmp_path))
+    assert result["failed"] and result["msg"].startswith(f"{path} is damaged; ")
