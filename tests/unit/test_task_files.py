@@ -170,6 +170,13 @@ def test_no_host_answers_a_module_of_others(path: Path) -> None:
             assert foreign <= HARMLESS, step["name"]
 
 
+@pytest.mark.parametrize("role", ["addons", "agent", "server"])
+def test_a_role_by_itself_names_its_playbook_and_does_nothing_else(role: str) -> None:
+    """ansible-doc offers the entry point main of every role; what they need is what site.yml has found."""
+    (task,) = yaml.safe_load((ROOT / f"roles/{role}/tasks/main.yml").read_text())
+    assert f"k3a.cluster.{role} is a part of the playbook k3a.cluster.site" in task["ansible.builtin.fail"]["msg"]
+
+
 INTERNALS = r"_low_level_execute_command|\b_templar\b|\._connection\b|_play_context|_final_q|CLIARGS|DEFAULT_LOCAL_TMP"
 
 
