@@ -103,7 +103,7 @@ class ActionModule(HostAction):
         findings = [Finding("variable_unknown", FAIL, p.message, p.remedy) for p in spec.strangers(task_vars)]
         for problem in problems:
             if isinstance(problem, spec.NoValue):
-                findings.append(cluster.no_value(problem.variable, problem.message))
+                findings.append(cluster.no_value(problem))
             else:
                 findings.append(Finding("variable_type", FAIL, problem.message, problem.remedy))
         return values, findings

@@ -30,6 +30,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import
     servers,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import NoValue
 
 CLOCK_TOLERANCE = 30.0
 HOSTS_NAMED = 4
@@ -115,11 +116,11 @@ def bundle_finding(error: Exception) -> Finding:
     return Finding("bundle", FAIL, message, remedy)
 
 
-def no_value(name: str, error: str) -> Finding:
+def no_value(problem: NoValue) -> Finding:
     """A variable whose template fails."""
-    if name == "k3a_bundle" and "build" in error:
-        return bundle_finding(ValueError(re.sub(r"^The lookup plugin \S+ failed: ", "", error)))
-    return Finding("variable", FAIL, f"{name} has no value: {' '.join(error.split()).rstrip('.')}", "correct it")
+    if problem.variable == "k3a_bundle" and "build" in problem.reason:
+        return bundle_finding(ValueError(problem.reason))
+    return Finding("variable", FAIL, problem.sentence, problem.remedy)
 
 
 def clock_offset(before: float, on_host: float, after: float) -> float:

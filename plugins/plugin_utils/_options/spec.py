@@ -63,10 +63,14 @@ class NoValue(Problem):
     """The problem of a template that fails; the message is what Ansible says of it."""
 
     @property
+    def reason(self) -> str:
+        """The message without Ansible's words for whose it is."""
+        return re.sub(r"^The lookup plugin \S+ failed: ", "", " ".join(self.message.split())).rstrip(".")
+
+    @property
     def sentence(self) -> str:
         """The message, with the variable that it is about."""
-        reason = re.sub(r"^The lookup plugin \S+ failed: ", "", " ".join(self.message.split())).rstrip(".")
-        return f"{self.variable} has no value: {reason}"
+        return f"{self.variable} has no value: {self.reason}"
 
 
 @cache

@@ -249,13 +249,18 @@ class TestBundle:
         error = (
             "The lookup plugin 'k3a.cluster.bundle' failed: the bundle is not in /c: build it with x, or set k3a_bundle"
         )
-        finding = cluster.no_value("k3a_bundle", error)
+        finding = cluster.no_value(spec.NoValue("k3a_bundle", error))
         assert (finding.name, finding.message) == ("bundle", "the bundle is not in /c")
         assert finding.remedy == "build it with x, or set k3a_bundle"
 
     def test_another_template_that_fails(self):
-        finding = cluster.no_value("k3a_cluster_domain", "'nowhere' is undefined")
+        finding = cluster.no_value(spec.NoValue("k3a_cluster_domain", "'nowhere' is undefined"))
         assert finding.message == "k3a_cluster_domain has no value: 'nowhere' is undefined"
+
+    def test_a_lookup_that_fails(self):
+        """Whose error it is says the variable."""
+        finding = cluster.no_value(spec.NoValue("k3a_token", "The lookup plugin 'file' failed: there is no such file."))
+        assert finding.message == "k3a_token has no value: there is no such file"
 
 
 class TestVerdict:
