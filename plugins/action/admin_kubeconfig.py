@@ -106,7 +106,7 @@ class ActionModule(HostAction):
             return self._remove(path, current, ca_certificates)
         url = self._task.args.get("server_url")
         if not url:
-            return {"failed": True, "msg": "server_url is required, the URL of the API as seen from the controller"}
+            raise K3aError("server_url is required, the URL of the API as seen from the controller")
         try:
             # Before the first server is installed there is no CA to compare with.
             others = self._task.args.get("server_urls") or []
@@ -114,16 +114,13 @@ class ActionModule(HostAction):
             if ca_certificates:
                 reasons = reasons_to_write(current, url, ca_certificates, others)
         except ForeignFileError as error:
-            return {
-                "failed": True,
-                "msg": f"{path} on the controller would be overwritten, but {error}; "
-                "move it away or set k3a_kubeconfig",
-            }
+            problem = f"{path} on the controller would be overwritten, but {error}"
+            raise K3aError(f"{problem}; move it away or set k3a_kubeconfig") from None
         diff = files.Change(path, "\n".join(reasons) + "\n", "kubeconfig of system:admin\n").as_diff()
         if reasons and not self._task.check_mode:
-            problem = self._write(path, url, ca_certificates, task_vars)
-            if problem:
-                return problem
+            failure = self._write(path, url, ca_certificates, task_vars)
+            if failure:
+                return failure
         told = ""
         if ca_certificates:
             told = obstacle(url if reasons or current is None else parse(current)["url"], ca_certificates["server"])
@@ -139,6 +136,7 @@ class ActionModule(HostAction):
     def _write(
         self, path: str, url: str, ca_certificates: dict[str, str], task_vars: dict[str, Any] | None
     ) -> dict[str, Any] | None:
+        """Write the file; what the server answers instead of the CA's key is returned."""
         arguments = {"requests": {"controller": [{"authority": "client"}]}}
         if "data_dir" in self._task.args:
             arguments["data_dir"] = self._task.args["data_dir"]
@@ -148,10 +146,7 @@ class ActionModule(HostAction):
             )
         if found.get("failed"):
             return found
-        try:
-            certificate, key = pki.issue(LEAF, *found["signing_cas"]["client"])
-        except pki.PkiError as error:
-            return {"failed": True, "msg": str(error)}
+        certificate, key = pki.issue(LEAF, *found["signing_cas"]["client"])
         text = kubeconfig.embedded(url, ca_certificates["server"].encode(), certificate.encode(), key.encode())
         files.write_file(files.owned_by_me(path, text.encode()))
         return None
