@@ -54,6 +54,12 @@ def test_an_action_has_the_one_reporter_of_errors(action):
     assert [ast.unparse(each) for each in run.decorator_list] == ["reports_errors"]
 
 
+def test_every_file_of_plugins_has_a_file_of_tests():
+    plugins = [p.relative_to(ROOT / "plugins") for p in (ROOT / "plugins").rglob("*.py") if p.name != "__init__.py"]
+    tested = [path for path in plugins if path.parts[0] != "doc_fragments"]
+    assert [str(p) for p in tested if not (ROOT / "tests/unit/plugins" / p.parent / f"test_{p.name}").exists()] == []
+
+
 def test_galaxy_and_changelog_know_the_same_collection():
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
     assert yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["title"] == (

@@ -35,6 +35,7 @@ VARIABLE_OF = {
     ("kubeconfig", "path"): "k3a_write_kubeconfig",
     ("kubelet", "extra_args"): "k3a_kubelet_arg",
     ("kubelet", "node_labels"): "k3a_node_label",
+    ("kubelet", "node_taints"): "k3a_node_taint",
     ("load_balancer", "port"): "k3a_lb_server_port",
     ("node_registration", "annotations"): "k3a_node_annotation",
     ("node_registration", "labels"): "k3a_node_label",

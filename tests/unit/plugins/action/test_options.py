@@ -16,7 +16,6 @@ from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action import options as action
-from ansible_collections.k3a.cluster.plugins.modules import options as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 PLAYBOOKS = spec.PLAYBOOKS
@@ -49,13 +48,6 @@ def ask() -> Any:
 
 def values_of(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "changed"}
-
-
-def test_options_are_documented_as_they_are() -> None:
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert {name: {k: v for k, v in option.items() if k != "description"} for name, option in documented.items()} == (
-        action.OPTIONS
-    )
 
 
 def test_values_are_typed_and_what_is_not_given_is_the_default(ask: Any) -> None:

@@ -20,7 +20,6 @@ def test_the_documentation_stands_for_an_action():
     assert documented["options"].keys() == {"names", "host_reports", "server_reports"}
 
 
-# Fails (modules/check_removal.py, EXAMPLES): the playbook calls what it asked _k3a_servers.
 def test_the_example_is_what_the_playbook_does():
     (example,) = yaml.safe_load(check_removal.EXAMPLES)
     (task,) = [task for task in playbook() if "k3a.cluster.check_removal" in task]
