@@ -99,7 +99,7 @@ def parse_taint(taint: str) -> dict[str, str]:
     return {"key": key, "value": value, "effect": effect}
 
 
-def configuration(params: dict[str, Any], node_ips: Sequence[str], resolv_conf: str) -> dict[str, Any]:
+def configuration(params: dict[str, Any], resolv_conf: str) -> dict[str, Any]:
     """The KubeletConfiguration of this node."""
     layout = layouts.Layout(params["data_dir"])
     return {
@@ -204,7 +204,7 @@ def kubelet_component(
         ),
         directories=(files.Directory(f"{layout.data_dir}/agent/pod-manifests", 0o750),),
         files=(
-            files.File(config, yaml.dump(configuration(params, node_ips, resolv_conf)).encode(), mode=0o600),
+            files.File(config, yaml.dump(configuration(params, resolv_conf)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
         ),
         # Not its client certificate: the kubelet renews that by itself, which must not look like a reason to restart.
