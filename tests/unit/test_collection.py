@@ -34,13 +34,6 @@ def test_the_action_group_holds_every_module_that_says_it_is_in_it():
     assert sorted(runtime["action_groups"]["k3a"]) == members
 
 
-def test_every_module_runs_by_an_action_of_ours():
-    """It takes known keys of an answer, and says on a terminal what takes long."""
-    routed = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["plugin_routing"]["modules"]
-    actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
-    assert routed == {m.stem: {"action_plugin": "k3a.cluster.step"} for m in MODULES if m.stem not in actions}
-
-
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_a_module_is_called_as_its_file(module):
     assert documentation(module)["module"] == module.stem
