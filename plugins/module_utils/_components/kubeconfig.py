@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Remains,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
@@ -112,5 +113,6 @@ def run(module: AnsibleModule) -> None:
     file = wanted_file(params, [content or b"" for content in contents])
     change = files.file_change(file)
     if change and not module.check_mode:
-        files.write_file(file)
+        with host_lock(params["timeout"]):
+            files.write_file(file)
     module.exit_json(changed=bool(change), path=params["path"], diff=[change.as_diff()] if change else [])

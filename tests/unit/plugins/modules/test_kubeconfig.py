@@ -8,6 +8,7 @@ import os
 
 import pytest
 import yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import Busy
 from ansible_collections.k3a.cluster.plugins.modules import kubeconfig
 
 if os.geteuid() != 0:
@@ -79,3 +80,13 @@ def test_a_mode_that_is_none_is_refused_in_one_sentence(run_module, arguments, m
     failed = run_module(kubeconfig, mode=mode, **arguments)
     assert failed["failed"]
     assert failed["msg"] == f"mode is {mode!r}; write it as quoted octal digits, such as '0600'"
+
+
+def test_it_waits_for_another_run_on_the_host(run_module, arguments):
+    def taken(timeout):
+        raise Busy(f"another k3a run has held it for {timeout} s")
+
+    refused = run_module(kubeconfig, lock=taken, timeout=7, **arguments)
+    assert refused["failed"] and refused["msg"] == "another k3a run has held it for 7 s"
+    assert not os.path.exists(arguments["path"])
+    assert run_module(kubeconfig, check=True, lock=taken, **arguments)["changed"]
