@@ -18,6 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport, ServerReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 
 class RemovalError(K3aError):
@@ -69,12 +70,11 @@ class Removal:
 def machine(host: str, server: bool, report: HostReport | None, variables: Mapping[str, Any]) -> Machine:
     """A host with what was found on it, or else with what its variables say."""
     facts = report.seen if report else HostFacts()
-    given = variables.get("k3a_node_ip") or []
-    addresses = [*facts.node_ips, *([given] if isinstance(given, str) else given)]
-    addresses.append(variables.get("ansible_host") or host)
-    name = facts.node_name or variables.get("k3a_node_name") or ""
+    settings = spec.usable(("node_ip", "node_name"), variables)
+    addresses = [*facts.node_ips, *settings.get("node_ip", ()), str(variables.get("ansible_host") or host)]
+    name = facts.node_name or settings.get("node_name", "")
     reached = report is not None and report.facts is not None
-    return Machine(host, server, reached, str(name), tuple(map(str, dict.fromkeys(addresses))))
+    return Machine(host, server, reached, name, tuple(dict.fromkeys(addresses)))
 
 
 def members_of(answer: ServerReport) -> list[Member]:

@@ -63,6 +63,9 @@ def test_of_a_dead_host_there_are_only_its_variables() -> None:
     assert removal.machine("h", False, None, {"k3a_node_name": "n", "k3a_node_ip": ["10.0.0.7"]}) == removal.Machine(
         "h", False, False, "n", ("10.0.0.7", "h")
     )
+    # However they were given.
+    given = {"k3a_node_name": "n", "k3a_node_ip": "10.0.0.7,fd00::7"}
+    assert removal.machine("h", False, None, given).addresses == ("10.0.0.7", "fd00::7", "h")
     # One on which no module could run is no better.
     assert removal.machine("10.0.0.9", False, HostReport("10.0.0.9"), {}) == removal.Machine(
         "10.0.0.9", False, False, "", ("10.0.0.9",)
