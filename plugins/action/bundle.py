@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.utils.display import Display
@@ -29,7 +30,7 @@ display = Display()
 class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
-    answers = frozenset({"complete", "current", "free", "held", "incoming"})
+    answers = frozenset({"complete", "current", "free", "held"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -56,13 +57,18 @@ class ActionModule(HostAction):
         if not report["complete"]:
             check_room(bundle, missing, report["free"], data_dir)
             if not self._task.check_mode:
-                report = self._ship(bundle, missing, arguments, task_vars)
+                report = self._ship(bundle, missing, arguments, data_dir, task_vars)
                 if report.get("failed"):
                     return report
         return summary(manifest, observed, report, missing, data_dir)
 
     def _ship(
-        self, bundle: Bundle, missing: list[Entry], arguments: dict[str, Any], task_vars: dict[str, Any] | None
+        self,
+        bundle: Bundle,
+        missing: list[Entry],
+        arguments: dict[str, Any],
+        data_dir: str,
+        task_vars: dict[str, Any] | None,
     ) -> dict[str, Any]:
         bundle.verify(missing)
         stream = bundle.packed(missing, shipping.run_directory())
@@ -71,7 +77,8 @@ class ActionModule(HostAction):
         )
         if place.get("failed"):
             return place
-        remote = f"{place['incoming']}/{STREAM}"
+        # Where it goes is not for the host to say: sftp would take some paths for commands on this machine.
+        remote = os.path.join(store.Store(data_dir).incoming, STREAM)
         told = f"ships {len(missing)} files, {bundle.packed_size(missing) >> 20} MiB"
         display.vv(f"{bundle.path}: {told}")
         with progress.reporting(lambda: f"{self.where(task_vars)}: {told}"):

@@ -68,7 +68,8 @@ def look(params: dict[str, Any], remember: bool) -> dict[str, Any]:
 
 def receive(params: dict[str, Any]) -> dict[str, Any]:
     """Make the place where the user that Ansible logs in as brings the stream: their home may be small, or missing."""
-    return {"changed": False, "incoming": store_of.receive(store_in(params), params["receiver"])}
+    store_of.receive(store_in(params), params["receiver"])
+    return {"changed": False}
 
 
 def converge(params: dict[str, Any]) -> dict[str, Any]:

@@ -331,13 +331,12 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def receive(store: Store, user: int) -> str:
-    """Make the place where a user's stream arrives, and return it. What an earlier one left there goes."""
+def receive(store: Store, user: int) -> None:
+    """Make the place where a user's stream arrives. What an earlier one left there goes."""
     files.make_parents(store.incoming)
     shutil.rmtree(store.incoming, ignore_errors=True)
     os.mkdir(store.incoming, 0o700)
     os.chown(store.incoming, user, -1)
-    return store.incoming
 
 
 def install(store: Store, identity: str, stream: str) -> list[str]:

@@ -101,6 +101,26 @@ def test_what_a_node_lacks_arrives_below_its_data_directory_and_leaves_nothing_t
     assert run_action(action, module, **node)["changed"] is False
 
 
+def test_where_the_stream_goes_is_not_for_the_host_to_say(node, run_action, monkeypatch):
+    # sftp reads its commands by lines, and this ends the quoted path for it: the second would run on the controller.
+    forged = "/tmp/a\\'\" #\n!touch /tmp/owned #"
+    received, put = module.bundle.receive, action.shipping.put
+    places = []
+
+    def receive(params):
+        return {**received(params), "incoming": forged}
+
+    def remember(shipper, local, remote):
+        places.append(remote)
+        if forged not in remote:
+            put(shipper, local, remote)
+
+    monkeypatch.setattr(module.bundle, "receive", receive)
+    monkeypatch.setattr(action.shipping, "put", remember)
+    run_action(action, module, **node)
+    assert places == [f"{node['data_dir']}/data/.incoming/bundle.tar"]
+
+
 def test_a_node_without_room_is_told_so_before_anything_is_shipped(node, run_action, monkeypatch):
     monkeypatch.setattr(store, "free_space", lambda path: 1 << 20)
     for check in (True, False):

@@ -28,15 +28,21 @@ def params(tmp_path):
     }
 
 
+def receive(params):
+    """The place that was made for a stream."""
+    bundle.receive({**params, "receiver": os.getuid()})
+    return Path(bundle.store_in(params).incoming)
+
+
 @pytest.fixture
 def bring(params, tmp_path):
     """Bring the stream as the controller does, and converge."""
     archive = make_archive(tmp_path / "bundle", tmp_path / "stream.tar")
 
     def converge(**changes):
-        place = bundle.receive({**params, "receiver": os.getuid()})["incoming"]
-        shutil.copy(archive, f"{place}/bundle.tar")
-        return bundle.converge({**params, "stream": f"{place}/bundle.tar", **changes})
+        stream = f"{receive(params)}/bundle.tar"
+        shutil.copy(archive, stream)
+        return bundle.converge({**params, "stream": stream, **changes})
 
     return converge
 
@@ -58,10 +64,10 @@ def test_looking_announces_the_links_that_the_real_run_makes(params, bring):
 
 
 def test_a_stream_arrives_where_only_its_user_writes(params):
-    place = Path(bundle.receive({**params, "receiver": os.getuid()})["incoming"])
+    place = receive(params)
     assert (place.stat().st_uid, stat.S_IMODE(place.stat().st_mode)) == (os.getuid(), 0o700)
     (place / "bundle.tar").write_bytes(b"of a run that was killed")
-    assert list(Path(bundle.receive({**params, "receiver": os.getuid()})["incoming"]).iterdir()) == []
+    assert list(receive(params).iterdir()) == []
 
 
 def test_a_stream_makes_it_complete_and_the_next_run_changes_nothing(params, bring):
