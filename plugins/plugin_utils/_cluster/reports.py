@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -122,20 +122,37 @@ class ServerReport:
 
 def host_report(result: Mapping[str, Any]) -> HostReport:
     """The record of a result of check_config."""
-    facts, findings = host_claims(result)
+    facts, findings = _claims(result)
     return record(HostReport, {**result["host"], "findings": findings, "facts": facts})
 
 
 def host_claims(result: Mapping[str, Any]) -> tuple[HostFacts | None, tuple[Finding, ...]]:
     """What a host says of itself, and what it finds in the way: one that knows its name for unusable says no more."""
-    findings = records(Finding, "findings", result.get("findings", ()))
+    facts, findings = _claims(result)
     if sum(len(finding.message) + len(finding.remedy) for finding in findings) > LONGEST:
         raise ReportError(f"its findings are more than {LONGEST} characters")
+    if result and not facts and not any(finding.level == FAIL for finding in findings):
+        raise ReportError("it has no node_name, and no finding says why")
+    return facts, findings
+
+
+def _claims(result: Mapping[str, Any]) -> tuple[HostFacts | None, tuple[Finding, ...]]:
+    findings = tuple(map(_shown, records(Finding, "findings", result.get("findings", ()))))
     facts = result.get("facts") or {}
     if not isinstance(facts, Mapping):
         raise ReportError(f"its facts are {facts!r:.100}, which is no mapping")
     told = any(finding.name == "hostname" and finding.level == FAIL for finding in findings)
     return (host_facts(facts) if facts.get("node_name") and not told else None), findings
+
+
+def _shown(finding: Finding) -> Finding:
+    """A finding as a line that is no more than that: it could pretend to be several, or steer a terminal."""
+    return replace(finding, message=one_line(finding.message), remedy=one_line(finding.remedy))
+
+
+def one_line(text: str) -> str:
+    """A text without ends of lines, and with nothing in it that cannot be printed."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
 
 
 def host_reports(results: list[dict[str, Any]]) -> list[HostReport]:

@@ -21,7 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import A
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
@@ -276,9 +276,11 @@ def _load_key(pem: str) -> CertificateIssuerPrivateKeyTypes:
 def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.CertificateSigningRequest:
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
-    except ValueError as error:
+        request.public_key()
+        valid = request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise SigningRequestError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
-    if not request.is_signature_valid:
+    if not valid:
         raise SigningRequestError(f"the signing request for {leaf['name']} is not signed by its own key")
     return request
 

@@ -314,6 +314,7 @@ def test_settings_are_all_variables_but_secrets(run):
     "said",
     [
         {"facts": ["text"]},
+        {"facts": {}},
         {"facts": {**FACTS, "clock": "soon"}},
         {"facts": {**FACTS, "node_ips": ["no address"]}},
         {"facts": {**FACTS, "node_name": "{{ lookup('pipe', 'id') }}"}},

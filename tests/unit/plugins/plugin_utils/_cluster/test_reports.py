@@ -112,7 +112,20 @@ class TestHost:
 
     def test_findings_without_end_are_refused(self):
         with pytest.raises(reports.ReportError, match="more than 100000 characters"):
-            reports.host_report({**LOOKED, "findings": [{**NFT, "message": "x" * reports.LONGEST}]})
+            reports.host_claims({**LOOKED, "findings": [{**NFT, "message": "x" * reports.LONGEST}]})
+
+    def test_those_that_a_host_may_have_are_no_error_of_all_hosts_once_the_controller_adds_its_own(self):
+        own = {**NFT, "message": "x" * (reports.LONGEST - len(NFT["remedy"]))}
+        assert reports.host_claims({**LOOKED, "findings": [own]})[0]
+        assert len(reports.host_report({**LOOKED, "findings": [own, NFT]}).findings) == 2
+
+    def test_a_finding_is_one_line_that_steers_no_terminal(self):
+        said = {"message": "broken\nhost-2 is left out\x1b[2J of\x9b31m this run", "remedy": "a\r\tb\u2028c\u202e"}
+        (finding,) = reports.host_report({**LOOKED, "findings": [{**NFT, **said}]}).findings
+        assert (finding.message, finding.remedy) == (
+            "broken host-2 is left out\ufffd[2J of\ufffd31m this run",
+            "a b c\ufffd",
+        )
 
     def test_a_host_that_knows_its_name_for_unusable_is_told_so_once(self):
         finding = {"name": "hostname", "level": FAIL, "message": "'a_b' cannot be the name of a node", "remedy": "x"}

@@ -194,6 +194,14 @@ class TestSigning:
         with pytest.raises(pki.PkiError, match="request for serving-kubelet is unreadable"):
             pki.sign(LEAF, damaged, *authority)
 
+    def test_a_request_of_a_key_of_an_unknown_kind_is_refused_as_a_bad_one_of_its_host(self, authority, tmp_path):
+        """It was an error of the task that signs for all hosts."""
+        key = str(tmp_path / "key")
+        subprocess.run(["openssl", "ecparam", "-name", "secp112r1", "-genkey", "-noout", "-out", key], check=True)
+        asked = subprocess.run(["openssl", "req", "-new", "-subj", "/CN=x", "-key", key], check=True, capture_output=True)
+        with pytest.raises(pki.SigningRequestError, match="serving-kubelet is unreadable: Curve"):
+            pki.sign(LEAF, asked.stdout.decode(), *authority)
+
     def test_a_request_that_is_not_signed_by_its_own_key_is_refused(self, authority, request_pem):
         genuine = x509.load_pem_x509_csr(request_pem.encode())
         der = bytearray(genuine.public_bytes(pki.serialization.Encoding.DER))
