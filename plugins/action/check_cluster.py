@@ -15,10 +15,12 @@ from urllib.parse import SplitResult, urlsplit
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings, servers, verdict
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import claims, findings, servers, verdict
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import AGENT, SERVER, members
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import servers as servers_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
@@ -88,6 +90,9 @@ class ActionModule(ActionBase):
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),
             *servers.identity_findings(hosts, answer),
+            *claims.claim_findings(
+                hosts, answer, self._reserved(hosts, answer, self._names(group, hostvars)), self._away(hosts, task_vars)
+            ),
             *servers.token_findings(self._given("token", group, hostvars), authority, new=first_server is not None),
             *url_findings(server_urls(hosts), authority, self._names(group, hostvars)),
         ]
@@ -147,6 +152,19 @@ class ActionModule(ActionBase):
             for host in group
             if host not in looked_at
         ]
+
+    def _reserved(self, hosts: list[HostReport], answer: ServerReport, names: Iterable[str]) -> approver.Settings:
+        """What no agent may have."""
+        settings = hosts[0].settings
+        api = servers.api_servers(hosts, answer, settings.get("https_listen_port", 0))
+        return claims.reserved(settings, filter(None, api), names)
+
+    def _away(self, hosts: list[HostReport], task_vars: Mapping[str, Any]) -> dict[str, str]:
+        """The hosts of the cluster that this run does not look at, by the names that their nodes may have."""
+        looked_at = {host.name for host in hosts}
+        away = [host for host in members(task_vars["groups"], (*SERVER, *AGENT)) if host not in looked_at]
+        given = self._given("node_name", away, task_vars["hostvars"])
+        return {name: host for host in away for name in claims.names_of(host, given.get(host, ""))}
 
     def _given(self, name: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
         """A variable of servers, by host, where it is set and can be used."""

@@ -109,6 +109,20 @@ def test_a_report_of_another_form_ends_the_run_by_name(judge):
 class TestExcluded:
     """What is in the way of an agent takes it out of the run, unless it is in the way of more than that."""
 
+    @pytest.mark.parametrize(
+        "claim",
+        [
+            {"node_name": "kubernetes.default.svc"},
+            {"node_ips": ["10.0.0.2", "10.43.0.1"]},
+            {"node_name": "node-3"},
+        ],
+    )
+    def test_an_agent_that_claims_what_is_somebody_elses_gets_no_certificate_for_it(self, judge, claim):
+        groups = {"all": ["node-1", "node-2", "node-3"], "server": ["node-1"], "agent": ["node-2", "node-3"]}
+        result = judge(looked("node-1"), looked("node-2", **claim), groups=groups, in_play=["node-1", "node-2"])
+        assert not result["failed"]
+        assert result["excluded"].keys() == {"node-2"} and result["hosts"].keys() == {"node-1"}
+
     def test_the_run_goes_on_without_an_agent(self, judge):
         result = judge(looked("node-1"), looked("node-2", NFT))
         assert result["failed"] is False

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Who an agent says that it is, before certificates are signed for that: no name or address may be somebody else's.
+
+A machine that joins by a token is judged alike by the approver. What two hosts of a run both claim is found where hosts
+are compared; here it is what hosts claim that belongs to those who are not looked at.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._joining.approver import RESERVED_NAME, Settings, canonical
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, NodeReport, ServerReport
+
+SEE = "see what answers in its place, or set k3a_node_name and k3a_node_ip for it"
+
+
+def reserved(settings: Mapping[str, Any], servers: Iterable[str], names: Iterable[str]) -> Settings:
+    """What no agent may have: the cluster's networks, and by what the API is known (host and port, or names)."""
+    known = {*(urlsplit(f"//{server}").hostname or "" for server in servers), *names}
+    cidrs = [*settings.get("cluster_cidr", ()), *settings.get("service_cidr", ())]
+    addresses = frozenset(filter(None, map(canonical, known)))
+    return Settings(tuple(filter(_is_network, cidrs)), frozenset(name.lower() for name in known), addresses)
+
+
+def _is_network(cidr: str) -> bool:
+    try:
+        return bool(address.network(cidr))
+    except address.AddressError:  # a finding already
+        return False
+
+
+def names_of(host: str, given: str = "") -> frozenset[str]:
+    """The names that the node of a host may be taken to have: its own, else those of the inventory, long and short."""
+    known = host.lower()
+    return frozenset({given} if given else {known, known.partition(".")[0]})
+
+
+def claim_findings(
+    reports: Sequence[HostReport], answer: ServerReport, reserved: Settings, away: Mapping[str, str]
+) -> list[HostFinding]:
+    """What agents claim and cannot be; C(away) are the hosts that are not looked at, by the names of their nodes."""
+    names = {report.seen.node_name for report in reports}
+    others = [node for node in answer.nodes if node.name not in names]
+    members = {member.name for member in answer.etcd_members}
+    found = []
+    for report in reports:
+        if report.server or not report.facts:
+            continue
+        wrong = [
+            *_wrong_name(report, reserved, members, away),
+            *_wrong_addresses(report, reserved, others),
+        ]
+        found += [HostFinding((report.name,), Finding("claim", FAIL, f"says that {message}", SEE)) for message in wrong]
+    return found
+
+
+def _wrong_name(report: HostReport, reserved: Settings, members: Set[str], away: Mapping[str, str]) -> Iterator[str]:
+    name, given = report.seen.node_name, report.settings.get("node_name", "")
+    told = f"its node is {name}"
+    if given and name not in (given, f"{given}-{node_id(report.seen.machine_id)}"):
+        yield f"{told}, and k3a_node_name is {given}"
+    elif RESERVED_NAME.fullmatch(name) or name in reserved.names:
+        yield f"{told}, by which clients know the API"
+    elif name in members:
+        yield f"{told}, which is the name of a server"
+    elif name in away and name not in names_of(report.name) and not given:
+        yield f"{told}, which is the name of the host {away[name]}"
+
+
+def _wrong_addresses(report: HostReport, reserved: Settings, others: Sequence[NodeReport]) -> Iterator[str]:
+    # A machine that was renamed has left a node with its address behind.
+    strangers = [node for node in others if node.machine_id != report.seen.machine_id]
+    owners = {canonical(each): node.name for node in strangers for each in node.addresses}
+    given = {canonical(each) for each in report.settings.get("node_ip", ())}
+    for text in map(canonical, report.seen.node_ips):
+        ip = ipaddress.ip_address(text)
+        told = f"its address is {text}"
+        if given and text not in given:
+            yield f"{told}, and k3a_node_ip is {', '.join(sorted(given))}"
+        elif text in reserved.addresses:
+            yield f"{told}, by which clients know the API"
+        elif text in owners:
+            yield f"{told}, which the node {owners[text]} has (if that is gone, remove it with remove_node.yml)"
+        elif any(ip in address.network(network) for network in reserved.networks):
+            yield f"{told}, in a network of pods or services"
+        elif ip.is_loopback or ip.is_multicast or ip.is_unspecified or ip.is_link_local:
+            yield f"{told}, which is none of a machine"
