@@ -122,7 +122,23 @@ def target(text: str, machines: Sequence[Machine], answer: ServerReport) -> Targ
     if found is None and member is None and node not in known_names(answer):
         known = sorted({*known_names(answer), *(machine.host for machine in machines)})
         raise RemovalError(f"there is no node {text}, or none any more; the nodes are {', '.join(known)}")
+    if found:
+        check_claim(text, found, node, member, [machine for machine in machines if node_of(machine, answer) == node])
     return Target(member.name or node if member else node, found, member)
+
+
+def check_claim(text: str, found: Machine, node: str, member: Member | None, claimants: Sequence[Machine]) -> None:
+    """Raise where what a host says of its node would have somebody else's removed."""
+    if len(claimants) > 1:
+        hosts = " and ".join(machine.host for machine in claimants)
+        raise RemovalError(
+            f"{hosts} have one node name ({node}); see what answers in the place of one, or set k3a_node_name"
+        )
+    if member and not found.server and text not in (member.name, member.id):
+        raise RemovalError(
+            f"{found.host} is an agent and says that its node is {node}, which is a server; see what answers in its"
+            f" place, or give the name {member.name or member.id} if that server is to go"
+        )
 
 
 def check_quorum(targets: Sequence[Target], machines: Sequence[Machine], answer: ServerReport) -> None:

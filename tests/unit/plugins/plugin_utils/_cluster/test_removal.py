@@ -72,6 +72,24 @@ def test_of_a_dead_host_there_are_only_its_variables() -> None:
     )
 
 
+def test_an_agent_that_says_that_its_node_is_a_servers_has_no_server_removed() -> None:
+    liar = machine("a1", node="s2")
+    with pytest.raises(removal.RemovalError, match="a1 is an agent and says that its node is s2, which is a server; see"):
+        removal.plan(["a1"], [machine("s1"), machine("s3"), liar, machine("a2")], THREE)
+
+
+@pytest.mark.parametrize("claimed", ["s2", "a2"])
+def test_an_agent_that_says_that_its_node_is_another_hosts_has_nobody_removed(claimed: str) -> None:
+    liar = machine("a1", node=claimed)
+    with pytest.raises(removal.RemovalError, match=rf"{claimed} and a1 have one node name|a1 and {claimed} have one"):
+        removal.plan(["a1"], [machine(host) if host != "a1" else liar for host in ADDRESSES], THREE)
+
+
+def test_a_server_whose_line_has_gone_to_the_agents_goes_by_its_name() -> None:
+    moved = [machine(host, server=host in ("s1", "s3")) for host in ADDRESSES]
+    assert removal.plan(["s2"], moved, THREE).members == ("s2",)
+
+
 @pytest.mark.parametrize(
     "host, expected",
     [
