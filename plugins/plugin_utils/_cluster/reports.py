@@ -23,6 +23,9 @@ Record = TypeVar("Record")
 
 # All findings of a host together: they are shown several times, for all hosts.
 LONGEST = 100_000
+# A single thing that a host says of itself, which findings repeat.
+LONGEST_WORD = 256
+FAMILIES = (4, 6)
 
 
 class ReportError(K3aError):
@@ -173,6 +176,11 @@ def host_facts(facts: Mapping[str, Any]) -> HostFacts:
     # Either gets into paths of the API and lines of files.
     if not valid_node_name(seen.node_name):
         raise ReportError(f"its node_name is {seen.node_name!r:.100}, which cannot be the name of a node")
+    for name in ("machine_id", "architecture", "authority"):
+        if len(getattr(seen, name)) > LONGEST_WORD:
+            raise ReportError(f"its {name} has more than {LONGEST_WORD} characters")
+    if len(seen.node_ips) > len(FAMILIES):
+        raise ReportError(f"its node_ips are {len(seen.node_ips)}, and a node has one of each address family")
     for address in seen.node_ips:
         try:
             if "%" in address:  # what follows it may be any text

@@ -97,6 +97,18 @@ class TestHost:
         assert len(str(error.value)) < 200
 
     @pytest.mark.parametrize(
+        "said, told",
+        [
+            ({"machine_id": "x" * 257}, "its machine_id has more than 256 characters"),
+            ({"authority": "x" * 257}, "its authority has more than 256 characters"),
+            ({"node_ips": ["10.0.0.1", "fd00::1", "10.0.0.2"]}, "its node_ips are 3, and a node has one of each"),
+        ],
+    )
+    def test_more_than_a_host_can_have_is_refused(self, said, told):
+        with pytest.raises(reports.ReportError, match=told):
+            reports.host_facts({**LOOKED["facts"], **said})
+
+    @pytest.mark.parametrize(
         "about, told",
         [({"settings": []}, "its settings is []"), ({"images": "pause"}, "its images is"), ({"name": 1}, "its name is 1")],
     )
