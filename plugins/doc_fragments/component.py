@@ -38,11 +38,10 @@ options:
     default: true
   wait_for:
     description:
-      - Components of this host that earlier steps started with O(wait=false), and that have to be healthy too.
-      - The module refuses a name that its component does not know, and names those that it knows.
-    type: list
-    elements: str
-    default: []
+      - Components of this host that earlier steps started with O(wait=false), and that have to be healthy too, by name,
+        each with the URL of its health endpoint.
+    type: dict
+    default: {}
   pending:
     description:
       - Paths that another step of this run replaces, such as RV(k3a.cluster.certificate#module:paths).

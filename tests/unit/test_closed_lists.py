@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 
 ROOT = Path(__file__).parents[2]
@@ -100,9 +101,60 @@ def test_a_list_that_comes_back_is_seen(tmp_path):
     assert named_in(path) == ["line 2: 'k3a-kubelet.service' of kubelet", "line 3: 10250 of kubelet"]
 
 
-def test_every_file_that_declares_a_component_is_in_the_registry():
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_no_other_file_lists_components(path):
+    assert lists_of_components(path) == []
+
+
+def test_a_list_of_components_is_seen(tmp_path):
+    path = tmp_path / "list.py"
+    path.write_text('ONE = ["kubelet"]\nTWO = [*(["load-balancer"] if ONE else []), "kubelet", "kube-proxy"]\n')
+    assert lists_of_components(path) == ["line 2: kubelet, kube-proxy"]
+
+
+def lists_of_components(path: Path) -> list[str]:
+    """Where several components stand in one list, set or mapping."""
+    names = {declared.name for declared in registry.DECLARATIONS} | MODULES
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Dict)):
+            items = node.keys if isinstance(node, ast.Dict) else node.elts
+            own = [item.value for item in items if isinstance(item, ast.Constant) and item.value in names]
+            found += [f"line {node.lineno}: {', '.join(own)}"] if len(own) > 1 else []
+    return found
+
+
+def forgotten(declaring: set[str], registered: set[str], group: set[str], routed: set[str], actions: set[str]) -> list[str]:
+    """What the two lists that Ansible wants by name, the registry's and meta/runtime.yml, lack of a component."""
+    runtime = "meta/runtime.yml: add {0} to {1}"
+    return [
+        *(f"registry.py: import {name} and add it to COMPONENTS, in the order of starting" for name in sorted(declaring - registered)),
+        *(runtime.format(name, "action_groups.k3a, which gives it data_dir and timeout") for name in sorted(declaring - group)),
+        *(
+            runtime.format(name, "plugin_routing.modules with action_plugin: k3a.cluster.step")
+            for name in sorted(declaring - routed - actions)
+        ),
+    ]
+
+
+def test_nothing_is_forgotten_of_a_component():
     declaring = {path.stem for path in (LIBRARY / "_components").glob("*.py") if "\nDECLARATION = " in path.read_text()}
-    assert {component.__name__.rpartition(".")[2] for component in registry.COMPONENTS} == declaring == MODULES
+    registered = {component.__name__.rpartition(".")[2] for component in registry.COMPONENTS}
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
+    group, routed = set(runtime["action_groups"]["k3a"]), set(runtime["plugin_routing"]["modules"])
+    actions = {path.stem for path in (PLUGINS / "action").glob("*.py")}
+    missing = forgotten(declaring, registered, group, routed, actions)
+    assert not missing, "\n".join(missing)
+    assert declaring == registered == MODULES
+
+
+def test_what_is_forgotten_is_said_in_a_sentence():
+    assert forgotten({"example"}, set(), set(), set(), set()) == [
+        "registry.py: import example and add it to COMPONENTS, in the order of starting",
+        "meta/runtime.yml: add example to action_groups.k3a, which gives it data_dir and timeout",
+        "meta/runtime.yml: add example to plugin_routing.modules with action_plugin: k3a.cluster.step",
+    ]
+    assert forgotten({"example"}, {"example"}, {"example"}, set(), {"example"}) == []
 
 
 @cache

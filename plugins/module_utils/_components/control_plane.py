@@ -45,7 +45,6 @@ def client_component(
     params: dict[str, Any],
     credentials: layouts.Credentials,
     arguments: Mapping[str, str],
-    awaits: Mapping[str, str] | None = None,
 ) -> component.Component:
     """A client of the API on its own server: loopback only, no root, its kubeconfig names its credentials."""
     layout = layouts.Layout(params["data_dir"])
@@ -90,5 +89,4 @@ def client_component(
         files=(files.File(kubeconfig_path(layout, name), content.encode(), mode=0o600),),
         inputs=credentials.inputs,
         healthy=(health.answers_ok(declared.health),),
-        awaits=awaits or {},
     )

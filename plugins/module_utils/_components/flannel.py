@@ -12,20 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import (
-    kube_proxy,
-    kubeconfig,
-    kubelet,
-    load_balancer,
-)
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
-    component,
-    declaration,
-    files,
-    health,
-    options,
-    systemd,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     AGENT,
@@ -78,7 +66,6 @@ DECLARATION = Declaration(
         routes=True,
     ),
 )
-AWAITS = declaration.awaitable([load_balancer.DECLARATION, kubelet.DECLARATION, kube_proxy.DECLARATION])
 BACKENDS: dict[str, dict[str, Any]] = {
     "vxlan": {"Type": "vxlan"},
     "host-gw": {"Type": "host-gw"},
@@ -158,7 +145,6 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
         generated=(cni, f"{RUN}/subnet.env"),
         healthy=(health.exists(cni),),
-        awaits=AWAITS,
     )
 
 

@@ -34,6 +34,7 @@ DECLARATION = Declaration(
     program="kube-proxy",
     health=f"http://127.0.0.1:{HEALTH}/healthz",
     arguments="kube_proxy_arg",
+    awaited_by="flannel",
     ports=(Port(METRICS), Port(HEALTH)),
     certificates=(Certificate("client-kube-proxy", "client", "system:kube-proxy", approved=True),),
     remains=Remains(tables=("kube-proxy",), chains=("KUBE-",)),

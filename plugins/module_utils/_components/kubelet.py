@@ -42,6 +42,7 @@ DECLARATION = Declaration(
     program="kubelet",
     health="http://127.0.0.1:10248/healthz",
     arguments="kubelet_arg",
+    awaited_by="flannel",
     ports=(Port(10248), Port(10250, NODES)),
     certificates=(
         Certificate("serving-kubelet", "server", NODE, ORGANIZATION, usages=("server",), names=OF_NODE),

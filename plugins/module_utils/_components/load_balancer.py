@@ -27,6 +27,8 @@ DECLARATION = Declaration(
     role=AGENT,
     program="k3a-load-balancer",
     health=f"http://127.0.0.1:{HEALTH_PORT}/healthz",
+    awaited_by="flannel",
+    when="load_balanced",
     ports=(Port(options.LB_SERVER_PORT["default"], option="lb_server_port"), Port(HEALTH_PORT)),
 )
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/@]+):([0-9]{1,5})")

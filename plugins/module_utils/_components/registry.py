@@ -11,7 +11,7 @@ import it. What acts for all components does, and hands what it takes from here 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import chain
 from types import ModuleType
@@ -67,6 +67,15 @@ def approved_names() -> tuple[str, ...]:
     """The processes whose certificates the approver gives to a node, by the names in these certificates."""
     own = chain.from_iterable(declared.certificates for declared in DECLARATIONS)
     return tuple(certificate.common_name for certificate in own if certificate.approved)
+
+
+def awaited(record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What each module waits for on a host of such a record, and where each of it is asked for its health."""
+    there = [declared for declared in DECLARATIONS if not declared.when or record[declared.when]]
+    return {
+        module: {declared.name: declared.health for declared in there if declared.awaited_by == step.DECLARATION.name}
+        for module, step in steps().items()
+    }
 
 
 def remains() -> Remains:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, controller_manager
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, declaration, options
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     SERVER,
     Certificate,
@@ -34,7 +34,6 @@ DECLARATION = Declaration(
     certificates=(Certificate("client-scheduler", "client", "system:kube-scheduler"),),
     users=(control_plane.KUBE,),
 )
-AWAITS = declaration.awaitable([controller_manager.DECLARATION])
 OPTIONS = component.argument_spec(
     {
         "https_listen_port": options.HTTPS_LISTEN_PORT,
@@ -47,7 +46,7 @@ OPTIONS = component.argument_spec(
 def scheduler_component(params: dict[str, Any]) -> component.Component:
     """The scheduler as it should run on this server."""
     credentials = control_plane.client_credentials(Layout(params["data_dir"]), DECLARATION.name, "client-scheduler")
-    return control_plane.client_component(DECLARATION, params, credentials, {"secure-port": str(PORT)}, AWAITS)
+    return control_plane.client_component(DECLARATION, params, credentials, {"secure-port": str(PORT)})
 
 
 @reports_errors

@@ -46,8 +46,6 @@ class Component:
 
     C(triggers) are units that start the service, by their kinds (C(timer), C(path)). Such a service does one thing and
     ends; its triggers are what starts with the system and has to be active.
-
-    C(awaits) are the components that it can be told to wait for, and where each is asked for its health.
     """
 
     name: str
@@ -64,7 +62,6 @@ class Component:
     # What tells that the process answers at all, where its health also depends on others: else C(healthy).
     alive: tuple[health.Condition, ...] = ()
     triggers: Mapping[str, str] = field(default_factory=dict)
-    awaits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unit_name(self) -> str:
@@ -266,17 +263,12 @@ def not_well(name: str, reason: str) -> NotWell:
     return NotWell(f"k3a-{name} is not healthy: {reason}. Last lines of its journal:\n{journal}", unit=unit)
 
 
-def _earlier(component: Component, names: Iterable[str]) -> list[Component]:
-    """What earlier steps started without waiting for it."""
-    conditions = {name: health.answers_ok(component.awaits[name]) for name in names}
-    return [Component(name=name, unit="", healthy=(condition,)) for name, condition in conditions.items()]
-
-
-def unknown_to(component: Component, names: Iterable[str]) -> str | None:
-    """What is wrong with the components that one is told to wait for."""
-    known = ", ".join(component.awaits) or "none"
-    unknown = next((name for name in names if name not in component.awaits), None)
-    return unknown and f"wait_for names {unknown}; those that k3a-{component.name} can wait for: {known}"
+def _earlier(endpoints: Mapping[str, Any]) -> list[Component]:
+    """What earlier steps started without waiting for it, by where each component is asked for its health."""
+    for name, url in endpoints.items():
+        if not str(url).startswith(("http://", "https://")):
+            raise K3aError(f"wait_for: {name} has {url!r}, which is no URL of a health endpoint")
+    return [Component(name, unit="", healthy=(health.answers_ok(url),)) for name, url in endpoints.items()]
 
 
 def _first_reason(conditions: Iterable[health.Condition]) -> str | None:
@@ -328,9 +320,7 @@ def converge(
     What forbids a plan is for C(foresee), in check mode too: it raises the reason, or returns what else changes with
     the plan. What has to be done before a plan is carried out is for C(prepare). All conditions share one deadline.
     """
-    problem = unknown_to(component, module.params["wait_for"])
-    if problem:
-        raise K3aError(problem)
+    earlier = _earlier(module.params["wait_for"])
     deadline = time.monotonic() + module.params["timeout"]
     if module.check_mode:
         foreseen = _observe(component, pending)
@@ -348,7 +338,7 @@ def converge(
             apply(component, plan)
         # What depends on a component that is interrupted must find it back before it is interrupted itself.
         if module.params["wait"] or must_wait or first.interrupts:
-            for each in (*_earlier(component, module.params["wait_for"]), component):
+            for each in (*earlier, component):
                 wait_until_well(each, deadline, bool(plan.restart))
     # As it was foreseen: what was prepared is not told twice.
     return _result(component, (*first.changes, *more), plan.restart is not None)
@@ -395,7 +385,7 @@ SHARED_OPTIONS: dict[str, Any] = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
     "wait": {"type": "bool", "default": True},
-    "wait_for": {"type": "list", "elements": "str", "default": []},
+    "wait_for": {"type": "dict", "default": {}},
     "pending": options.PENDING,
 }
 BUNDLE_OPTIONS: dict[str, Any] = {

@@ -11,7 +11,6 @@ looks for are all derived from it. Each component declares itself in its own fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 SERVER, AGENT = "server", "agent"
@@ -114,6 +113,9 @@ class Declaration:
 
     C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_);
     C(namespaces) are those that it needs in the cluster.
+
+    C(awaited_by) is the component whose step waits until this one is well, since its own step does not; C(when) a value
+    of a host's record, without which the host has none of it.
     """
 
     name: str
@@ -121,6 +123,8 @@ class Declaration:
     program: str = ""
     health: str = ""
     arguments: str = ""
+    awaited_by: str = ""
+    when: str = ""
     ports: tuple[Port, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     users: tuple[User, ...] = ()
@@ -132,8 +136,3 @@ class Declaration:
     def unit(self) -> str:
         """The name of its service."""
         return f"k3a-{self.name}.service"
-
-
-def awaitable(declarations: Iterable[Declaration]) -> dict[str, str]:
-    """Where the components are asked for their health that a later step can wait for, by their names."""
-    return {declared.name: declared.health for declared in declarations if declared.health}

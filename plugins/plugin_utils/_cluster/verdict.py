@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
@@ -97,7 +98,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "api_url": api_url(report, ways, balanced),
         "api_servers": list(ways.servers),
         "api_own": report.api,
-        "network_waits_for": [*(["load-balancer"] if balanced else []), "kubelet", "kube-proxy"],
+        "wait_for": registry.awaited({"load_balanced": balanced}),
         "api_fallback": [report.fixed] if report.fixed else [],
         "registration_labels": settings["node_label"] if ways.joining else [],
         # A machine that joins by a token showed its password when it asked for its certificate.

@@ -5,13 +5,22 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 
 ROLES = (SERVER, AGENT)
+TASK_FILES = sorted((Path(__file__).parents[5] / "roles").glob("*/tasks/*.yml"))
+
+
+def tasks_of(module):
+    """The arguments of all tasks of the roles that call a module."""
+    blocks = [entry for path in TASK_FILES for entry in yaml.safe_load(path.read_text())]
+    tasks = [task for block in blocks for task in block.get("block", [block])]
+    return [task[f"k3a.cluster.{module}"] for task in tasks if f"k3a.cluster.{module}" in task]
 
 
 @pytest.mark.parametrize("step", registry.COMPONENTS, ids=lambda step: step.DECLARATION.name)
@@ -75,9 +84,27 @@ def test_shared_directories_are_in_an_order_in_which_they_can_go():
         assert not inner.startswith(f"{outer}/"), f"{outer} is not empty while {inner} is there"
 
 
-def test_a_component_can_be_told_to_wait_for_those_below_it_only():
+def test_a_component_is_awaited_by_a_later_one_and_where_it_can_be_asked_for_its_health():
     names = [declared.name for declared in registry.DECLARATIONS]
-    for step in registry.COMPONENTS:
-        for awaited in getattr(step, "AWAITS", {}):
-            assert names.index(awaited) < names.index(step.DECLARATION.name)
-    assert component.SHARED_OPTIONS["wait_for"] == {"type": "list", "elements": "str", "default": []}
+    for declared in registry.DECLARATIONS:
+        if declared.awaited_by:
+            assert names.index(declared.name) < names.index(declared.awaited_by)
+            assert declared.health
+
+
+def test_who_is_awaited_does_not_wait_itself_and_who_waits_is_told_for_whom():
+    for module, step in registry.steps().items():
+        awaited_by = step.DECLARATION.awaited_by.replace("-", "_")
+        for arguments in tasks_of(module) if awaited_by else ():
+            assert arguments["wait"] is False, f"{module} is awaited by {awaited_by}: its task needs wait: false"
+        for arguments in tasks_of(awaited_by):
+            assert arguments.get("wait_for") == f"{{{{ _k3a.wait_for.{awaited_by} }}}}", awaited_by
+
+
+def test_what_a_host_does_not_have_is_not_awaited():
+    kubelet = {"kubelet": "http://127.0.0.1:10248/healthz", "kube-proxy": "http://127.0.0.1:10256/healthz"}
+    balancer = {"load-balancer": "http://127.0.0.1:6445/healthz"}
+    assert registry.awaited({"load_balanced": True})["flannel"] == {**balancer, **kubelet}
+    alone = registry.awaited({"load_balanced": False})
+    assert alone["flannel"] == kubelet and list(alone["scheduler"]) == ["controller-manager"]
+    assert alone["etcd"] == {}

@@ -558,8 +558,7 @@ def test_all_that_is_waited_for_shares_one_budget(sample, host, monkeypatch):
     deadlines = []
     monkeypatch.setattr(component, "_unmet", lambda _each, deadline, _begun: deadlines.append(deadline))
     urls = {"etcd": "http://127.0.0.1:9/readyz", "kubelet": "http://127.0.0.1:9/healthz"}
-    waiting = dataclasses.replace(sample, awaits=urls)
-    component.converge(Module(timeout=50, wait_for=["etcd", "kubelet"]), waiting)
+    component.converge(Module(timeout=50, wait_for=urls), sample)
     assert len(deadlines) == 3
     assert len(set(deadlines)) == 1
 
@@ -600,22 +599,18 @@ def test_what_earlier_steps_started_is_waited_for_and_named(sample, host, monkey
     monkeypatch.setattr(systemd, "journal_tail", lambda unit: f"journal of {unit}")
     earlier = dataclasses.replace(sample, name="etcd")
     component.converge(Module(wait=False), earlier)
-    waiting = dataclasses.replace(sample, awaits={"etcd": "http://127.0.0.1:9/readyz"})
     with pytest.raises(K3aError) as ended:
-        component.converge(Module(timeout=0, wait_for=["etcd"]), waiting)
+        component.converge(Module(timeout=0, wait_for={"etcd": "http://127.0.0.1:9/readyz"}), sample)
     assert str(ended.value).startswith("k3a-etcd is not healthy: http://127.0.0.1:9/readyz does not answer: ")
     assert str(ended.value).endswith("journal of k3a-etcd.service")
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_component_that_this_one_does_not_know_cannot_be_waited_for(sample, host, check):
-    waiting = dataclasses.replace(sample, awaits={"kubelet": "http://127.0.0.1:9/healthz", "other": ""})
+def test_what_has_no_health_endpoint_cannot_be_waited_for(sample, host, check):
+    endpoints = {"kubelet": "http://127.0.0.1:9/healthz", "etcd": True}
     with pytest.raises(K3aError) as ended:
-        component.converge(Module(check_mode=check, wait_for=["kubelet", "etdc"]), waiting)
-    assert str(ended.value) == "wait_for names etdc; those that k3a-sample can wait for: kubelet, other"
-    assert component.unknown_to(sample, ["etcd"]) == (
-        "wait_for names etcd; those that k3a-sample can wait for: none"
-    )
+        component.converge(Module(check_mode=check, wait_for=endpoints), sample)
+    assert str(ended.value) == "wait_for: etcd has True, which is no URL of a health endpoint"
     assert host.told == []
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import SERVER, Declaration, awaitable
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import SERVER, Declaration
 
 PLAIN = Declaration("plain", SERVER)
 WELL = Declaration("well-known", SERVER, health="http://127.0.0.1:1/healthz")
@@ -11,7 +11,3 @@ WELL = Declaration("well-known", SERVER, health="http://127.0.0.1:1/healthz")
 
 def test_a_unit_is_named_after_its_component():
     assert (PLAIN.unit, WELL.unit) == ("k3a-plain.service", "k3a-well-known.service")
-
-
-def test_only_who_can_be_asked_for_its_health_can_be_waited_for():
-    assert awaitable([PLAIN, WELL]) == {"well-known": "http://127.0.0.1:1/healthz"}

@@ -70,11 +70,8 @@ class TestApiUrl:
         record = verdict.node_record(report, Ways(servers, PLAN.urls[0], joining))
         assert record["api_url"] == expected
         assert record["load_balanced"] is (expected == "https://127.0.0.1:7444")
-        assert record["network_waits_for"] == [
-            *(["load-balancer"] if record["load_balanced"] else []),
-            "kubelet",
-            "kube-proxy",
-        ]
+        assert ("load-balancer" in record["wait_for"]["flannel"]) is record["load_balanced"]
+        assert {"kubelet", "kube-proxy"} <= set(record["wait_for"]["flannel"])
         assert record["api_servers"] == list(servers)
 
 
