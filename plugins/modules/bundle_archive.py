@@ -58,22 +58,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Folder of the bundle. In check mode it is missing when the bundle has still to be made.
+  description: Folder of the bundle; an empty text in check mode when the bundle has still to be made.
   returned: success
   type: str
   sample: /home/me/.cache/k3a/bundles/6e5c3f…
 id:
-  description: Id of the bundle, the sha256 of its manifest.
-  returned: when the bundle is there
+  description: Id of the bundle, the sha256 of its manifest; an empty text when it has still to be made.
+  returned: success
   type: str
 compressed_size:
-  description: Size of the bundle in MiB, compressed.
-  returned: when the bundle is there
+  description: Size of the bundle in MiB, compressed; 0 when it has still to be made.
+  returned: success
   type: float
   sample: 131.5
 unpacked_size:
-  description: Size of the bundle in MiB, unpacked on a node.
-  returned: when the bundle is there
+  description: Size of the bundle in MiB, unpacked on a node; 0 when it has still to be made.
+  returned: success
   type: float
   sample: 401.2
 versions:
@@ -105,6 +105,8 @@ OPTIONS = {
     "archive": {"type": "path"},
 }
 MIB = 1 << 20
+# A bundle of which check mode can only say that it would be made.
+NOT_MADE: dict[str, object] = {"path": "", "id": "", "compressed_size": 0.0, "unpacked_size": 0.0}
 
 
 @reports_errors
@@ -125,7 +127,7 @@ def put_together(module: AnsibleModule) -> dict[str, object]:
     versions = {component.name: component.recipe["version"] for component in components}
     key = bundle_key(components)
     bundle = assembled(cache, built, key)
-    result = {"changed": not bundle, "versions": versions}
+    result = {"changed": not bundle, "versions": versions, **NOT_MADE}
     if not bundle and not module.check_mode:
         bundle = assemble(cache, built, key)
     if bundle:

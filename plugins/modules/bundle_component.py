@@ -44,7 +44,7 @@ options:
         description: Upstream Go module that carries the version.
         type: str
       duration:
-        description: How long a first build usually takes. Only for readers.
+        description: How long a first build usually takes, for readers.
         type: str
       programs:
         description: File in the bundle, and the Go package or C file that makes it.
@@ -100,7 +100,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Build etcd (about 1 minute)
+- name: Build etcd
   k3a.cluster.bundle_component:
     name: etcd
     source: "{{ playbook_dir }}/../bundle"

@@ -17,3 +17,9 @@ def test_a_bundle_is_described_by_its_sizes(tmp_path):
         "compressed_size": 0.0,
         "unpacked_size": 5.0,
     }
+
+
+def test_check_mode_says_of_a_bundle_that_is_to_come_that_it_is_nowhere(run_module, tmp_path):
+    result = run_module(bundle_archive, check=True, components={}, source=str(tmp_path), cache=str(tmp_path))
+    assert result["changed"]
+    assert {name: result[name] for name in ("path", "id", "compressed_size")} == {"path": "", "id": "", "compressed_size": 0}
