@@ -41,6 +41,9 @@ FROM_VARIABLES = (
     "with_node_id",
 )
 
+# Of a host that is no server, or of which it cannot be told where its API is.
+NO_API = {"url": "", "api": ""}
+
 
 def prepare() -> None:
     """Load what the look at every host needs: that this file is imported is all."""
@@ -86,7 +89,7 @@ class ActionModule(HostAction):
             "images": [image["name"] for image in manifest.images] if manifest else [],
             "bundle": values["k3a_bundle"] if manifest and not (facts and facts.bundle_present) else "",
             "settings": settings,
-            **(cluster.api_addresses(settings, facts) if server and published and facts and facts.node_ips else {}),
+            **(cluster.api_addresses(settings, facts) if server and published and facts and facts.node_ips else NO_API),
             "fixed": cluster.fixed_address(values.get("k3a_server_url", "")),
             "replace": bool(values.get("k3a_replace")),
             "annotations": identity.node_annotations(

@@ -40,26 +40,26 @@ class ActionModule(HostAction):
         """Take the cluster, give it back, or in check mode tell who holds it."""
         super().run(tmp, task_vars)
         process = keeper.playbook()
-        told = holder(process.pid, keeper.playbooks())
-        arguments = {**self._task.args, "id": process.identity, "holder": told}
+        name = holder(process.pid, keeper.playbooks())
+        arguments = {**self._task.args, "id": process.identity, "holder": name}
         required = arguments.pop("required", True)
-        result = self._taken(arguments, task_vars)
-        held: dict[str, Any] = result.get("held") or {}
-        if result.get("failed") and not held and not boolean(required):
-            return {"changed": False, "taken": False, "msg": result.get("msg", "")}
-        dead = bool(held) and keeper.is_dead(held["id"])
+        result = self._answer(arguments, task_vars)
+        other: dict[str, Any] = result.get("other_lock") or {}
+        if result.get("failed") and not other and not boolean(required):
+            return {"changed": False, "is_holder": False, "msg": result.get("msg", "")}
+        dead = bool(other) and keeper.is_dead(other["id"])
         if result.get("failed") and dead:
-            arguments["replaces"] = held["id"]
-            result = self._taken(arguments, task_vars)
+            arguments["replaces"] = other["id"]
+            result = self._answer(arguments, task_vars)
         interpreter = result.pop("interpreter", "")
         if self._task.check_mode:
-            if held and not dead:
-                self._display.warning(lock.held_message(held))
-        elif interpreter and not result["renewed"] and arguments.get("state", "present") == "present":
+            if other and not dead:
+                self._display.warning(lock.held_message(other))
+        elif interpreter and not result["was_holder"] and arguments.get("state", "present") == "present":
             keeper.start(process, self._command(interpreter, process.identity))
-        return {"taken": not result.get("failed"), **result}
+        return {"is_holder": not result.get("failed"), **result}
 
-    def _taken(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _answer(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; a host on which no module can run is one that cannot keep a lock."""
         try:
             return self._execute_module("k3a.cluster.cluster_lock", module_args=arguments, task_vars=task_vars)

@@ -54,7 +54,7 @@ class ActionModule(HostAction):
 
 def whole(result: Mapping[str, Any], given: Any) -> str:
     """The token in its long form. What was given is hidden in the result; what check mode would make is not there."""
-    if not given or "ca_hash" not in result:
+    if not given or not result.get("ca_hash"):
         return str(result.get("token", ""))
     first = given if isinstance(given, str) else given[0]
     return f"K10{result['ca_hash']}::{parse(str(first)).bearer}"

@@ -11,14 +11,10 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
   - Returns what RV(k3a.cluster.check_cluster#module:max_unavailable) says, or 1 where nothing was judged.
-positional: hostvars
+  - Reads the variables of one host where there are any; a playbook that is only listed has none.
 options:
   _input:
     description: The groups of the inventory, with those that the run has made.
-    type: dict
-    required: true
-  hostvars:
-    description: The variables of all hosts.
     type: dict
     required: true
 """
@@ -26,7 +22,7 @@ options:
 EXAMPLES = r"""
 - name: Change the nodes
   hosts: "{{ groups | k3a.cluster.hosts_in(['k3a_changing']) }}"
-  serial: "{{ groups | k3a.cluster.window(hostvars) }}"
+  serial: "{{ groups | k3a.cluster.window }}"
 """
 
 RETURN = r"""
@@ -38,11 +34,15 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
-def window(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> int:
+
+@pass_context
+def window(context: Context, groups: Mapping[str, Sequence[str]]) -> int:
     # One verdict is given to all hosts of a run.
     for host in groups.get("k3a_changing", ())[:1]:
-        return int(hostvars[host]["_k3a_verdict"]["max_unavailable"])
+        return int(context["hostvars"][host]["_k3a_verdict"]["max_unavailable"])
     return 1
 
 

@@ -75,11 +75,12 @@ members:
   type: list
   elements: str
   sample: [server-1]
-servers_leave:
-  description: Whether one of them is a server.
+load_balancers:
+  description: The hosts that stay and whose load balancer has to forget the servers that go; none where no server goes.
   returned: success
-  type: bool
-  sample: true
+  type: list
+  elements: str
+  sample: [agent-1]
 server:
   description: The healthy server, as the inventory names it, that stays and acts for the cluster.
   returned: success

@@ -34,7 +34,8 @@ options:
     default: present
   required:
     description:
-      - Whether to fail on a host that cannot keep a lock. Otherwise RV(taken) says so; checks may say why, and better.
+      - Whether to fail on a host that cannot keep a lock. Otherwise RV(is_holder) says so; checks may say
+        why, and better.
       - That another playbook holds the cluster is a failure in any case.
     type: bool
     default: true
@@ -60,17 +61,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-taken:
+is_holder:
   description: Whether the playbook holds the cluster, or could in check mode.
   returned: always
   type: bool
   sample: true
-renewed:
+was_holder:
   description: Whether the playbook held the cluster already.
   returned: success
   type: bool
   sample: false
-held:
+other_lock:
   description: The lock of another playbook, if there is one.
   returned: in check mode, or when the cluster is held
   type: dict
@@ -98,18 +99,18 @@ def run(module: AnsibleModule) -> None:
     if not params["id"]:
         raise K3aError("id is empty: this module works only as a task, together with its half on the controller")
     # The keeper is to use the Python that is known to work.
-    result = {"changed": False, "renewed": False, "interpreter": sys.executable}
+    result = {"changed": False, "was_holder": False, "interpreter": sys.executable}
     if module.check_mode:
         held = lock.holder_of(lock.LOCK)
         ours = held is not None and held["id"] == params["id"]
-        module.exit_json(**result, held=None if ours else held)
+        module.exit_json(**result, other_lock=None if ours else held)
     if params["state"] == "absent":
         lock.release(params["id"], lock.LOCK)
         module.exit_json(**result)
     try:
-        result["renewed"] = lock.take(params["id"], params["holder"], params["replaces"], lock.LOCK)
+        result["was_holder"] = lock.take(params["id"], params["holder"], params["replaces"], lock.LOCK)
     except lock.Held as error:
-        raise K3aError(str(error), held=error.lock) from None
+        raise K3aError(str(error), other_lock=error.lock) from None
     module.exit_json(**result)
 
 

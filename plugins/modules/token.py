@@ -93,18 +93,20 @@ token:
   description:
     - The token in its long form, which pins the CA of the cluster.
     - Ansible hides in it what was given as O(token); a token that the module made is whole.
-    - In check mode a token that is still to be made is left out.
+    - In check mode a token that is still to be made is an empty text.
   returned: when O(state=present), without O(path)
   type: str
   sample: K10f7ed3ddc37...::abcdef.0123456789abcdef
 ca_hash:
-  description: The hash of the CA in RV(token), to put together what Ansible hides of one that was given.
-  returned: when O(state=present), and the token exists
+  description:
+    - The hash of the CA in RV(token), to put together what Ansible hides of one that was given.
+    - In check mode empty for a token that is still to be made.
+  returned: when O(state=present)
   type: str
   sample: f7ed3ddc37...
 id:
-  description: The id of the token, which is no secret.
-  returned: when O(state=present), and the token exists
+  description: The id of the token, which is no secret; in check mode empty for one that is still to be made.
+  returned: when O(state=present)
   type: str
   sample: abcdef
 expires:
@@ -112,7 +114,7 @@ expires:
   returned: when O(state=present)
   type: str
   sample: "2026-11-25T10:00:00Z"
-deleted:
+deleted_ids:
   description: Ids of the tokens that were deleted.
   returned: when O(state=absent)
   type: list
@@ -187,11 +189,10 @@ def present(module: AnsibleModule, result: dict[str, Any]) -> None:
         wanted = desired(module, None, token)
         note(token.id, {}, wanted.public, result)
     result["expires"] = wanted.public["expires"]
-    if given or not module.check_mode:
-        result["id"] = token.id
-        if authority:
-            result["ca_hash"] = tokens.ca_hash(authority)
-            result["token"] = tokens.full(authority, token.bearer)
+    known = bool(given) or not module.check_mode
+    result["id"] = token.id if known else ""
+    result["ca_hash"] = tokens.ca_hash(authority) if known and authority else ""
+    result["token"] = tokens.full(authority, token.bearer) if known and authority else ""
 
 
 def converge(
@@ -245,7 +246,7 @@ def absent(module: AnsibleModule, result: dict[str, Any]) -> None:
     ids = dict.fromkeys(secrets.id_of(text) for text in module.params["token"])
     # What came in as a token would be hidden in the result; an id alone is no secret.
     module.no_log_values.difference_update(ids)
-    result["deleted"] = []
+    result["deleted_ids"] = []
     try:
         api = server_api.connect(module)
         for token_id in ids:
@@ -256,7 +257,7 @@ def absent(module: AnsibleModule, result: dict[str, Any]) -> None:
             note(token_id, secrets.public_fields(existing), {}, result)
             if not module.check_mode:
                 secrets.delete(api, path)
-            result["deleted"].append(token_id)
+            result["deleted_ids"].append(token_id)
     except ApiUnreachable:
         if not module.check_mode:
             raise

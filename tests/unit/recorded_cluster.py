@@ -139,7 +139,7 @@ class RecordedCluster:
         return {
             **{name: [({}, component)] for name in names},
             "ping": [({}, {"ping": "pong"})],
-            "cluster_lock": [({}, {"changed": False, "renewed": False, "interpreter": "/usr/bin/python3"})],
+            "cluster_lock": [({}, {"changed": False, "was_holder": False, "interpreter": "/usr/bin/python3"})],
             "addon": [({}, {**documented("addon"), "changed": False, "diff": []})],
             "node": [({}, {"changed": False, "nodes": [self.listed_node(host) for host in self.hosts], "diff": []})],
             "server_info": [({}, self.server_info())],

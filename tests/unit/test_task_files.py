@@ -74,6 +74,15 @@ def test_an_expression_is_a_line_with_few_filters(path: Path) -> None:
         assert outside_of_texts(expression).count("|") <= MOST_FILTERS, expression
 
 
+@pytest.mark.parametrize("path", [*FILES, *sorted(ROOT.glob("roles/*/templates/*"))], ids=name_of)
+def test_no_expression_has_a_default_of_its_own(path: Path) -> None:
+    """A variable's default is in argument_specs, and a result has all its keys: those of a host that did not answer come
+    from the verdict, or from a filter that is tested. argument_specs have one: inventory_dir is Ansible's, and may be
+    undefined, None or the text None."""
+    found = re.findall(r".*\|\s*(?:default|d)\b.*", path.read_text())
+    assert not found, f"{name_of(path)}: give the value a name in a result of ours instead: {found}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_an_expression_stands_on_the_line_on_which_it_begins(path: Path) -> None:
     """YAML folds lines into one; who reads it does not."""

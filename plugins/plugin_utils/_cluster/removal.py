@@ -34,6 +34,7 @@ class Machine:
     reached: bool
     node: str = ""
     addresses: tuple[str, ...] = ()
+    load_balancer: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Removal:
     nodes: tuple[str, ...]
     hosts: tuple[str, ...]
     members: tuple[str, ...]
-    servers_leave: bool
+    # Hosts that stay and have a load balancer, where servers go.
+    load_balancers: tuple[str, ...]
     server: str
     urls: tuple[str, ...]
     ca_certificates: Mapping[str, str]
@@ -74,7 +76,7 @@ def machine(host: str, server: bool, report: HostReport | None, variables: Mappi
     addresses = [*facts.node_ips, *settings.get("node_ip", ()), str(variables.get("ansible_host") or host)]
     name = facts.node_name or settings.get("node_name", "")
     reached = report is not None and report.facts is not None
-    return Machine(host, server, reached, name, tuple(dict.fromkeys(addresses)))
+    return Machine(host, server, reached, name, tuple(dict.fromkeys(addresses)), facts.load_balancer)
 
 
 def members_of(answer: ServerReport) -> list[Member]:
@@ -176,11 +178,12 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
     staying = [report for report in healthy if report.host not in leaving]
     if not staying:
         raise RemovalError(f"no server that stays is healthy{_reasons(reports)}; bring a majority of them back first")
+    balanced = tuple(each.host for each in machines if each.load_balancer and each.host not in leaving)
     return Removal(
         nodes=tuple(target.node for target in targets),
         hosts=tuple(target.machine.host for target in targets if target.machine and target.machine.reached),
         members=tuple(target.member.name or target.member.id for target in targets if target.member),
-        servers_leave=any(target.server for target in targets),
+        load_balancers=balanced if any(target.server for target in targets) else (),
         server=staying[0].host,
         urls=tuple(report.url for report in staying),
         ca_certificates=staying[0].ca_certificates,

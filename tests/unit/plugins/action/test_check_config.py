@@ -169,9 +169,10 @@ def test_where_a_servers_api_is(run):
     values = {"k3a_advertise_address": "192.0.2.1", "k3a_https_listen_port": 7443}
     host = run({"findings": [], "facts": facts}, **values)[0]["host"]
     assert (host["url"], host["api"]) == ("https://192.0.2.1:7443", "10.89.0.11:7443")
-    assert "url" not in run({"findings": [], "facts": facts}, host="node-2")[0]["host"]
+    other = run({"findings": [], "facts": facts}, host="node-2")[0]["host"]
+    assert other["url"] == other["api"] == ""
     # Without an address, which is a finding already, there is no way to it.
-    assert "url" not in run({"findings": [], "facts": {**facts, "node_ips": []}})[0]["host"]
+    assert run({"findings": [], "facts": {**facts, "node_ips": []}})[0]["host"]["url"] == ""
 
 
 def test_where_the_address_in_front_of_the_servers_is(run):

@@ -47,8 +47,8 @@ def dead():
 
 def test_one_keeper_however_often_a_playbook_takes_its_lock(run_action, path, started):
     first = run_action(action, module)
-    assert first["renewed"] is False and "interpreter" not in first
-    assert run_action(action, module)["renewed"] is True
+    assert first["was_holder"] is False and "interpreter" not in first
+    assert run_action(action, module)["was_holder"] is True
     ((process, _command),) = started
     assert process == keeper.playbook()
     held = lock.holder_of(path)
@@ -114,21 +114,21 @@ def test_a_host_that_cannot_keep_a_lock_fails(run_action, path, started, without
     without_python()
     result = run_action(action, module)
     assert result["failed"] and "was not found" in result["msg"]
-    assert (result["taken"], started) == (False, [])
+    assert (result["is_holder"], started) == (False, [])
 
 
 def test_unless_checks_are_to_say_why(run_action, path, started, without_python):
-    assert run_action(action, module, required="false")["taken"] is True
+    assert run_action(action, module, required="false")["is_holder"] is True
     without_python()
     result = run_action(action, module, required="false")
-    assert not result.get("failed") and result["taken"] is False
+    assert not result.get("failed") and result["is_holder"] is False
     assert "was not found" in result["msg"] and len(started) == 1
 
 
 def test_a_cluster_that_is_held_is_a_failure_in_any_case(run_action, path, started):
     lock.take("elsewhere/1/1", "ann@ctl", path=path)
     result = run_action(action, module, required=False)
-    assert result["failed"] and result["taken"] is False and "ann@ctl" in result["msg"]
+    assert result["failed"] and result["is_holder"] is False and "ann@ctl" in result["msg"]
 
 
 def test_what_others_are_told(monkeypatch):

@@ -71,7 +71,7 @@ def test_no_file_is_touched_by_a_token_that_goes(run_action, objects, tmp_path):
     path = tmp_path / "token"
     path.write_text("another\n")
     result = run_action(action, module, path=str(path), token=[OWN], state="absent")
-    assert result["deleted"] == [] and path.read_text() == "another\n"
+    assert result["deleted_ids"] == [] and path.read_text() == "another\n"
 
 
 def test_a_failure_is_passed_on(run_action, objects, tmp_path):

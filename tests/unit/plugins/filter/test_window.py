@@ -10,8 +10,8 @@ window = FilterModule().filters()["window"]
 
 def test_it_is_what_the_verdict_says():
     hostvars = {"a1": {"_k3a_verdict": {"max_unavailable": 3}}, "s1": {}}
-    assert window({"server": ["s1"], "k3a_changing": ["a1"]}, hostvars) == 3
+    assert window({"hostvars": hostvars}, {"server": ["s1"], "k3a_changing": ["a1"]}) == 3
 
 
 def test_where_nobody_changes_nothing_is_read():
-    assert window({"server": ["s1"]}, {}) == window({"k3a_changing": []}, {}) == 1
+    assert window({}, {"server": ["s1"]}) == window({}, {"k3a_changing": []}) == 1

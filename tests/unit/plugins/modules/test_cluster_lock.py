@@ -18,9 +18,9 @@ def path(tmp_path, monkeypatch):
 
 def test_it_is_taken_renewed_and_given_back(run_module, path):
     taken = run_module(module, id="a", holder="ann")
-    assert (taken["changed"], taken["renewed"], taken["interpreter"]) == (False, False, sys.executable)
+    assert (taken["changed"], taken["was_holder"], taken["interpreter"]) == (False, False, sys.executable)
     assert path.exists()
-    assert run_module(module, id="a", holder="ann")["renewed"] is True
+    assert run_module(module, id="a", holder="ann")["was_holder"] is True
     assert run_module(module, id="a", state="absent")["changed"] is False
     assert not path.exists()
 
@@ -29,18 +29,18 @@ def test_a_held_cluster_fails_with_the_holder(run_module, path):
     lock.take("a", "ann@ctl", path=str(path))
     result = run_module(module, id="b", holder="bob")
     assert result["failed"] and "ann@ctl" in result["msg"]
-    assert result["held"]["id"] == "a"
+    assert result["other_lock"]["id"] == "a"
     assert not run_module(module, id="b", holder="bob", replaces="a").get("failed")
 
 
 def test_check_mode_only_looks(run_module, path):
-    assert run_module(module, check=True, id="a", holder="ann")["held"] is None
+    assert run_module(module, check=True, id="a", holder="ann")["other_lock"] is None
     assert not path.exists()
     lock.take("a", "ann", path=str(path))
     before = path.read_text()
-    assert run_module(module, check=True, id="a", holder="ann")["held"] is None
+    assert run_module(module, check=True, id="a", holder="ann")["other_lock"] is None
     other = run_module(module, check=True, id="b", holder="bob")
-    assert other["held"]["holder"] == "ann" and not other.get("failed")
+    assert other["other_lock"]["holder"] == "ann" and not other.get("failed")
     assert run_module(module, check=True, id="a", state="absent")["changed"] is False
     assert path.read_text() == before
 

@@ -220,19 +220,19 @@ def test_a_token_that_is_created_meanwhile_by_the_same_run_is_done(run, cluster)
 
 def test_check_mode_announces_and_does_nothing(run, cluster):
     done = run(check=True, description="for ci")
-    assert done["changed"] and "token" not in done and "id" not in done
+    assert done["changed"] and done["token"] == done["id"] == done["ca_hash"] == ""
     assert run(check=True, token=[OWN])["changed"]
     keep(cluster, description="old")
     assert run(check=True, token=[OWN], description="new")["changed"]
-    assert run(check=True, token=["abcdef"], state="absent")["deleted"] == ["abcdef"]
+    assert run(check=True, token=["abcdef"], state="absent")["deleted_ids"] == ["abcdef"]
     assert cluster.asked == []
 
 
 def test_check_mode_needs_no_cluster_and_a_real_run_does(run_module, tmp_path):
     nowhere = str(tmp_path / "none")
     announced = run_module(module, check=True, data_dir=nowhere, token=[OWN])
-    assert announced["changed"] and "token" not in announced
-    assert run_module(module, check=True, data_dir=nowhere, token=["abcdef"], state="absent")["deleted"] == []
+    assert announced["changed"] and announced["token"] == ""
+    assert run_module(module, check=True, data_dir=nowhere, token=["abcdef"], state="absent")["deleted_ids"] == []
     for state in ("present", "absent"):
         failed = run_module(module, data_dir=nowhere, token=[OWN], state=state)
         assert failed["failed"] and "this host is no server of a cluster" in failed["msg"]
@@ -244,10 +244,10 @@ def test_tokens_are_deleted_once_in_any_form_whole_or_not(run, cluster):
     cluster.objects[f"{WHERE}/bootstrap-token-mnopqr"] = {"metadata": {"name": "bootstrap-token-mnopqr"}, "data": {}}
     given = ["ghijkl.0000000000000000", tokens.full(PEM, OWN), OWN, "mnopqr", "absent"]
     done = run(token=given, state="absent")
-    assert done["changed"] and len(done["deleted"]) == len(done["diff"]) == 3
+    assert done["changed"] and len(done["deleted_ids"]) == len(done["diff"]) == 3
     assert list(cluster.objects) == [ROOT_CA]
     again = run(token=given, state="absent")
-    assert not again["changed"] and again["deleted"] == []
+    assert not again["changed"] and again["deleted_ids"] == []
     assert cluster.asked == ["DELETE"] * 3
 
 

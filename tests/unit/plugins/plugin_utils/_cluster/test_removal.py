@@ -151,7 +151,7 @@ def test_a_name_that_means_two_machines_is_refused() -> None:
 def test_a_server_that_lives_goes_and_another_acts() -> None:
     found = removal.plan(["s1"], ALL, THREE)
     assert (found.nodes, found.hosts, found.members) == (("s1",), ("s1",), ("s1",))
-    assert found.servers_leave and found.server == "s2"
+    assert found.server == "s2"
     assert found.urls == ("https://10.0.0.2:6443", "https://10.0.0.3:6443")
     assert found.ca_certificates == {"server": "PEM"}
     assert found.todo == ("Take s1 out of the inventory, or site.yml makes it a node again.",)
@@ -159,7 +159,17 @@ def test_a_server_that_lives_goes_and_another_acts() -> None:
 
 def test_an_agent_goes_from_the_only_server() -> None:
     found = removal.plan(["a1", " a1", ""], ALL, [answer("s1", members="s1")])
-    assert (found.nodes, found.members, found.servers_leave, found.server) == (("a1",), (), False, "s1")
+    assert (found.nodes, found.members, found.server) == (("a1",), (), "s1")
+
+
+def test_the_load_balancers_that_stay_forget_the_servers_that_go() -> None:
+    """A host that could not be reached, and one that has none, are left alone."""
+    machines = [replace(each, load_balancer=each.host != "s3") for each in ALL]
+    assert removal.plan(["s1"], machines, THREE).load_balancers == ("s2", "a1", "a2")
+    assert removal.plan(["s1", "a1"], machines, THREE).load_balancers == ("s2", "a2")
+    assert removal.plan(["a1"], machines, THREE).load_balancers == ()
+    unseen = removal.machine("a1", False, None, {})
+    assert not unseen.load_balancer
 
 
 def test_a_dead_server_goes_and_its_machine_is_left_to_the_operator() -> None:
@@ -247,7 +257,7 @@ def test_the_result_is_the_form_that_tasks_see() -> None:
         "nodes": ("a1",),
         "hosts": ("a1",),
         "members": (),
-        "servers_leave": False,
+        "load_balancers": (),
         "server": "s1",
         "urls": tuple(f"https://10.0.0.{number}:6443" for number in (1, 2, 3)),
         "ca_certificates": {"server": "PEM"},
