@@ -64,15 +64,15 @@ class ActionModule(HostAction):
         layout = Layout(arguments.get("data_dir") or options.DATA_DIR["default"])
         # Who must not found a cluster makes nothing, even when the other server turns out to keep nothing.
         founds = not shared and boolean(self._task.args.get("may_create", True))
-        made = {} if founds else material_from(shared, found["missing"], layout)
-        lacking = [] if founds else sorted(set(found["missing"]) - set(made))
+        made = {} if founds else material_from(shared, found["missing_paths"], layout)
+        lacking = [] if founds else sorted(set(found["missing_paths"]) - set(made))
         # In check mode the first server of a new cluster has nothing yet.
         if lacking and (shared or not self._task.check_mode):
             raise K3aError(f"the other server does not have {', '.join(lacking)} either")
         if self._task.check_mode:
             return found
         if founds:
-            made = material_for(found["missing"], layout)
+            made = material_for(found["missing_paths"], layout)
         arguments["material"] = made or {"none": ""}
         with unlogged(self):
             done = self._execute_module("k3a.cluster.bootstrap", module_args=arguments, task_vars=task_vars)

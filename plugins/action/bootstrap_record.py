@@ -21,7 +21,7 @@ INTERNAL = ("export", "record", "digest")
 class ActionModule(HostAction):
     """Observe; when the record is not current, read, encrypt and write it, unlogged."""
 
-    answers = frozenset({"files", "password", "wanting"})
+    answers = frozenset({"files", "password", "needs_record"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class ActionModule(HostAction):
             return self._execute_module(name, module_args={**arguments, **more}, task_vars=task_vars)
 
         found = module()
-        if found.get("failed") or not found.pop("wanting", False):
+        if found.get("failed") or not found.pop("needs_record", False):
             return found
         with unlogged(self):
             kept = module(export=True)
@@ -44,7 +44,7 @@ class ActionModule(HostAction):
                 return module(**encrypt_record(kept, arguments.get("new_token") or ""))
         # Somebody else has written it meanwhile; what is left to do, if anything, needs no record.
         again = module()
-        if again.pop("wanting", False):
+        if again.pop("needs_record", False):
             raise K3aError("Bootstrap record: others change it at the same time; run again")
         return again
 

@@ -22,7 +22,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 
 MODULE = "k3a.cluster.bundle"
-REPORTED = ("changed", "damaged", "removed", "foreign_commands", "architecture")
+REPORTED = ("changed", "damaged_files", "removed_directories", "foreign_commands", "architecture")
 STREAM = "bundle.tar"
 display = Display()
 
@@ -30,7 +30,7 @@ display = Display()
 class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
-    answers = frozenset({"complete", "current", "free", "held"})
+    answers = frozenset({"complete", "current", "free", "held_files"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def missing_files(manifest: Manifest, report: dict[str, Any]) -> list[Entry]:
     """What has to be shipped: all but the content that the node holds, in this bundle or another."""
     if report["complete"]:
         return []
-    held = set(report["held"])
+    held = set(report["held_files"])
     return [entry for entry in manifest.files if entry.sha256 not in held]
 
 
@@ -110,8 +110,8 @@ def summary(
     result.update(place)
     result.update(
         programs={} if report["complete"] else programs.future_programs(manifest, data_dir, changing(observed)),
-        installed=[entry.path for entry in missing],
-        damaged=observed["damaged"],
+        installed_files=[entry.path for entry in missing],
+        damaged_files=observed["damaged_files"],
         changed=report["changed"] or not observed["complete"],
         diff=[*component_diff(manifest, observed, missing, place["path"]), *observed["diff"]],
     )
@@ -120,7 +120,7 @@ def summary(
 
 def changing(observed: dict[str, Any]) -> list[str] | None:
     """The paths of an incomplete bundle that come anew; None is all."""
-    damaged = observed["damaged"]
+    damaged = observed["damaged_files"]
     return damaged if damaged and MANIFEST not in damaged else None
 
 
@@ -131,7 +131,7 @@ def component_diff(
     if observed["complete"]:
         return []
     before = [f"{name} {version}" for name, version in observed["current"]["versions"].items()]
-    before += [f"{name} damaged or missing" for name in observed["damaged"]]
+    before += [f"{name} damaged or missing" for name in observed["damaged_files"]]
     after = [f"{name} {version}" for name, version in manifest.versions.items()]
     after += [f"{entry.path} shipped, {entry.size} bytes" for entry in missing]
     texts = {side: "".join(f"{line}\n" for line in lines) for side, lines in (("before", before), ("after", after))}

@@ -33,7 +33,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 OPTIONS: dict[str, Any] = {
     "host_reports": {"type": "list", "elements": "dict", "default": []},
     "server_reports": {"type": "list", "elements": "dict", "default": []},
-    "joined": {"type": "dict", "default": {}},
+    "join_info": {"type": "dict", "default": {}},
 }
 # What is known of a server that this run does not look at: by its variables, and no more.
 OF_OTHERS = (*findings.CLUSTER_WIDE, *findings.SERVER_WIDE, "data_dir")
@@ -54,20 +54,20 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         groups = task_vars["groups"]
         first_server = None
-        if options["joined"]:
+        if options["join_info"]:
             # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
             found = [*common_findings(hosts, []), *findings.label_findings(hosts)]
         elif hosts:
             first_server, found = self._judge(hosts, answer, task_vars)
         else:
             found = [*findings.library_findings(), *findings.group_findings(groups)]
-        excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]), bool(options["joined"]))
+        excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]), bool(options["join_info"]))
         result |= {"changed": False, **conclusion}
         ready = [host for host in hosts if host.name not in excluded]
         if not ready or conclusion["failed"]:
             return result
-        if options["joined"]:
-            return {**result, "hosts": joining_records(ready, options["joined"])}
+        if options["join_info"]:
+            return {**result, "hosts": joining_records(ready, options["join_info"])}
         return {**result, **self._plan(ready, answer, first_server, excluded, task_vars)}
 
     def _judge(
@@ -126,10 +126,10 @@ class ActionModule(ActionBase):
             server_hosts=tuple(host.name for host in hosts if host.server),
             servers=api,
             urls=tuple(servers.api_urls(hosts, answer, api, away)),
-            replaced=replaced,
-            without_password=tuple(verdict.without_password(hosts, answer.node_passwords, replaced)),
-            not_ready=tuple(node.name for node in answer.nodes if not node.ready),
-            excluded=excluded,
+            replaced_nodes=replaced,
+            hosts_without_password=tuple(verdict.without_password(hosts, answer.node_passwords, replaced)),
+            not_ready_nodes=tuple(node.name for node in answer.nodes if not node.ready),
+            excluded_hosts=excluded,
             max_unavailable=verdict.window(hosts[0].settings["max_unavailable"], len(nodes)),
             tls_san=tuple(self._names(group, task_vars["hostvars"])),
             versions=hosts[0].versions,
@@ -197,9 +197,9 @@ def concluded(
     return excluded, {"warnings": findings.warnings(found), "failed": bool(message), "msg": told}
 
 
-def joining_records(hosts: list[HostReport], joined: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def joining_records(hosts: list[HostReport], join_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The records of machines that join by a token."""
-    ways = verdict.Ways(joined["servers"], joined["url"], joining=True)
+    ways = verdict.Ways(join_info["servers"], join_info["url"], joining=True)
     return {host.name: verdict.node_record(host, ways) for host in hosts if host.facts}
 
 

@@ -47,8 +47,8 @@ class ActionModule(HostAction):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         verdict, host = variables["_k3a_verdict"], variables["inventory_hostname"]
-        if host in verdict["excluded"]:
-            reasons = "; ".join(verdict["excluded"][host])
+        if host in verdict["excluded_hosts"]:
+            reasons = "; ".join(verdict["excluded_hosts"][host])
             return {"changed": False, "failed": True, "msg": f"{host} is left out of this run: {reasons}"}
         record = verdict["hosts"][host]
         reason = known_reason(record) or self._difference(record, variables)

@@ -12,6 +12,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import r
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import variables as rules
 
 OF_THE_MACHINE = ("data_dir", "server_url")
 # What the cluster decides; where the operator has said it, too, it must be the same.
@@ -39,8 +40,10 @@ class ActionModule(HostAction):
         options = {spec.PREFIX + name: known[spec.PREFIX + name] for name in (*OF_THE_MACHINE, *names)}
         templates = Templates(self, {**spec.templates(), **variables})
         values, problems = spec.evaluate(options, variables, templates.value)
-        if problems:
-            raise AnsibleActionFail("; ".join(f"{problem.sentence}; {problem.remedy}" for problem in problems))
+        clauses = [f"{problem.sentence}; {problem.remedy}" for problem in problems]
+        clauses += [f"{wrong.message}; {wrong.remedy}" for wrong in rules.variable_findings(values, {})]
+        if clauses:
+            raise AnsibleActionFail(f"Nothing was changed: {'; '.join(clauses)}")
         own = {name: values[spec.PREFIX + name] for name in OF_THE_MACHINE}
         expected = {name: values[spec.PREFIX + name] for name in names}
         arguments = {**own, "expected": expected, **self._task.args}

@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action i
 class ActionModule(HostAction):
     """Run the module once, or on a terminal for some seconds again and again."""
 
-    answers = frozenset({"lacking"})
+    answers = frozenset({"reasons_to_wait"})
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -29,5 +29,5 @@ class ActionModule(HostAction):
 
         timeout = int(self._task.args.get("timeout") or options.TIMEOUT["default"])
         result = progress.in_slices(attempt, timeout)
-        result.pop("lacking", None)
+        result.pop("reasons_to_wait", None)
         return result

@@ -15,7 +15,7 @@ description:
 positional: hosts, groups
 options:
   _input:
-    description: What RV(k3a.cluster.check_cluster#module:nodes) and RV(k3a.cluster.check_cluster#module:not_ready) say.
+    description: RV(k3a.cluster.check_cluster#module:nodes) and RV(k3a.cluster.check_cluster#module:not_ready_nodes).
     type: dict
     required: true
   hosts:
@@ -54,7 +54,7 @@ def nodes_to_settle(
 ) -> list[dict[str, Any]]:
     present = set(hosts) - set(groups.get("k3a_failed", ()))
     changed = {host for name in CHANGED for host in groups.get(name, ())} - set(groups.get("k3a_left_alone", ()))
-    not_ready = set(verdict["not_ready"])
+    not_ready = set(verdict["not_ready_nodes"])
     return [
         {
             **{key: value for key, value in node.items() if key != "host"},

@@ -27,7 +27,7 @@ options:
 EXAMPLES = r"""
 - name: Keep the hashes in the cluster
   k3a.cluster.node_identity:
-    nodes: "{{ _k3a_verdict.without_password | k3a.cluster.password_hashes(hostvars) }}"
+    nodes: "{{ _k3a_verdict.hosts_without_password | k3a.cluster.password_hashes(hostvars) }}"
   run_once: true
 """
 

@@ -86,7 +86,7 @@ ca_certificates:
   type: dict
   sample:
     server: "-----BEGIN CERTIFICATE-----..."
-missing:
+missing_paths:
   description: Paths that did not exist before this run; a key whose certificate did not counts as missing, too.
   returned: success
   type: list

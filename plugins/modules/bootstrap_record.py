@@ -142,7 +142,7 @@ def converge(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any
     if module.check_mode or params["export"]:
         return result
     if not current and not params["record"]:
-        return {**result, "wanting": True}
+        return {**result, "needs_record": True}
     with host_lock(params["timeout"]):
         if not current:
             records.write(layout, etcd, password, params["record"].encode(), params["digest"])

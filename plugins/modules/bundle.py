@@ -103,19 +103,19 @@ programs:
   returned: success
   type: dict
   sample: {}
-installed:
+installed_files:
   description: Files that were shipped, or would be in check mode.
   returned: success
   type: list
   elements: str
   sample: [bin/etcd, bin/kubernetes]
-damaged:
+damaged_files:
   description: Files of the bundle that were on the node and not right.
   returned: success
   type: list
   elements: str
   sample: []
-removed:
+removed_directories:
   description: Directories of unused bundles, and of interrupted runs, that were removed.
   returned: success
   type: list

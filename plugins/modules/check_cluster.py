@@ -36,7 +36,7 @@ options:
     elements: dict
     default: []
     description: The results of M(k3a.cluster.server_info), one for each server that was asked.
-  joined:
+  join_info:
     type: dict
     default: {}
     description:
@@ -108,25 +108,25 @@ urls:
   type: list
   elements: str
   sample: ["https://192.0.2.10:6443"]
-replaced:
+replaced_nodes:
   description: Nodes that have to go first, since their machines were rebuilt and take their names again.
   returned: with O(host_reports), when nothing is in the way
   type: list
   elements: str
   sample: []
-without_password:
+hosts_without_password:
   description: Hosts with a node whose password is not on the machine, or whose hash is not in the cluster.
   returned: with O(host_reports), when nothing is in the way
   type: list
   elements: str
   sample: []
-not_ready:
+not_ready_nodes:
   description: Nodes that are not ready before the run.
   returned: with O(host_reports), when nothing is in the way
   type: list
   elements: str
   sample: []
-excluded:
+excluded_hosts:
   description: Hosts that are left out of the run, each with the sentences that say why.
   returned: with O(host_reports), when nothing is in the way
   type: dict
@@ -177,7 +177,7 @@ hosts:
   description:
     - The record of each host that is in the run, by its name. It has the typed value of every variable that is no
       secret, by its name without C(k3a_), and what follows for the host, its node's name for one.
-  returned: with O(host_reports) or O(joined), when nothing is in the way
+  returned: with O(host_reports) or O(join_info), when nothing is in the way
   type: dict
   sample: {agent-1: {node_name: agent-1, api_url: "https://127.0.0.1:6444", wait_timeout: 300}}
 """

@@ -56,13 +56,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-evicted:
+evicted_pods:
   description: The pods that were evicted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [default/web-5d8c7b9f4-abcde]
-remaining:
+remaining_pods:
   description: The pods that are still there, and why.
   returned: always
   type: list
@@ -111,7 +111,7 @@ def main() -> None:
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    result: dict[str, Any] = {"changed": False, "evicted": [], "remaining": [], "diff": []}
+    result: dict[str, Any] = {"changed": False, "evicted_pods": [], "remaining_pods": [], "diff": []}
     with during("Drain", result):
         Drain(module).run(result)
     module.exit_json(**result)
@@ -135,7 +135,7 @@ class Drain:
         cordon = [name for name, node in nodes.items() if not _drain.is_cordoned(node)]
         self.note(nodes, cordon, pods, result)
         if self.check_mode:
-            result["evicted"] = [_drain.label(pod) for pod in pods if not _drain.is_ending(pod)]
+            result["evicted_pods"] = [_drain.label(pod) for pod in pods if not _drain.is_ending(pod)]
             return
         for name in cordon:
             self.cordon(name)
@@ -178,7 +178,7 @@ class Drain:
                     continue
                 reason = self.evict(pod)
                 if reason is None:
-                    result["evicted"].append(_drain.label(pod))
+                    result["evicted_pods"].append(_drain.label(pod))
                     reason = "it was evicted a moment ago"
                 kept.append((pod, reason))
             if not kept:
@@ -209,11 +209,11 @@ class Drain:
         return None
 
     def refuse(self, outcome: str, kept: list[tuple[_drain.Pod, str]], result: dict[str, Any]) -> None:
-        result["remaining"] = [
+        result["remaining_pods"] = [
             {"pod": _drain.label(pod), "node": pod["spec"]["nodeName"], "reason": reason} for pod, reason in kept
         ]
         if kept:
-            told = "".join(f"\n{pod['pod']} on {pod['node']}: {pod['reason']}" for pod in result["remaining"])
+            told = "".join(f"\n{pod['pod']} on {pod['node']}: {pod['reason']}" for pod in result["remaining_pods"])
             raise ApiError(f"{outcome}, since {len(kept)} pod{'s do' if len(kept) > 1 else ' does'} not leave{told}")
 
 

@@ -45,7 +45,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-removed:
+removed_members:
   description: The members that were removed, or would be in check mode.
   returned: success
   type: list
@@ -100,7 +100,7 @@ def run(module: AnsibleModule) -> None:
     change = Change(MEMBERS, listing(members), listing(remaining))
     module.exit_json(
         changed=bool(leaving),
-        removed=[member.label for member in leaving],
+        removed_members=[member.label for member in leaving],
         members=sorted(member.label for member in remaining),
         diff=[change.as_diff()] if leaving else [],
     )

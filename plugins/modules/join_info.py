@@ -90,12 +90,12 @@ config:
   sample:
     cluster_cidr: [10.42.0.0/16]
     flannel_backend: vxlan
-member:
+is_member:
   description: Whether the machine is a node already, so that no token was needed.
   returned: success
   type: bool
   sample: false
-pinned:
+is_pinned:
   description: Whether the CA was known beforehand, by the token's hash or because the machine is a node.
   returned: success
   type: bool
@@ -140,8 +140,8 @@ def run(module: AnsibleModule) -> None:
         ca_certificates=cluster.ca_certificates,
         servers=joining.servers(cluster.config),
         config=cluster.config,
-        member=cluster.member,
-        pinned=cluster.member or bool(token and token.ca_hash),
+        is_member=cluster.member,
+        is_pinned=cluster.member or bool(token and token.ca_hash),
         token_id=token.id if token else "",
     )
 

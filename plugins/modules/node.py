@@ -193,7 +193,7 @@ def run(module: AnsibleModule) -> None:
         try:
             converge(module, targets, result)
         except ApiError as error:
-            result["lacking"] = lacking(error)
+            result["reasons_to_wait"] = lacking(error)
             raise
     module.exit_json(**result)
 

@@ -36,7 +36,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-removed:
+removed_objects:
   description: What was deleted, or would be in check mode.
   returned: always
   type: list
@@ -83,7 +83,7 @@ def main() -> None:
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    result: dict[str, Any] = {"changed": False, "removed": [], "diff": []}
+    result: dict[str, Any] = {"changed": False, "removed_objects": [], "diff": []}
     with during("Removal of nodes", result):
         converge(server_api.connect(module), module.params["nodes"], module.check_mode, result)
     module.exit_json(**result)
@@ -125,7 +125,7 @@ def held_nodes(body: Mapping[str, Any]) -> str:
 
 
 def note(target: Target, result: dict[str, Any]) -> None:
-    result["removed"].append(target.label)
+    result["removed_objects"].append(target.label)
     texts = {"before": f"{target.label}\n", "after": ""}
     result["diff"].append({"before_header": target.label, "after_header": target.label, **texts})
     result["changed"] = True

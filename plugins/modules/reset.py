@@ -39,7 +39,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-removed:
+removals:
   description: What was removed, or would be in check mode, in this order.
   returned: success
   type: list
@@ -80,7 +80,7 @@ def run(module: AnsibleModule) -> None:
                 remove_lock()
     listing = "".join(f"{name}\n" for name in removed)
     diff = {"before_header": "k3a on this host", "after_header": "k3a on this host", "before": listing, "after": ""}
-    module.exit_json(changed=bool(removed), removed=removed, authority=authority, diff=[diff] if removed else [])
+    module.exit_json(changed=bool(removed), removals=removed, authority=authority, diff=[diff] if removed else [])
 
 
 def main() -> None:

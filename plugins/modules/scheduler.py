@@ -43,7 +43,7 @@ restarted:
   returned: success
   type: bool
   sample: false
-unhealthy:
+unhealthy_reason:
   description: In check mode, why the component that would stay as it is does not work; else empty, since a run waits.
   returned: success
   type: str

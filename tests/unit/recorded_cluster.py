@@ -133,7 +133,7 @@ class RecordedCluster:
 
     def of_all_hosts(self) -> dict[str, Answers]:
         """The answers that do not depend on the host, by module."""
-        component = {"changed": False, "unhealthy": "", "changes": [], "restarted": False, "diff": []}
+        component = {"changed": False, "unhealthy_reason": "", "changes": [], "restarted": False, "diff": []}
         names = ("apiserver", "approver", "containerd", "controller_manager", "etcd", "flannel", "host", "kube_proxy")
         names = (*names, "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
         return {
@@ -143,7 +143,7 @@ class RecordedCluster:
             "addon": [({}, {**documented("addon"), "changed": False, "diff": []})],
             "node": [({}, {"changed": False, "nodes": [self.listed_node(host) for host in self.hosts], "diff": []})],
             "server_info": [({}, self.server_info())],
-            "bootstrap": [({}, {"changed": False, "ca_certificates": self.certificates, "missing": [], "diff": []})],
+            "bootstrap": [({}, {"changed": False, "ca_certificates": self.certificates, "missing_paths": [], "diff": []})],
             "bundle": [({}, bundle_report())],
             "certificate": [({}, {"changed": False, "certificates": [], "paths": [], "diff": []})],
         }
@@ -252,11 +252,11 @@ def bundle_report() -> dict[str, Any]:
         "complete": True,
         "architecture": go_architecture(),
         "current": {"versions": {}},
-        "damaged": [],
+        "damaged_files": [],
         "diff": [],
         "foreign_commands": [],
-        "held": [],
-        "removed": [],
+        "held_files": [],
+        "removed_directories": [],
     }
 
 

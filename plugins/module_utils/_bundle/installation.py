@@ -55,9 +55,9 @@ def look(params: dict[str, Any], remember: bool) -> dict[str, Any]:
     return {
         "changed": bool(changes),
         "complete": state.complete,
-        "damaged": list(state.damaged),
-        "held": sorted(held),
-        "removed": list(wanted.remove),
+        "damaged_files": list(state.damaged),
+        "held_files": sorted(held),
+        "removed_directories": list(wanted.remove),
         "foreign_commands": list(wanted.foreign),
         "current": {"id": store.linked(store_of.CURRENT), "versions": store_of.versions(store, store_of.CURRENT)},
         "free": store_of.free_space(store.root),
@@ -88,7 +88,7 @@ def converge(params: dict[str, Any]) -> dict[str, Any]:
         store_of.apply(store_of.plan(store, params["id"], params["link"]))
         if params["link"]:
             store_of.sweep(store)
-    return {**result, "changed": bool(shipped or result["changed"]), "installed": shipped}
+    return {**result, "changed": bool(shipped or result["changed"]), "installed_files": shipped}
 
 
 def store_in(params: dict[str, Any]) -> store_of.Store:

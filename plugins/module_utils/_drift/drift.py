@@ -70,17 +70,17 @@ def check(name: str, options: Mapping[str, Any], of_a_real_run: bool = False) ->
 
 
 def difference(result: Mapping[str, Any]) -> str:
-    """What a step has to do, in a few words; nothing when it would find everything done and well."""
+    """What a step has to do, in a few words; nothing only when it would find everything done and well."""
     if result.get("failed"):
-        return result["msg"]
-    if result.get("missing"):
-        return f"{result['missing'][0]} is missing"
+        return result.get("msg") or "it would fail, and does not say why"
+    if result.get("missing_paths"):
+        return f"{result['missing_paths'][0]} is missing"
     if not result.get("complete", True):
         return "the bundle is not complete"
     if result["changed"]:
         named = result.get("changes") or [change.get("after_header", "") for change in result.get("diff", [])]
-        return f"{', '.join(named)} would change"
-    return result.get("unhealthy") or ""
+        return f"{', '.join(filter(None, named)) or 'what it does not name'} would change"
+    return result.get("unhealthy_reason") or ""
 
 
 def first_difference(

@@ -376,7 +376,7 @@ def _result(component: Component, changes: Sequence[Change], restarted: bool, un
         "diff": [change.as_diff() for change in changes],
         "unit": component.unit_name,
         "restarted": restarted,
-        "unhealthy": unhealthy,
+        "unhealthy_reason": unhealthy,
         "changes": [change.path for change in changes],
     }
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 
@@ -32,6 +33,18 @@ _RT_SCOPE_UNIVERSE = 0
 
 class AddressError(K3aError, ValueError):
     """A network or address that cannot be used; the text is for the user."""
+
+
+def api_url(text: str) -> str:
+    """The URL of an API as an operator gives it, without what may follow the port."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme == "https" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none
+        good = False
+    if not good or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+        raise AddressError(f"{text!r} is not the URL of an API server")
+    return f"https://{parts.netloc}"
 
 
 class Address(NamedTuple):

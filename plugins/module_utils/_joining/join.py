@@ -20,12 +20,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
@@ -40,6 +40,7 @@ PAUSE = 0.2
 LEAST_TIMEOUT = 0.1
 
 # How an operator gets a token.
+A_URL = "write it as in https://192.0.2.10:6443"
 ANOTHER_TOKEN = "create one with k3a.cluster.token_create"
 
 _Answer = TypeVar("_Answer")
@@ -88,15 +89,13 @@ class Membership:
 
 
 def api_url(text: str) -> str:
-    """The URL of an API as an operator gives it, checked."""
+    """The URL of the API of the cluster that a machine joins."""
+    if not text:
+        raise JoinError(f"k3a_server_url is missing, so it is not known which cluster to join; {A_URL}")
     try:
-        parts = urlsplit(text)
-        usable = parts.scheme == "https" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or parts.path.strip("/") or parts.query or "@" in parts.netloc:
-        raise JoinError(f"k3a_server_url {text!r} is not the URL of an API; give it as https://<name or address>:6443")
-    return f"https://{parts.netloc}"
+        return address.api_url(text)
+    except address.AddressError as error:
+        raise JoinError(f"k3a_server_url {error}; {A_URL}") from None
 
 
 def agent_token(text: str) -> tokens.Token:

@@ -198,11 +198,11 @@ def run(module: AnsibleModule) -> None:
     if problem:
         raise K3aError(problem)
     if module.params["export"]:
-        ca_certificates = read_authorities(layout)
-        module.exit_json(changed=False, missing=[], ca_certificates=ca_certificates, material=read_material(layout))
+        known, material = read_authorities(layout), read_material(layout)
+        module.exit_json(changed=False, missing_paths=[], ca_certificates=known, material=material)
     missing = missing_paths(layout, module.params["secrets_encryption"])
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
-        module.exit_json(changed=False, missing=missing, ca_certificates=read_authorities(layout), diff=[])
+        module.exit_json(changed=False, missing_paths=missing, ca_certificates=read_authorities(layout), diff=[])
     founds = module.params["may_create"] and not module.params["shared"]
     problem = lost(layout, missing, module.params["token"]) if founds else None
     if problem:
@@ -221,7 +221,7 @@ def run(module: AnsibleModule) -> None:
                 files.write_file(files.File(path, content.encode(), mode))
     module.exit_json(
         changed=bool(changes),
-        missing=missing,
+        missing_paths=missing,
         ca_certificates=read_authorities(layout),
         diff=[change.as_diff() for change in changes],
     )

@@ -52,7 +52,7 @@ def _tell(what: str, ended: threading.Event) -> None:
 
 
 def in_slices(attempt: Callable[[int], dict[str, Any]], timeout: int) -> dict[str, Any]:
-    """The result of a module that waits for so many seconds; what it is C(lacking) is told as time goes by.
+    """The result of a module that waits for so many seconds; what it is C(reasons_to_wait) is told as time goes by.
 
     All that was changed by the way is in the result. In a log the module runs once.
     """
@@ -65,9 +65,9 @@ def in_slices(attempt: Callable[[int], dict[str, Any]], timeout: int) -> dict[st
         result = attempt(max(1, min(SLICE, round(left))))
         changed, diff = changed or bool(result.get("changed")), [*diff, *(result.get("diff") or [])]
         waited = time.monotonic() - began
-        if not result.get("failed") or not result.get("lacking") or waited >= timeout:
+        if not result.get("failed") or not result.get("reasons_to_wait") or waited >= timeout:
             break
-        for lack in result["lacking"]:
+        for lack in result["reasons_to_wait"]:
             Display().display(f"{lack}; {waited:.0f} s so far")
     told = {**result, "changed": changed, "diff": diff}
     if "msg" in result:

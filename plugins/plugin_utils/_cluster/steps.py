@@ -65,7 +65,7 @@ COMPLETIONS: dict[str, Callable[[Arguments], Arguments]] = {
     "containerd": _with_parted_registries,
 }
 SETTLED: dict[str, Callable[[Arguments], Arguments]] = {
-    "bootstrap": lambda _arguments: {"missing": []},
+    "bootstrap": lambda _arguments: {"missing_paths": []},
     "bundle": lambda arguments: bundle_result(shared_bundle(arguments["bundle"]).manifest, arguments["data_dir"]),
     "certificate": lambda _arguments: {"requests": [], "paths": []},
 }

@@ -36,10 +36,10 @@ class Verdict:
     server_hosts: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
-    without_password: tuple[str, ...] = ()
-    not_ready: tuple[str, ...] = ()
-    excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replaced_nodes: tuple[str, ...] = ()
+    hosts_without_password: tuple[str, ...] = ()
+    not_ready_nodes: tuple[str, ...] = ()
+    excluded_hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_unavailable: int = 1
     tls_san: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -72,8 +72,8 @@ def host_records(reports: Sequence[HostReport], verdict: Verdict) -> dict[str, d
             "etcd_leads": report.seen.node_name == verdict.etcd_leader,
             "leader_elect": len(verdict.servers) > 1,
             "api_before": turns[: turns.index(report.api)] if report.api else [],
-            "is_replaced": report.seen.node_name in verdict.replaced,
-            "lacks_password": report.name in verdict.without_password,
+            "is_replaced": report.seen.node_name in verdict.replaced_nodes,
+            "lacks_password": report.name in verdict.hosts_without_password,
         }
         for report in reports
         if report.facts

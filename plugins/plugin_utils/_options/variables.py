@@ -11,7 +11,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, NAME
@@ -190,12 +189,9 @@ def _url(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not values[name]:
         return
     try:
-        url = urlsplit(values[name])
-        good = url.scheme == "https" and url.hostname and url.port != 0 and not url.path.strip("/")
-    except ValueError:  # a port that is none
-        good = False
-    if not good:
-        yield f"{name} {values[name]!r} is not the URL of an API server", "write it as in https://10.0.0.1:6443"
+        address.api_url(values[name])
+    except address.AddressError as error:
+        yield f"{name} {error}", "write it as in https://10.0.0.1:6443"
 
 
 def _arguments(name: str, values: Values, flags: Mapping[str, Sequence[str]]) -> Iterable[Problem]:

@@ -43,10 +43,10 @@ def test_a_first_run_makes_everything_and_a_second_nothing(run_action, tmp_path)
     announced = run_action(action, module, check=True, data_dir=data)
     assert not os.path.exists(data)
     done = run_action(action, module, data_dir=data)
-    assert (done["changed"], done["missing"], done["diff"]) == (True, announced["missing"], announced["diff"])
+    assert (done["changed"], done["missing_paths"], done["diff"]) == (True, announced["missing_paths"], announced["diff"])
     assert sorted(done["ca_certificates"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
     again = run_action(action, module, data_dir=data)
-    assert (again["changed"], again["missing"], again["ca_certificates"]) == (False, [], done["ca_certificates"])
+    assert (again["changed"], again["missing_paths"], again["ca_certificates"]) == (False, [], done["ca_certificates"])
 
 
 def test_only_the_exchange_that_brings_keys_is_kept_out_of_the_log(run_action, tmp_path):
@@ -135,7 +135,7 @@ class TestFurtherServer:
     def test_it_makes_nothing(self, run_action, tmp_path):
         found = self.join(run_action, tmp_path, None)
         assert (found["changed"], found["ca_certificates"]) == (False, {})
-        assert len(found["missing"]) == 13
+        assert len(found["missing_paths"]) == 13
         assert run_action.exchanges == [False]
         assert not (tmp_path / "other").exists()
 
@@ -144,7 +144,7 @@ class TestFurtherServer:
         assert not (tmp_path / "other").exists()
         run_action.exchanges.clear()
         done = self.join(run_action, tmp_path, first["material"])
-        assert (done["changed"], done["missing"], done["diff"]) == (True, announced["missing"], announced["diff"])
+        assert (done["changed"], done["missing_paths"], done["diff"]) == (True, announced["missing_paths"], announced["diff"])
         assert done["ca_certificates"] == first["ca_certificates"]
         for path, content in first["material"].items():
             assert (tmp_path / "other" / path).read_text() == content
@@ -161,7 +161,7 @@ class TestFurtherServer:
         for path in ("server/tls/client-ca.crt", "server/token"):
             (tmp_path / "other" / path).unlink()
         done = self.join(run_action, tmp_path, first["material"])
-        assert len(done["missing"]) == 3  # a key whose certificate is missing has signed nothing
+        assert len(done["missing_paths"]) == 3  # a key whose certificate is missing has signed nothing
         for path, content in first["material"].items():
             assert (tmp_path / "other" / path).read_text() == content
 

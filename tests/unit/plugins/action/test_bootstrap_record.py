@@ -52,7 +52,7 @@ def test_a_current_record_costs_one_module_run_in_which_no_secret_travels(run, r
 
 def test_no_result_holds_a_secret(run, layout):
     told = json.dumps([run(check=True), run(), run(new_token="new-word", exclusive=True)])
-    for secret in ("s3cr3t-word", "new-word", "content of", "wanting", "files"):
+    for secret in ("s3cr3t-word", "new-word", "content of", "needs_record", "files"):
         assert secret not in told
 
 

@@ -22,9 +22,9 @@ def report(**changes):
     return {
         "changed": True,
         "complete": False,
-        "damaged": [],
-        "held": [],
-        "removed": [],
+        "damaged_files": [],
+        "held_files": [],
+        "removed_directories": [],
         "foreign_commands": [],
         "architecture": "amd64",
         "current": {"id": None, "versions": {}},
@@ -39,7 +39,7 @@ def test_an_empty_node_lacks_everything():
 
 def test_content_that_the_node_holds_is_not_shipped():
     held = [hashlib.sha256(CONTENTS[path]).hexdigest() for path in ("bin/kubernetes", "cni/bridge", "images/pause.tar")]
-    assert [entry.path for entry in action.missing_files(MANIFEST, report(held=held))] == ["bin/etcd"]
+    assert [entry.path for entry in action.missing_files(MANIFEST, report(held_files=held))] == ["bin/etcd"]
 
 
 def test_a_complete_bundle_needs_nothing():
@@ -55,7 +55,7 @@ def test_check_mode_announces_what_the_real_run_reports():
     assert announced["programs"]["bin/kubelet"].startswith("/d/data/files/")
     assert done["path"] == f"/d/data/{MANIFEST.id}"
     assert done["images"] == [{**MANIFEST.images[0], "path": f"/d/data/{MANIFEST.id}/images/pause.tar"}]
-    assert done["installed"] == list(CONTENTS)
+    assert done["installed_files"] == list(CONTENTS)
     assert done["diff"][1] == LINK
 
 
@@ -69,7 +69,7 @@ def test_the_diff_of_an_upgrade_shows_versions_and_what_is_shipped():
 
 def test_the_diff_of_a_repair_names_the_files():
     current = {"id": MANIFEST.id, "versions": MANIFEST.versions}
-    observed = report(current=current, damaged=["bin/kubectl"])
+    observed = report(current=current, damaged_files=["bin/kubectl"])
     (diff,) = action.component_diff(MANIFEST, observed, [], "/d/data/x")
     assert diff["before"] == diff["after"] + "bin/kubectl damaged or missing\n"
 
@@ -77,7 +77,7 @@ def test_the_diff_of_a_repair_names_the_files():
 def test_nothing_to_do_is_no_change_and_no_diff():
     observed = report(complete=True, changed=False, diff=[])
     result = action.summary(MANIFEST, observed, observed, [], "/d")
-    assert (result["changed"], result["diff"], result["installed"]) == (False, [], [])
+    assert (result["changed"], result["diff"], result["installed_files"]) == (False, [], [])
 
 
 @pytest.fixture

@@ -33,10 +33,10 @@ NOTHING_PLANNED = {
     "etcd_leader": "",
     "servers": ("10.0.0.1:6443",),
     "urls": ("https://10.0.0.1:6443",),
-    "replaced": (),
-    "without_password": ("node-1", "node-2"),
-    "not_ready": (),
-    "excluded": {},
+    "replaced_nodes": (),
+    "hosts_without_password": ("node-1", "node-2"),
+    "not_ready_nodes": (),
+    "excluded_hosts": {},
     "max_unavailable": 1,
     "tls_san": (),
     "versions": {},
@@ -79,7 +79,7 @@ def judge(monkeypatch, tmp_path):
             "hostvars": {host: variables.get(host.replace("-", "_"), {}) for host in groups["all"]},
             "ansible_play_hosts_all": in_play or groups["all"],
         }
-        options = {"host_reports": list(results), "server_reports": list(asked), "joined": joined or {}}
+        options = {"host_reports": list(results), "server_reports": list(asked), "join_info": joined or {}}
         return Action(**options).run(task_vars=task_vars)
 
     return judge
@@ -126,19 +126,19 @@ class TestExcluded:
     def test_the_run_goes_on_without_an_agent(self, judge):
         result = judge(looked("node-1"), looked("node-2", NFT))
         assert result["failed"] is False
-        assert result["excluded"] == {"node-2": ["the host has no command nft; install it"]}
+        assert result["excluded_hosts"] == {"node-2": ["the host has no command nft; install it"]}
         assert result["msg"].splitlines() == [
             "1 host is ready for Kubernetes.",
             "node-2 is left out of this run: the host has no command nft; install it",
         ]
         assert result["hosts"].keys() == {"node-1"}
         assert [node["host"] for node in result["nodes"]] == ["node-1"]
-        assert result["without_password"] == ("node-1",)
+        assert result["hosts_without_password"] == ("node-1",)
 
     def test_one_on_which_nothing_can_run_is_one_of_them(self, judge):
         root = {"name": "root", "level": "fail", "message": "no root", "remedy": "allow it"}
         result = judge(looked("node-1"), {**looked("node-2", root), "facts": {}})
-        assert result["excluded"].keys() == result["hosts"].keys() ^ {"node-1", "node-2"} == {"node-2"}
+        assert result["excluded_hosts"].keys() == result["hosts"].keys() ^ {"node-1", "node-2"} == {"node-2"}
 
     @pytest.mark.parametrize("strict", ["node-1", "node-2"])
     def test_unless_the_operator_is_strict(self, judge, strict):
@@ -242,7 +242,7 @@ class TestJoin:
             " take it out, and have it set with kubectl label, or add the machine to the inventory"
         ]
         result = judge(looked("node-1"), others)
-        assert not result["failed"] and result["excluded"] == {}
+        assert not result["failed"] and result["excluded_hosts"] == {}
 
 
 class TestServers:
@@ -286,8 +286,8 @@ class TestServers:
             "server_hosts": ("node-1", "node-2", "node-3"),
             "servers": tuple(f"10.0.0.{number}:6443" for number in (1, 2, 3)),
             "urls": tuple(f"https://10.0.0.{number}:6443" for number in (2, 1, 3)),
-            "without_password": ("node-1", "node-2", "node-3"),
-            "not_ready": ("node-3",),
+            "hosts_without_password": ("node-1", "node-2", "node-3"),
+            "not_ready_nodes": ("node-3",),
         }
         assert result["failed"] is False
 
@@ -299,7 +299,7 @@ class TestServers:
     def test_a_node_made_anew_is_among_what_is_replaced(self, judge):
         anew = looked("node-3", server=True, replace=True, machine_id="new", etcd_data=True)
         result = judge(*self.RESULTS[:2], anew, groups=self.GROUPS, asked=[self.ASKED])
-        assert result["replaced"] == ("node-3",)
+        assert result["replaced_nodes"] == ("node-3",)
         assert result["hosts"]["node-3"]["is_replaced"] is True
 
     def test_everything_that_is_wrong_is_told_at_once(self, judge):

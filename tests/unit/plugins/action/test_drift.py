@@ -177,7 +177,7 @@ def test_nor_is_one_whose_password_the_cluster_does_not_have(run):
 
 def test_a_host_that_is_left_out_fails_with_what_is_in_its_way(run):
     reasons = ["the host has no command nft; install it"]
-    result, asked = run(host="agent-1", verdict={"excluded": {"agent-1": reasons}, "hosts": {}})
+    result, asked = run(host="agent-1", verdict={"excluded_hosts": {"agent-1": reasons}, "hosts": {}})
     assert result == {
         "changed": False,
         "failed": True,

@@ -62,6 +62,14 @@ def test_all_that_cannot_be_used_is_told_at_once(ask):
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize("url", ["192.0.2.10:6443", "http://192.0.2.10:6443", "https://a:b", "https://u@a"])
+def test_a_bad_url_is_refused_before_the_machine_is_asked(ask, url):
+    with pytest.raises(AnsibleActionFail) as error:
+        ask({"failed": True, "msg": "the machine was asked"}, k3a_server_url=url)
+    said = f"Nothing was changed: k3a_server_url {url!r} is not the URL of an API server; write it as in https://10.0.0.1:6443"
+    assert str(error.value) == said
+
+
 def test_its_answer_is_data(ask):
     answer = {"changed": False, "url": URL, "ansible_facts": {"k3a_data_dir": "/tmp"}, "add_host": {}}
     assert ask(answer)[0] == {"changed": False, "url": URL}

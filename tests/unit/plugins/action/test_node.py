@@ -16,7 +16,7 @@ NODES = [{"name": "a1", "labels": ["disk=ssd"]}]
 
 def test_check_mode_announces_a_node_to_come(run_action: Any, tmp_path: Path) -> None:
     result = run_action(action, module, check=True, data_dir=str(tmp_path), nodes=NODES)
-    assert result["changed"] and "lacking" not in result
+    assert result["changed"] and "reasons_to_wait" not in result
 
 
 @pytest.mark.parametrize("watched", [False, True])
@@ -26,4 +26,4 @@ def test_a_host_that_is_no_server_says_so(
     monkeypatch.setattr(progress, "WATCHED", watched)
     result = run_action(action, module, data_dir=str(tmp_path), nodes=NODES, timeout=1)
     assert result["failed"] and "this host is no server of a cluster" in result["msg"]
-    assert "lacking" not in result
+    assert "reasons_to_wait" not in result

@@ -31,7 +31,7 @@ def run(run_module, layout):
         found = run_module(bootstrap, data_dir=layout.data_dir, **arguments)
         if found.get("failed") or not found["changed"]:
             return found
-        made = {path: f"content of {path}\n" for path in found["missing"] if "/tls/" in path}
+        made = {path: f"content of {path}\n" for path in found["missing_paths"] if "/tls/" in path}
         return run_module(bootstrap, data_dir=layout.data_dir, material=made or {"none": ""}, **arguments)
 
     return converge
@@ -44,8 +44,8 @@ def mode(path):
 def test_without_material_nothing_is_written_and_everything_is_missing(run_module, layout):
     found = run_module(bootstrap, data_dir=layout.data_dir)
     assert found["changed"]
-    assert found["missing"] == step.wanted_paths(layout, True)
-    assert len(found["missing"]) == 13
+    assert found["missing_paths"] == step.wanted_paths(layout, True)
+    assert len(found["missing_paths"]) == 13
     assert not os.path.exists(layout.data_dir)
 
 
@@ -80,7 +80,7 @@ def test_what_exists_is_never_replaced(run, layout):
     os.unlink(layout.cred("encryption-config.json"))
     del before[layout.cred("encryption-config.json")]
     again = run(secrets_encryption_provider="aescbc")
-    assert again["missing"] == [layout.cred("encryption-config.json")]
+    assert again["missing_paths"] == [layout.cred("encryption-config.json")]
     assert {path: open(path, "rb").read() for path in before} == before
     assert not run()["changed"]
 
@@ -180,13 +180,13 @@ class TestFurtherServer:
     def test_one_that_must_not_found_a_cluster_says_what_is_missing_and_makes_nothing(self, run_module, other, check):
         found = run_module(bootstrap, check=check, data_dir=other.data_dir, may_create=False)
         assert (found["changed"], found["diff"]) == (False, [])
-        assert found["missing"] == step.wanted_paths(other, True)
+        assert found["missing_paths"] == step.wanted_paths(other, True)
         assert not os.path.exists(other.data_dir)
 
     def test_that_something_will_be_brought_announces_it(self, run_module, other):
         found = run_module(bootstrap, data_dir=other.data_dir, may_create=False, shared={"from": "another server"})
         assert found["changed"]
-        assert found["missing"] == step.wanted_paths(other, True)
+        assert found["missing_paths"] == step.wanted_paths(other, True)
         assert not os.path.exists(other.data_dir)
 
     def test_what_is_brought_is_kept_as_it_is(self, run_module, kept, other):
@@ -197,7 +197,7 @@ class TestFurtherServer:
             assert open(path, encoding="ascii").read() == content
             assert mode(path) == (0o644 if path.endswith(".crt") else 0o600)
         settled = run_module(bootstrap, data_dir=other.data_dir, may_create=False)
-        assert (settled["changed"], settled["missing"]) == (False, [])
+        assert (settled["changed"], settled["missing_paths"]) == (False, [])
         assert settled["ca_certificates"]["server"] == kept["server/tls/server-ca.crt"]
 
 

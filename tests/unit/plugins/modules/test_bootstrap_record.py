@@ -43,14 +43,14 @@ def written(layout, password="s3cr3t-word", record=RECORD):
 
 def test_a_missing_record_is_wanting_until_the_controller_gives_it(run, layout, etcd):
     first = run()
-    assert (first["changed"], first["status"], first["wanting"]) == (True, "absent", True)
+    assert (first["changed"], first["status"], first["needs_record"]) == (True, "absent", True)
     assert etcd.changes == []
     done = run(**written(layout))
-    assert done["changed"] and "wanting" not in done
+    assert done["changed"] and "needs_record" not in done
     assert etcd.keys[OWN] == RECORD
     again = run()
     assert (again["changed"], again["status"], again["diff"]) == (False, "current", [])
-    assert "wanting" not in again and "files" not in again
+    assert "needs_record" not in again and "files" not in again
 
 
 def test_what_has_to_be_recorded_is_only_returned_when_it_is_asked_for(run, layout, etcd):
@@ -106,7 +106,7 @@ def test_a_rotation_adds_the_new_record_and_then_removes_the_old(run, layout, et
 def test_no_record_is_removed_before_the_new_one_is_there(run, layout, etcd):
     run(**written(layout))
     etcd.changes.clear()
-    assert run(new_token="new-word", exclusive=True)["wanting"]
+    assert run(new_token="new-word", exclusive=True)["needs_record"]
     assert etcd.changes == []
     run(new_token="new-word", exclusive=True, **written(layout, "new-word"))
     assert [change.partition(" ")[0] for change in etcd.changes] == ["put", "put", "delete", "delete"]

@@ -29,7 +29,7 @@ def test_check_mode_announces_what_the_run_does_and_writes_nothing(run_module, a
     assert sorted(os.listdir(tmp_path)) == ["bundle", "stream.tar"]
     done = run_module(bundle, **arguments)
     assert done["diff"] == announced["diff"]
-    assert (done["changed"], done["complete"], done["installed"]) == (True, True, list(CONTENTS))
+    assert (done["changed"], done["complete"], done["installed_files"]) == (True, True, list(CONTENTS))
     current = f"{arguments['data_dir']}/data/current"
     assert os.readlink(f"{arguments['command_dir']}/kubectl") == f"{current}/bin/kubectl"
     with open(f"{current}/bin/etcd", "rb") as program:

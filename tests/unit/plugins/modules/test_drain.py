@@ -88,27 +88,27 @@ def test_nodes_are_cordoned_and_their_pods_evicted_once(cluster: Cluster, draine
         cluster.pod(f"web-{name}", name)
     cluster.pod("flannel", "n1", "DaemonSet")
     result = drained("n1", "n2", "n1")
-    assert result["changed"] and sorted(result["evicted"]) == ["default/web-n1", "default/web-n2"]
-    assert result["remaining"] == [] and cluster.names == ["flannel", "web-n3"]
+    assert result["changed"] and sorted(result["evicted_pods"]) == ["default/web-n1", "default/web-n2"]
+    assert result["remaining_pods"] == [] and cluster.names == ["flannel", "web-n3"]
     assert [cluster.unschedulable(name) for name in ("n1", "n2", "n3")] == [True, True, False]
     assert result["diff"][0]["before"] == "n1\n  default/web-n1\nn2\n  default/web-n2\n"
     assert result["diff"][0]["after"] == "n1 (no new pods)\nn2 (no new pods)\n"
     again = drained("n1", "n2")
-    assert (again["changed"], again["evicted"], again["diff"]) == (False, [], [])
+    assert (again["changed"], again["evicted_pods"], again["diff"]) == (False, [], [])
 
 
 def test_check_mode_says_what_would_go_and_asks_only(cluster: Cluster, drained: Any) -> None:
     cluster.node("n1")
     cluster.pod("web", "n1")
     result = drained("n1", check=True)
-    assert result["changed"] and result["evicted"] == ["default/web"]
+    assert result["changed"] and result["evicted_pods"] == ["default/web"]
     assert cluster.names == ["web"] and not cluster.unschedulable("n1")
     assert {method for method, _path, _query in cluster.objects.asked} == {"GET"}
 
 
 def test_a_node_that_is_gone_needs_nothing(cluster: Cluster, drained: Any) -> None:
     result = drained("n9")
-    assert (result["changed"], result["evicted"]) == (False, [])
+    assert (result["changed"], result["evicted_pods"]) == (False, [])
 
 
 def test_a_pod_without_a_controller_stops_everything_unless_it_is_given_up(cluster: Cluster, drained: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_pod_without_a_controller_stops_everything_unless_it_is_given_up(clust
         "default/alone on n1: no controller would make it anew; force=true gives it up"
     )
     assert cluster.names == ["alone", "web"] and not cluster.unschedulable("n1")
-    assert sorted(drained("n1", force=True)["evicted"]) == ["default/alone", "default/web"]
+    assert sorted(drained("n1", force=True)["evicted_pods"]) == ["default/alone", "default/web"]
 
 
 def test_data_in_an_emptydir_is_kept_when_it_is_to_be(cluster: Cluster, drained: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_budget_is_waited_for_and_holds_up_no_other_pod(cluster: Cluster, drai
     cluster.pod("b", "n1")
     cluster.answers["a"] = [(429, {"message": "Cannot evict pod.", "details": BUDGET})] * 2
     result = drained("n1")
-    assert sorted(result["evicted"]) == ["default/a", "default/b"] and cluster.names == []
+    assert sorted(result["evicted_pods"]) == ["default/a", "default/b"] and cluster.names == []
     assert [body["metadata"]["name"] for body in cluster.evictions] == ["a", "b", "a", "a"]
 
 
@@ -146,12 +146,12 @@ def test_a_budget_that_does_not_give_way_is_named(cluster: Cluster, drained: Any
     cluster.pod("a", "n1")
     cluster.answers["a"] = [(429, {"message": "Cannot evict pod.", "details": BUDGET})] * 1000
     result = drained("n1", timeout=1)
-    assert result["failed"] and result["evicted"] == []
+    assert result["failed"] and result["evicted_pods"] == []
     assert result["msg"] == (
         "Drain: not finished after 1 s, since 1 pod does not leave\n"
         "default/a on n1: The disruption budget web needs 2 healthy pods and has 2"
     )
-    assert result["remaining"] == [{"pod": "default/a", "node": "n1", "reason": BUDGET["causes"][0]["message"]}]
+    assert result["remaining_pods"] == [{"pod": "default/a", "node": "n1", "reason": BUDGET["causes"][0]["message"]}]
     assert cluster.unschedulable("n1")
 
 
@@ -177,13 +177,13 @@ def test_what_settles_by_itself_is_tried_again(cluster: Cluster, drained: Any, s
     cluster.node("n1")
     cluster.pod("a", "n1")
     cluster.answers["a"] = [(status, answer)]
-    assert drained("n1")["evicted"] == ["default/a"]
+    assert drained("n1")["evicted_pods"] == ["default/a"]
 
 
 def test_on_a_dead_node_it_is_enough_that_pods_are_to_end(cluster: Cluster, drained: Any) -> None:
     cluster.node("n1", ready="Unknown")
     cluster.pod("a", "n1")
-    assert drained("n1")["evicted"] == ["default/a"]
+    assert drained("n1")["evicted_pods"] == ["default/a"]
     assert cluster.names == ["a"]
     assert drained("n1")["changed"] is False
 

@@ -51,11 +51,11 @@ def etcd(monkeypatch):
 
 def test_a_member_goes_once(run_module, etcd):
     first = run_module(etcd_member, names=["s1"], data_dir="/data")
-    assert (first["changed"], first["removed"], first["members"]) == (True, ["s1"], ["s2", "s3"])
+    assert (first["changed"], first["removed_members"], first["members"]) == (True, ["s1"], ["s2", "s3"])
     assert [kept.name for kept in etcd.kept] == ["s2", "s3"]
     assert etcd.layout.data_dir == "/data"
     second = run_module(etcd_member, names=["s1"])
-    assert (second["changed"], second["removed"], second["members"], second["diff"]) == (False, [], ["s2", "s3"], [])
+    assert (second["changed"], second["removed_members"], second["members"], second["diff"]) == (False, [], ["s2", "s3"], [])
 
 
 def test_check_mode_tells_the_same_and_removes_nothing(run_module, etcd):
@@ -96,11 +96,11 @@ def test_without_a_majority_nothing_is_removed(run_module, etcd, monkeypatch):
 def test_who_is_meant_must_be_said(run_module, etcd):
     result = run_module(etcd_member)
     assert result["failed"] and "which member" in result["msg"]
-    assert run_module(etcd_member, peer_url="https://10.0.0.2:2380")["removed"] == ["s2"]
+    assert run_module(etcd_member, peer_url="https://10.0.0.2:2380")["removed_members"] == ["s2"]
 
 
 def test_several_go_and_the_ill_ones_first(run_module, etcd):
     etcd.well = ("s1", "s2")
     result = run_module(etcd_member, names=["s2", "s3"])
-    assert (result["removed"], result["members"]) == (["s3", "s2"], ["s1"])
+    assert (result["removed_members"], result["members"]) == (["s3", "s2"], ["s1"])
     assert [kept.name for kept in etcd.kept] == ["s1"]

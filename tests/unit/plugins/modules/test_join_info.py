@@ -34,7 +34,7 @@ def test_a_machine_learns_what_it_has_to_know(look, cluster, tmp_path):
     assert found["servers"] == ["192.0.2.10:6443", "192.0.2.11:6443"]
     assert found["config"] == cluster.values
     assert (found["url"], found["changed"]) == (cluster.url, False)
-    assert (found["member"], found["pinned"], found["token_id"]) == (False, True, "f00bar")
+    assert (found["is_member"], found["is_pinned"], found["token_id"]) == (False, True, "f00bar")
     assert not found.get("warnings")
     assert SECRET not in str({key: value for key, value in found.items() if key != "invocation"})
     assert sorted(tmp_path.rglob("*")) == before
@@ -42,7 +42,7 @@ def test_a_machine_learns_what_it_has_to_know(look, cluster, tmp_path):
 
 def test_a_token_that_pins_nothing_works_with_a_warning(look, cluster):
     found = look(token=cluster.token(pinned=False))
-    assert found["pinned"] is False
+    assert found["is_pinned"] is False
     (warning,) = found["warnings"]
     assert "the token f00bar pins no CA" in str(warning)
     assert "K10<hash>::" in str(warning)
@@ -55,7 +55,7 @@ def test_a_node_needs_no_token(look, cluster, tmp_path):
     (tls / "client-ca.crt").write_text(cluster.client.text)
     (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
     found = look()
-    assert (found["member"], found["pinned"], found["token_id"]) == (True, True, "")
+    assert (found["is_member"], found["is_pinned"], found["token_id"]) == (True, True, "")
     assert not found.get("warnings")
 
 

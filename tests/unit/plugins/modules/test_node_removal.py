@@ -37,16 +37,16 @@ def test_a_node_goes_with_its_password_and_no_other(objects: Objects, removed: A
     assert set(objects.kept) == {NODE, SECRET, *others}
     result = removed("n1", "n1")
     assert result["changed"] and set(objects.kept) == set(others)
-    assert result["removed"] == ["Node n1", "Secret k3a-system/n1.node-password.k3a"]
+    assert result["removed_objects"] == ["Node n1", "Secret k3a-system/n1.node-password.k3a"]
     assert announced == result
     again = removed("n1")
-    assert (again["changed"], again["removed"], again["diff"]) == (False, [], [])
+    assert (again["changed"], again["removed_objects"], again["diff"]) == (False, [], [])
 
 
 def test_a_run_that_was_killed_in_between_is_finished(objects: Objects, removed: Any) -> None:
     objects.add(SECRET, {"data": {"hash": "JDE6c2VjcmV0"}})
     result = removed("n1")
-    assert result["removed"] == ["Secret k3a-system/n1.node-password.k3a"] and objects.kept == {}
+    assert result["removed_objects"] == ["Secret k3a-system/n1.node-password.k3a"] and objects.kept == {}
     assert "JDE6" not in str(result)
 
 

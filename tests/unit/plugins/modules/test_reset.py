@@ -37,16 +37,16 @@ def test_check_mode_announces_what_the_run_removes(run_module, planned, tmp_path
     done = run_module(reset, data_dir=str(tmp_path))
     assert not any(map(os.path.exists, paths))
     assert locks == [True]
-    for key in ("changed", "removed", "diff"):
+    for key in ("changed", "removals", "diff"):
         assert announced[key] == done[key]
-    assert done["removed"] == paths
+    assert done["removals"] == paths
     assert done["diff"][0]["before"].splitlines() == paths
 
 
 def test_a_second_run_changes_nothing(run_module, planned, tmp_path):
     run_module(reset, data_dir=str(tmp_path))
     again = run_module(reset, data_dir=str(tmp_path))
-    assert (again["changed"], again["removed"], again["diff"]) == (False, [], [])
+    assert (again["changed"], again["removals"], again["diff"]) == (False, [], [])
 
 
 def test_the_authority_is_returned_before_it_goes(run_module, planned, tmp_path):

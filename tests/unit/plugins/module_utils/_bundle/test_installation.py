@@ -49,7 +49,7 @@ def bring(params, tmp_path):
 
 def test_the_first_run_says_what_is_missing_and_changes_nothing(params):
     result = bundle.converge(params)
-    assert (result["complete"], result["installed"], result["held"]) == (False, [], [])
+    assert (result["complete"], result["installed_files"], result["held_files"]) == (False, [], [])
     assert result["free"] > 0
     assert not os.path.exists(params["data_dir"])
 
@@ -72,10 +72,10 @@ def test_a_stream_arrives_where_only_its_user_writes(params):
 
 def test_a_stream_makes_it_complete_and_the_next_run_changes_nothing(params, bring):
     first = bring()
-    assert (first["changed"], first["complete"], first["installed"]) == (True, True, list(CONTENTS))
+    assert (first["changed"], first["complete"], first["installed_files"]) == (True, True, list(CONTENTS))
     assert not any(name.startswith(".") for name in os.listdir(f"{params['data_dir']}/data"))
     second = bundle.converge(params)
-    assert (second["changed"], second["complete"], second["diff"], second["removed"]) == (False, True, [], [])
+    assert (second["changed"], second["complete"], second["diff"], second["removed_directories"]) == (False, True, [], [])
 
 
 def test_a_stream_that_another_run_took_away_is_asked_for_again_unless_that_run_brought_the_same(params, bring):
@@ -90,7 +90,7 @@ def test_a_staged_bundle_is_linked_without_shipping(params, bring):
     bring(link=False)
     assert bundle.converge({**params, "link": False})["changed"] is False
     linked = bundle.converge(params)
-    assert (linked["changed"], linked["complete"], linked["installed"]) == (True, True, [])
+    assert (linked["changed"], linked["complete"], linked["installed_files"]) == (True, True, [])
     assert os.readlink(f"{params['data_dir']}/data/current") == params["id"]
 
 
@@ -115,8 +115,8 @@ def test_what_killed_runs_left_is_announced_and_collected(params, bring):
     foreign.symlink_to("/usr/bin/ctr")
     announced = bundle.look(params, remember=False)
     assert announced["changed"] is True
-    assert bundle.converge(params)["removed"] == announced["removed"]
-    assert len(announced["removed"]) == 8
+    assert bundle.converge(params)["removed_directories"] == announced["removed_directories"]
+    assert len(announced["removed_directories"]) == 8
     assert sorted(os.listdir(data)) == sorted([params["id"], "current", "files", "verified.json"])
     assert foreign.is_symlink()
     assert bundle.converge(params)["changed"] is False

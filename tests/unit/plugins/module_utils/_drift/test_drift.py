@@ -18,13 +18,17 @@ from ansible_collections.k3a.cluster.tests.unit import leaf_samples
     ("result", "reason"),
     [
         ({"changed": False}, ""),
-        ({"changed": False, "missing": [], "complete": True, "unhealthy": ""}, ""),
+        ({"changed": False, "missing_paths": [], "complete": True, "unhealthy_reason": ""}, ""),
         ({"failed": True, "msg": "no DNS server"}, "no DNS server"),
-        ({"changed": False, "missing": ["/tls/server-ca.crt"]}, "/tls/server-ca.crt is missing"),
+        ({"changed": False, "missing_paths": ["/tls/server-ca.crt"]}, "/tls/server-ca.crt is missing"),
         ({"changed": False, "complete": False}, "the bundle is not complete"),
         ({"changed": True, "changes": ["/a", "/b"]}, "/a, /b would change"),
         ({"changed": True, "diff": [{"after_header": "/a"}]}, "/a would change"),
-        ({"changed": False, "unhealthy": "k3a-kubelet.service is failed"}, "k3a-kubelet.service is failed"),
+        ({"changed": True}, "what it does not name would change"),
+        ({"changed": True, "changes": [], "diff": [{"after_header": ""}, {}]}, "what it does not name would change"),
+        ({"failed": True, "msg": ""}, "it would fail, and does not say why"),
+        ({"failed": True}, "it would fail, and does not say why"),
+        ({"changed": False, "unhealthy_reason": "k3a-kubelet.service is failed"}, "k3a-kubelet.service is failed"),
     ],
 )
 def test_what_a_result_says_of_the_host(result, reason):

@@ -516,7 +516,7 @@ class TestHang:
         self.active_for(monkeypatch, 100)
         waiting = self.with_reason(sample, health.Silence("it does not answer"))
         announced = component.converge(Module(check_mode=True), dataclasses.replace(waiting, alive=(lambda: None,)))
-        assert (announced["changed"], announced["unhealthy"]) == (False, "it does not answer")
+        assert (announced["changed"], announced["unhealthy_reason"]) == (False, "it does not answer")
 
     def test_it_is_started_anew_once_as_announced(self, sample, monkeypatch):
         component.converge(Module(), sample)
@@ -537,7 +537,7 @@ class TestHang:
         self.active_for(monkeypatch, 100)
         waiting = self.with_reason(sample, "/readyz answers 500: [-]etcd failed")
         result = component.converge(Module(check_mode=True), waiting)
-        assert (result["changed"], result["unhealthy"]) == (False, "/readyz answers 500: [-]etcd failed")
+        assert (result["changed"], result["unhealthy_reason"]) == (False, "/readyz answers 500: [-]etcd failed")
 
     def test_one_that_has_just_been_started_is_waited_for(self, sample, monkeypatch):
         component.converge(Module(), sample)
@@ -659,7 +659,7 @@ class TestTriggered:
     def test_that_it_does_not_run_is_as_it_should_be(self, work, host, at_work, tmp_path):
         for _time in ("before its first start", "after it ended well"):
             result = component.converge(Module(check_mode=True), work)
-            assert (result["changed"], result["unhealthy"]) == (False, "")
+            assert (result["changed"], result["unhealthy_reason"]) == (False, "")
             assert not component.converge(Module(timeout=0), work)["changed"]
             (tmp_path / "allowed").write_text("")
             at_work().wait()
@@ -671,7 +671,7 @@ class TestTriggered:
         host.start("k3a-work.service")
         (tmp_path / "tls.crt").write_bytes(b"certificate 2")
         result = component.converge(Module(check_mode=True), long)
-        assert (result["changed"], result["unhealthy"]) == (False, "")
+        assert (result["changed"], result["unhealthy_reason"]) == (False, "")
         assert not component.converge(Module(timeout=0), long)["changed"]
         assert host.processes["k3a-work.service"].poll() is None
 

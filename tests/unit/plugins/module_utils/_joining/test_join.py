@@ -70,11 +70,18 @@ def test_the_url_of_an_api(text, url):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "192.0.2.10:6443", "http://192.0.2.10:6443", "https://", "https://a:b", "https://a:6443/api", "https://u@a"],
+    ["192.0.2.10:6443", "http://192.0.2.10:6443", "https://", "https://a:b", "https://a:6443/api", "https://u@a"],
 )
 def test_what_is_no_url_of_an_api_is_said_with_an_example(text):
-    with pytest.raises(joining.JoinError, match=r"is not the URL of an API; give it as https://<name or address>:6443"):
+    with pytest.raises(joining.JoinError) as refused:
         joining.api_url(text)
+    said = f"k3a_server_url {text!r} is not the URL of an API server; write it as in https://192.0.2.10:6443"
+    assert str(refused.value) == said
+
+
+def test_a_machine_without_a_url_is_told_what_is_missing():
+    with pytest.raises(joining.JoinError, match="k3a_server_url is missing, so it is not known which cluster to join; write"):
+        joining.api_url("")
 
 
 @pytest.mark.parametrize("text", ["swordfish", f"K10{'a' * 64}::server:swordfish", f"K10{'a' * 64}::node:swordfish"])

@@ -63,7 +63,7 @@ class TestInSlices:
         monkeypatch.setattr(progress, "WATCHED", True)
         return told
 
-    LATE: dict[str, Any] = {"failed": True, "msg": "Nodes: after 8 s\na1 is not Ready", "lacking": ["a1 is not Ready"]}
+    LATE: dict[str, Any] = {"failed": True, "msg": "Nodes: after 8 s\na1 is not Ready", "reasons_to_wait": ["a1 is not Ready"]}
 
     def test_what_is_lacking_is_told_until_it_comes_and_every_change_counts(self, watched: list[str]) -> None:
         answers = [{**self.LATE, "changed": True, "diff": [1]}, self.LATE, {"changed": False, "diff": [2], "nodes": []}]
@@ -74,7 +74,7 @@ class TestInSlices:
         assert asked == [progress.SLICE] * 3
 
     def test_what_is_final_ends_it(self, watched: list[str]) -> None:
-        answer = {"failed": True, "changed": False, "diff": [], "msg": "Nodes: a1: labels: Invalid value", "lacking": []}
+        answer = {"failed": True, "changed": False, "diff": [], "msg": "Nodes: a1: labels: Invalid value", "reasons_to_wait": []}
         assert progress.in_slices(lambda _seconds: dict(answer), 60) == answer
         assert watched == []
 

@@ -49,5 +49,5 @@ def test_what_components_declare_is_handed_over():
 
 
 def test_what_later_tasks_read_of_a_step_that_has_nothing_to_do():
-    assert steps.settled_result("bootstrap", {}) == {"missing": []}
+    assert steps.settled_result("bootstrap", {}) == {"missing_paths": []}
     assert steps.settled_result("certificate", {}) == {"requests": [], "paths": []}

@@ -99,7 +99,7 @@ class TestRecords:
         assert not any(record["etcd_leads"] for record in verdict.host_records(SERVERS, Verdict()).values())
 
     def test_who_is_replaced_or_has_no_password(self):
-        plan = replace(PLAN, replaced=("a1",), without_password=("server-1",))
+        plan = replace(PLAN, replaced_nodes=("a1",), hosts_without_password=("server-1",))
         records = verdict.host_records([SERVERS[0], AGENT], plan)
         assert [records[host]["is_replaced"] for host in ("server-1", "agent-1")] == [False, True]
         assert [records[host]["lacks_password"] for host in ("server-1", "agent-1")] == [True, False]
@@ -206,4 +206,4 @@ class TestCluster:
 
     def test_a_verdict_is_what_is_documented(self):
         assert {each.name for each in fields(Verdict)} == DOCUMENTED.keys() - {"msg", "nodes", "config", "hosts"}
-        assert Verdict(excluded={"a": ["b"]}).as_result()["excluded"] == {"a": ["b"]}
+        assert Verdict(excluded_hosts={"a": ["b"]}).as_result()["excluded_hosts"] == {"a": ["b"]}
