@@ -146,6 +146,14 @@ def library_findings(find: Callable[[str], Any] = find_spec) -> list[HostFinding
     return [HostFinding(("localhost",), Finding("library", FAIL, message, remedy))]
 
 
+def tag_findings(run_tags: Collection[str]) -> list[HostFinding]:
+    """No task has a tag, so that a run by tags would do nothing at all and end well."""
+    if not run_tags or "all" in run_tags:
+        return []
+    message = f"no task has the tag {' or '.join(run_tags)}, since a playbook is run as a whole"
+    return [HostFinding((), Finding("tags", FAIL, message, "leave out --tags; --limit chooses hosts"))]
+
+
 def group_findings(groups: Groups) -> list[HostFinding]:
     """The groups of servers and agents are all the collection knows of who does what."""
     server, agent = servers(groups), agents(groups)
@@ -286,11 +294,16 @@ def excluded_agents(
 
 def failure(findings: Collection[HostFinding]) -> str:
     """The one message to end with, that names everything in the way; empty when nothing is."""
-    failures = [str(found) for found in findings if found.finding.level == FAIL]
-    if not failures:
+    told = [str(found) for found in failures(findings)]
+    if not told:
         return ""
-    count = "One thing is" if len(failures) == 1 else f"{len(failures)} things are"
-    return "\n".join([f"{count} in the way, and nothing has been changed.", *failures])
+    count = "One thing is" if len(told) == 1 else f"{len(told)} things are"
+    return "\n".join([f"{count} in the way, and nothing has been changed.", *told])
+
+
+def failures(findings: Iterable[HostFinding]) -> list[HostFinding]:
+    """What stops a run."""
+    return [found for found in findings if found.finding.level == FAIL]
 
 
 def warnings(findings: Collection[HostFinding]) -> list[str]:
