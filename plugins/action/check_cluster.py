@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
         elif hosts:
             first_server, found = self._judge(hosts, answer, task_vars)
         else:
-            # Every playbook of a cluster begins with this: what is no more than a warning is told by the preflight of hosts.
+            # Every playbook of a cluster begins with this; warnings are for the preflight of hosts, which comes next.
             whole_run = findings.tag_findings(task_vars.get("ansible_run_tags", ()))
             found = findings.failures([*whole_run, *findings.library_findings(), *findings.group_findings(groups)])
         excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]), bool(options["join_info"]))

@@ -55,3 +55,9 @@ def test_what_a_server_does_for_the_cluster_needs_no_server_in_the_limit(tmp_pat
     inventory.write_text("[server]\none\n[agent]\ntwo\n")
     path = PLAYBOOKS / f"{playbook}.yml"
     assert "hosts (0)" not in recording.play(tmp_path, path, "--inventory", inventory, "--limit", "agent", "--list-hosts")
+
+
+def test_a_misspelt_variable_is_told_before_what_it_leaves_empty(tmp_path):
+    """A k3a_token_fil was "k3a_token is empty"."""
+    arguments = ("-e", "k3a_server_url=https://192.0.2.1:6443", "-e", "k3a_token_fil=token", "-e", "ansible_become=false")
+    assert "there is no variable k3a_token_fil; did you mean k3a_token_file?" in refused(tmp_path, "join", *arguments)
