@@ -93,7 +93,7 @@ def _decoded(text: str) -> str:
 class ActionModule(HostAction):
     """Judge the file here; only when it has to be written ask the server for the CA's key."""
 
-    answers = frozenset({"signing_cas"})
+    answers = {"signing_cas": {"type": "dict"}}
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ INTERNAL = ("export", "record", "digest")
 class ActionModule(HostAction):
     """Observe; when the record is not current, read, encrypt and write it, unlogged."""
 
-    answers = frozenset({"files", "password", "needs_record"})
+    answers = {"files": {"type": "dict"}, "password": {"type": "str"}, "needs_record": {"type": "bool"}}
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -30,7 +30,12 @@ display = Display()
 class ActionModule(HostAction):
     """The controller's half: opens the bundle, and ships what the node lacks in one stream."""
 
-    answers = frozenset({"complete", "current", "free", "held_files"})
+    answers = {
+        "complete": {"type": "bool"},
+        "current": {"type": "dict", "contains": {"versions": {"type": "dict"}}},
+        "free": {"type": "int"},
+        "held_files": {"type": "list"},
+    }
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def sign_all(requests: Requests, signing_cas: dict[str, tuple[str, str]]) -> tup
 class ActionModule(HostAction):
     """Read the CAs from the server, sign, forget them."""
 
-    answers = frozenset({"signing_cas"})
+    answers = {"signing_cas": {"type": "dict"}}
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def holder(pid: int, playbooks: Sequence[str]) -> str:
 class ActionModule(HostAction):
     """Take the lock, over a holder that is known to be dead too, and leave a keeper behind."""
 
-    answers = frozenset({"interpreter"})
+    answers = {"interpreter": {"type": "str"}}
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def reports_errors(run: Callable[..., Result]) -> Callable[..., Result]:
     @functools.wraps(run)
     def reporting(self: Any, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         try:
-            return run(self, tmp, task_vars)
+            # A plain mapping: Ansible serializes no other.
+            return dict(run(self, tmp, task_vars))
         except (K3aError, OSError) as error:
             return {"changed": False, "failed": True, "msg": sentence(error), **getattr(error, "extra", {})}
 

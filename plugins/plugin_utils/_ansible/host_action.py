@@ -12,6 +12,7 @@ later tasks take for something else. What a module returns is written down once,
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,44 +20,97 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress
 
 MODULES = Path(__file__).parents[2] / "modules"
 COLLECTION = "k3a.cluster."
-# What any module may answer with.
+# What any module may answer with, beside what it documents.
 COMMON = frozenset(
     {
         *("changed", "failed", "msg", "diff", "warnings", "deprecations"),
         *("exception", "invocation", "rc", "module_stdout", "module_stderr"),
     }
 )
+# The types of a RETURN, as Python has them.
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "list": (list, tuple),
+    "dict": Mapping,
+}
+
+Documentation = Mapping[str, Mapping[str, Any]]
+
+
+class AnswerError(K3aError):
+    """What a host answered is not what its module returns."""
+
+
+class Answer(dict[str, Any]):
+    """What a module of ours answered. A key that it lacks is the host's fault, and told as such."""
+
+    def __init__(self, module: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._module = module
+
+    def __missing__(self, key: str) -> Any:
+        raise AnswerError(f"the host's answer to {self._module} cannot be used: it has no {key}")
 
 
 @cache
-def returned_keys(name: str) -> frozenset[str]:
-    """The keys that the RETURN of one of the collection's modules documents."""
+def returned(name: str) -> Documentation:
+    """The RETURN of one of the collection's modules: its keys, with their types."""
     for node in ast.parse((MODULES / f"{name}.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["RETURN"]:
             documented = yaml.load(ast.literal_eval(node.value), Loader=_loader())  # noqa: S506 (both are safe loaders)
-            return frozenset(documented or ())
-    return frozenset()
+            return documented or {}
+    return {}
 
 
 def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def known_part(result: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-    """What of a host's answer is taken. Keys of Ansible's own are the controller's: a module's never get here."""
-    taken = COMMON | keys
-    return {key: value for key, value in result.items() if key in taken or key.startswith("_ansible_")}
+def known_part(module: str, result: Mapping[str, Any], documented: Documentation) -> Answer:
+    """What of a host's answer is taken, each of its type. Ansible's own keys are the controller's, never a module's."""
+    for key, form in documented.items():
+        wrong = misfit(key, result.get(key), form)
+        if wrong:
+            raise AnswerError(f"the host's answer to {module} cannot be used: {wrong}")
+    taken = COMMON | documented.keys()
+    return Answer(module, {key: value for key, value in result.items() if key in taken or key.startswith("_ansible_")})
+
+
+def misfit(name: str, value: Any, form: Mapping[str, Any]) -> str:
+    """What of a value is not of its documented type, or nothing. A module may have no value for any of its keys."""
+    kind = form.get("type", "str")
+    if value is None:
+        return ""
+    if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
+        return f"{name} is {value!r:.100}, which is no {kind}"
+    contained = form.get("contains") or {}
+    parts: list[tuple[str, Any, Mapping[str, Any]]] = []
+    if isinstance(value, (list, tuple)):
+        each = {"type": form.get("elements", "str"), "contains": contained}
+        parts = [(f"{name}[{number}]", item, each) for number, item in enumerate(value)]
+    elif isinstance(value, Mapping):
+        parts = [(f"{name}.{key}", value[key], inner) for key, inner in contained.items() if key in value]
+    return next(filter(None, (misfit(*part) for part in parts)), "")
 
 
 class HostAction(ActionBase):
-    """An action plugin whose modules, all of this collection, run on a host; what they tell it alone is C(answers)."""
+    """An action plugin whose modules, all of this collection, run on a host.
+
+    What they tell it alone is C(answers), in the form of a RETURN.
+    """
 
     _requires_connection = True
-    answers: frozenset[str] = frozenset()
+    answers: Documentation = {}
+    # Of ActionBase, which sets it where the task had to look for Python.
+    _discovered_interpreter_key: str | None = None
 
     def _execute_module(self, module_name: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a module on the host, and take what is known of its answer."""
@@ -70,7 +124,11 @@ class HostAction(ActionBase):
             if not task_vars.get("_k3a_is_rescued"):
                 raise
             raise AnsibleActionFail(f"the host cannot be reached: {error}") from None
-        return known_part(result, returned_keys(name) | self.answers)
+        answer = known_part(name, result, {**returned(name), **self.answers})
+        if self._discovered_interpreter_key:
+            # What Ansible itself found out: without it each task would look for Python anew.
+            answer["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return answer
 
     def where(self, task_vars: dict[str, Any] | None) -> str:
         """What goes on, and on which host: of a task that is delegated the one that does it."""

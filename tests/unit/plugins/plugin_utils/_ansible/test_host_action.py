@@ -37,7 +37,7 @@ class Action(host_action.HostAction):
 def answer(monkeypatch):
     """Have a host answer, and see what an action takes of it."""
 
-    def ask(taken_of, module="k3a.cluster.kubelet", action="k3a.cluster.kubelet", answers=frozenset()):
+    def ask(taken_of, module="k3a.cluster.kubelet", action="k3a.cluster.kubelet", answers=()):
         asked = []
 
         def execute(self, module_name=None, *_, **__):
@@ -47,7 +47,7 @@ def answer(monkeypatch):
         monkeypatch.setattr(ActionBase, "_execute_module", execute)
         plugin = Action.__new__(Action)
         plugin._task = type("Task", (), {"action": action})()
-        plugin.answers = answers
+        plugin.answers = {key: {"type": "str"} for key in answers}
         return plugin._execute_module(module, module_args={}), asked
 
     return ask
@@ -55,7 +55,7 @@ def answer(monkeypatch):
 
 def test_what_a_module_documents_is_taken(answer):
     module, own = "server_info", {"healthy": True, "url": "u", "ca_certificates": {}, "nodes": []}
-    assert own.keys() < host_action.returned_keys(module)
+    assert own.keys() < host_action.returned(module).keys()
     common = {"changed": False, "failed": True, "msg": "m", "diff": [], "warnings": ["w"], "invocation": {}, "rc": 1}
     assert answer({**own, **common}, module=f"k3a.cluster.{module}")[0] == {**own, **common}
 
@@ -66,7 +66,7 @@ def test_everything_else_is_dropped(answer):
 
 @pytest.mark.parametrize("path", sorted(host_action.MODULES.glob("*.py")), ids=lambda path: path.stem)
 def test_no_module_documents_what_ansible_would_act_on(path):
-    assert host_action.returned_keys(path.stem).isdisjoint({*STRANGE, "ansible_facts", "add_host"} - {"item"})
+    assert host_action.returned(path.stem).keys().isdisjoint({*STRANGE, "ansible_facts", "add_host"} - {"item"})
 
 
 def test_ansibles_own_notes_stay(answer):
@@ -76,7 +76,50 @@ def test_ansibles_own_notes_stay(answer):
 def test_keys_that_an_action_alone_is_told_are_its_own(answer):
     told = {"changed": False, "material": "s"}
     assert answer(told)[0] == {"changed": False}
-    assert answer(told, answers=frozenset({"material"}))[0] == told
+    assert answer(told, answers=["material"])[0] == told
+
+
+@pytest.mark.parametrize(
+    "value, told",
+    [
+        ({"healthy": "yes"}, "healthy is 'yes', which is no bool"),
+        ({"etcd_members": "none"}, "etcd_members is 'none', which is no list"),
+        ({"etcd_members": [{"id": 5}]}, "etcd_members[0].id is 5, which is no str"),
+        ({"etcd_members": [{"id": "5"}, "6"]}, "etcd_members[1] is '6', which is no dict"),
+        ({"etcd_members": [{"peer_urls": [True]}]}, "etcd_members[0].peer_urls[0] is True, which is no str"),
+        ({"ca_certificates": ["server"]}, "ca_certificates is ['server'], which is no dict"),
+    ],
+)
+def test_a_value_of_another_type_than_documented_is_refused(answer, value, told):
+    with pytest.raises(host_action.AnswerError) as error:
+        answer(value, module="k3a.cluster.server_info")
+    assert str(error.value) == f"the host's answer to server_info cannot be used: {told}"
+
+
+def test_no_value_is_of_any_type(answer):
+    assert answer({"url": None}, module="k3a.cluster.server_info")[0] == {"url": None}
+
+
+def test_a_key_that_is_lacking_is_told_as_the_hosts_fault(answer):
+    found = answer({"changed": False}, module="k3a.cluster.bundle")[0]
+    assert found.get("path") is None
+    with pytest.raises(host_action.AnswerError, match="the host's answer to bundle cannot be used: it has no path"):
+        found["path"]
+
+
+def test_the_python_that_ansible_found_is_remembered_and_no_other_fact(answer, monkeypatch):
+    """Without it every task would look for it again."""
+
+    def execute(self, *_, **__):
+        self._discovered_interpreter_key = "discovered_interpreter_python"
+        self._discovered_interpreter = "/usr/bin/python3.11"
+        return {"ansible_facts": {"discovered_interpreter_python": "/usr/bin/python3.11", "k3a_data_dir": "/tmp"}}
+
+    answer({})
+    monkeypatch.setattr(ActionBase, "_execute_module", execute)
+    plugin = Action.__new__(Action)
+    found = plugin._execute_module("k3a.cluster.kubelet", task_vars={})
+    assert found == {"ansible_facts": {"discovered_interpreter_python": "/usr/bin/python3.11"}}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +133,7 @@ def test_keys_that_an_action_alone_is_told_are_its_own(answer):
     ],
 )
 def test_only_modules_of_the_collection_run(answer, module, action, expected, monkeypatch):
-    monkeypatch.setattr(host_action, "returned_keys", lambda name: frozenset())
+    monkeypatch.setattr(host_action, "returned", lambda name: {})
     assert answer({}, module=module, action=action)[1] == [expected]
 
 
@@ -98,7 +141,7 @@ def test_only_modules_of_the_collection_run(answer, module, action, expected, mo
 def test_the_keys_of_a_module_are_those_of_its_documentation(path):
     _before, _name, text = path.read_text().partition('\nRETURN = r"""')
     documented = yaml.safe_load(text.partition('"""')[0]) or {}
-    assert host_action.returned_keys(path.stem) == documented.keys()
+    assert host_action.returned(path.stem) == documented
 
 
 def test_every_module_runs_by_such_an_action():
