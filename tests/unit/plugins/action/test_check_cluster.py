@@ -121,7 +121,7 @@ class TestExcluded:
         groups = {"all": ["node-1", "node-2", "node-3"], "server": ["node-1"], "agent": ["node-2", "node-3"]}
         result = judge(looked("node-1"), looked("node-2", **claim), groups=groups, in_play=["node-1", "node-2"])
         assert not result["failed"]
-        assert result["excluded"].keys() == {"node-2"} and result["hosts"].keys() == {"node-1"}
+        assert result["excluded_hosts"].keys() == {"node-2"} and result["hosts"].keys() == {"node-1"}
 
     def test_the_run_goes_on_without_an_agent(self, judge):
         result = judge(looked("node-1"), looked("node-2", NFT))

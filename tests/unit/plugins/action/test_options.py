@@ -101,7 +101,8 @@ def test_a_playbook_asks_for_the_variables_that_it_uses(playbook: str) -> None:
     for name in asked.get("names", []):
         assert name in spec.specification()
     for name in {*asked.get("names", []), *own} - {"join_hosts"}:
-        assert re.search(rf"_k3a\w*(\.|', '){name.removeprefix('k3a_')}\b", text), f"{playbook}.yml does not use {name}"
+        used = rf"_k3a\w*(\.|', '){name.removeprefix('k3a_')}\b|k3a.cluster.variable', '{name}'"
+        assert re.search(used, text), f"{playbook}.yml does not use {name}"
     assert tasks(PLAYBOOKS / f"{playbook}.yml")[0].get("k3a.cluster.options") == asked
 
 
@@ -112,5 +113,6 @@ def test_a_playbook_uses_no_variable_as_it_was_given(playbook: str) -> None:
 
 
 def words_of(task: dict[str, Any]) -> set[str]:
-    """The words of a task, less what it asks the action for."""
-    return set(re.findall(r"\w+", yaml.safe_dump({k: v for k, v in task.items() if k != "k3a.cluster.options"})))
+    """The words of a task, less what it asks the action for, and the variables that it sets itself."""
+    own = {key: value for key, value in task.items() if key not in ("k3a.cluster.options", "vars")}
+    return set(re.findall(r"\w+", yaml.safe_dump([own, list(task.get("vars", {}).values())])))
