@@ -34,7 +34,7 @@ class ActionModule(HostAction):
         "complete": {"type": "bool"},
         "current": {"type": "dict", "contains": {"versions": {"type": "dict"}}},
         "free": {"type": "int"},
-        "held_files": {"type": "list"},
+        "held_files": {"type": "list", "elements": "str"},
     }
 
     @reports_errors

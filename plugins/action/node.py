@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action i
 class ActionModule(HostAction):
     """Run the module once, or on a terminal for some seconds again and again."""
 
-    answers = {"reasons_to_wait": {"type": "list"}}
+    answers = {"reasons_to_wait": {"type": "list", "elements": "str"}}
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

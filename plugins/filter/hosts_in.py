@@ -12,6 +12,8 @@ description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
   - Returns, in the inventory's order and servers first, the hosts that are in any of the groups and in none of
     O(without), or a pattern that no host matches, and of which Ansible does not warn.
+  - With O(along_with), the first host of another group is one of them. Ansible ends a playbook where all hosts of a
+    play have failed; a host that does nothing in the play keeps it going for those that have no part in it.
 positional: names
 options:
   _input:
@@ -28,6 +30,10 @@ options:
     type: list
     elements: str
     default: []
+  along_with:
+    description: A group of which one host is in the play, too, if anybody else is.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -49,9 +55,12 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups
 NOBODY = ["!all"]
 
 
-def hosts_in(groups: Mapping[str, Sequence[str]], names: Sequence[str], without: Sequence[str] = ()) -> list[str]:
+def hosts_in(
+    groups: Mapping[str, Sequence[str]], names: Sequence[str], without: Sequence[str] = (), along_with: str = ""
+) -> list[str]:
     left_out = {host for name in without for host in groups.get(name, ())}
     hosts = {host for name in names for host in groups.get(name, ())} - left_out
+    hosts.update(groups.get(along_with, ())[:1] if hosts else ())
     # A group that a run has made has its hosts in the order in which they answered; servers join in the inventory's.
     in_order = _groups.members(groups, (*_groups.SERVER, *_groups.AGENT, "all"))
     return [host for host in in_order if host in hosts] or NOBODY

@@ -65,7 +65,12 @@ def play(directory: Path, *arguments: object, **settings: object) -> str:
     return done.stdout
 
 
+def recap(output: str) -> dict[str, dict[str, int]]:
+    """What Ansible counts of each host."""
+    lines = re.findall(r"^(\S+) +: (ok=.*)$", output, re.M)
+    return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
+
+
 def visits(output: str) -> dict[str, int]:
     """How many tasks visited each host, those included whose condition was not met."""
-    recap = re.findall(r"^(\S+) +: ok=(\d+) .*? failed=(\d+) +skipped=(\d+)", output, re.M)
-    return {host: sum(map(int, counts)) for host, *counts in recap}
+    return {host: counts["ok"] + counts["failed"] + counts["skipped"] for host, counts in recap(output).items()}

@@ -15,7 +15,7 @@ HOSTS = ("server-1", "agent-1", "agent-2")
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Run the playbook with variables of hosts; what it says, and the modules that were run."""
+    """Run the playbook with variables of hosts; what it says, and the modules that it ran under the cluster's lock."""
     inventory = RecordedCluster(servers=1, agents=2).write(tmp_path, log=tmp_path / "log")
     (tmp_path / "log").touch()
 
@@ -26,7 +26,9 @@ def cluster(tmp_path):
         inventory.write_text(text)
         with pytest.raises(AssertionError) as told:
             recording.play(tmp_path, RESET, "--inventory", inventory)
-        return str(told.value), recording.runs(tmp_path / "log")
+        lock, *others = recording.runs(tmp_path / "log")
+        assert lock.module == "cluster_lock"
+        return str(told.value), others
 
     return play
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from ansible_collections.k3a.cluster.tests.unit import recording
-from ansible_collections.k3a.cluster.tests.unit.recorded_cluster import RecordedCluster
+from ansible_collections.k3a.cluster.tests.unit.recorded_cluster import RecordedCluster, write_answers
 
 SITE = recording.COLLECTION / "playbooks/site.yml"
 # Each is a worker's fork, even if only to find that a condition is not met; bench/scale.py says what that costs.
@@ -24,3 +25,22 @@ def test_a_host_that_does_not_differ_is_asked_twice_and_not_changed(tmp_path):
     assert {run: count for run, count in runs.items() if run[0] in VISITS} == asked
     visits = recording.visits(output)
     assert {host: visits[host] for host in VISITS} == VISITS
+
+
+def test_what_fails_on_all_hosts_that_differ_is_no_end_for_the_others(tmp_path):
+    """Ansible ends a playbook when all hosts of a play have failed: here the only agent that had to be changed."""
+    cluster = RecordedCluster(servers=1, agents=2)
+    inventory = cluster.write(tmp_path)
+    answers = tmp_path / "answers/agent-1"
+    certificates = cluster.found_certificates(cluster.hosts[1])
+    differs = {"changed": True, "reason": "a file differs", "certificates": certificates}
+    write_answers(answers / "drift.json", [({}, differs)])
+    write_answers(answers / "host.json", [({}, {"failed": True, "msg": "its disk is full"})])
+    with pytest.raises(AssertionError) as failure:
+        recording.play(tmp_path, SITE, "--inventory", inventory)
+    output = str(failure.value)
+    assert "its disk is full" in output
+    assert "Wait for nodes and addons" in output and "Show the cluster's summary" in output
+    recap = recording.recap(output)
+    assert {host for host, counts in recap.items() if counts["failed"]} == {"agent-1"}
+    assert recap["server-1"]["changed"] == 0

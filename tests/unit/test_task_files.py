@@ -116,10 +116,13 @@ def test_every_play_pins_its_strategy(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=name_of)
 def test_what_changes_what_all_servers_share_holds_the_cluster(path: Path) -> None:
-    """Members of etcd, nodes and the bootstrap record: two playbooks at once would each see half of the other's work."""
+    """Members of etcd, nodes and the bootstrap record: two playbooks at once would each see half of the other's work.
+
+    And a reset would take away what another one is just making.
+    """
     text = path.read_text()
     first, *_others = yaml.safe_load(text)
-    shared = ("etcd_member", "node_removal", "token_rotation", "bootstrap_record")
+    shared = ("etcd_member", "node_removal", "token_rotation", "bootstrap_record", "reset")
     roles = ("server", "addons")
     if any(f"k3a.cluster.{name}:" in text for name in shared) or any(f"name: k3a.cluster.{role}\n" in text for role in roles):
         assert first.get("ansible.builtin.import_playbook") == "lock.yml"

@@ -93,8 +93,9 @@ def misfit(name: str, value: Any, form: Mapping[str, Any]) -> str:
         return f"{name} is {value!r:.100}, which is no {kind}"
     contained = form.get("contains") or {}
     parts: list[tuple[str, Any, Mapping[str, Any]]] = []
-    if isinstance(value, (list, tuple)):
-        each = {"type": form.get("elements", "str"), "contains": contained}
+    # Of lists in a list no documentation says what they hold.
+    if isinstance(value, (list, tuple)) and "elements" in form:
+        each = {"type": form["elements"], "contains": contained}
         parts = [(f"{name}[{number}]", item, each) for number, item in enumerate(value)]
     elif isinstance(value, Mapping):
         parts = [(f"{name}.{key}", value[key], inner) for key, inner in contained.items() if key in value]

@@ -30,6 +30,13 @@ def test_hosts_of_groups_less_those_of_others(names, without, hosts):
     assert hosts_in(GROUPS, names, without) == hosts
 
 
+def test_one_host_that_has_no_part_in_a_play_keeps_it_from_ending_the_playbook():
+    groups = {**GROUPS, "k3a_settled": ["a2", "a1"]}
+    assert hosts_in(groups, ["k3a_changing"], along_with="k3a_settled") == ["s1", "a1", "a2"]
+    assert hosts_in(groups, ["none_such"], along_with="k3a_settled") == NOBODY
+    assert hosts_in(groups, ["k3a_new"], along_with="none_such") == ["a2"]
+
+
 def test_servers_come_first_and_in_the_inventorys_order_whoever_answered_first():
     servers = ["s1", "s2", "s3"]
     groups = {"all": ["a1", *servers], "server": servers, "agent": ["a1"], "k3a_new": ["s3", "a1", "s2", "s1"]}
