@@ -58,7 +58,7 @@ def plugin_directories(params: Mapping[str, Any]) -> list[str]:
 def _bundle(params: Mapping[str, Any]) -> str:
     """The bundle's own directory, where the link to the current one is given, too."""
     path = params["bundle"]
-    return f"{os.path.dirname(path)}/{os.readlink(path)}" if os.path.islink(path) else path
+    return os.path.join(os.path.dirname(path), os.readlink(path)) if os.path.islink(path) else path
 
 
 def _place(params: Mapping[str, Any], path: str) -> str:

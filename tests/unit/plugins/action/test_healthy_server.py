@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible_collections.k3a.cluster.plugins.action import healthy_server as action
+from ansible_collections.k3a.cluster.plugins.modules import healthy_server as module
 
 VARIABLES = {"hostvars": {"s1": {}, "s2": {"k3a_data_dir": "/data", "k3a_https_listen_port": "7443"}}}
 
@@ -47,3 +49,9 @@ def test_without_one_each_says_why():
 def test_a_report_of_another_form_is_refused():
     result = chosen({"host": "s1", "healthy": "yes"})
     assert result["failed"] and "cannot be used: its healthy is 'yes', which is no bool" in result["msg"]
+
+
+def test_the_documentation_stands_for_the_action():
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    told = {key: {k: v for k, v in option.items() if k != "description"} for key, option in documented.items()}
+    assert told == action.OPTIONS

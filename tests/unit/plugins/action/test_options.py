@@ -16,6 +16,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action import options as action
+from ansible_collections.k3a.cluster.plugins.modules import options as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 PLAYBOOKS = spec.PLAYBOOKS
@@ -116,3 +117,9 @@ def words_of(task: dict[str, Any]) -> set[str]:
     """The words of a task, less what it asks the action for, and the variables that it sets itself."""
     own = {key: value for key, value in task.items() if key not in ("k3a.cluster.options", "vars")}
     return set(re.findall(r"\w+", yaml.safe_dump([own, list(task.get("vars", {}).values())])))
+
+
+def test_the_documentation_stands_for_the_action() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    told = {key: {k: v for k, v in option.items() if k != "description"} for key, option in documented.items()}
+    assert told == action.OPTIONS

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.modules import scheduler
@@ -38,7 +39,7 @@ def test_an_upgrade_is_announced_and_restarts_it(run_module, init, bundle, tmp_p
     arguments = {"data_dir": str(tmp_path / "k3a"), "wait": False}
     run_module(scheduler, bundle=bundle, **arguments)
     newer = tmp_path / "newer"
-    newer.symlink_to(bundle)
+    shutil.copytree(bundle, newer)
     announced = run_module(scheduler, check=True, bundle=str(newer), **arguments)
     done = run_module(scheduler, bundle=str(newer), **arguments)
     assert (
