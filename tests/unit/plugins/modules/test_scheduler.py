@@ -39,7 +39,7 @@ def test_an_upgrade_is_announced_and_restarts_it(run_module, init, bundle, tmp_p
     arguments = {"data_dir": str(tmp_path / "k3a"), "wait": False}
     run_module(scheduler, bundle=bundle, **arguments)
     newer = tmp_path / "newer"
-    shutil.copytree(bundle, newer)
+    shutil.copytree(bundle, newer, ignore=shutil.ignore_patterns("never"))
     announced = run_module(scheduler, check=True, bundle=str(newer), **arguments)
     done = run_module(scheduler, bundle=str(newer), **arguments)
     assert (

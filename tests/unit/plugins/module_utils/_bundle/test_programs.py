@@ -104,9 +104,9 @@ def test_the_link_to_the_current_bundle_stands_for_it(store, tmp_path, is_older)
     if is_older:
         params = {"bundle": store.bundle(make_bundle(tmp_path / "bundle")), "programs": {}}
         unpack_as_before(tmp_path / "bundle", Path(params["bundle"]))
-        os.symlink(os.path.basename(params["bundle"]), f"{store.root}/current")
     else:
         params = installed(store, tmp_path / "bundle")
+    os.symlink(os.path.basename(params["bundle"]), f"{store.root}/current")
     current = {**params, "bundle": f"{store.root}/current"}
     assert programs.program(current, "kubelet") == programs.program(params, "kubelet")
     assert programs.plugin_directories(current) == programs.plugin_directories(params)
