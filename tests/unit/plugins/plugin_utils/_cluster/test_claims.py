@@ -55,7 +55,7 @@ def test_an_agent_that_is_itself_and_one_that_is_new():
     ],
 )
 def test_a_name_that_is_somebody_elses_even_with_its_machine_id(name, told):
-    text, *_ = found(agent(node_name=name, machine_id={"server-1": "id-s", "agent-2": "id-2"}.get(name, "x")))
+    text, *_others = found(agent(node_name=name, machine_id={"server-1": "id-s", "agent-2": "id-2"}.get(name, "x")))
     assert text.startswith(f"agent-1: says that its node is {name}, {told}; see what answers in its place")
 
 
