@@ -28,9 +28,11 @@ def built_bundle(cache: str | None = None) -> Path | None:
     collections = str(CHECKOUT / ".venv/collections")
     if collections not in sys.path:
         sys.path.insert(0, collections)
-    from ansible_collections.k3a.cluster.plugins.lookup import bundle  # noqa: PLC0415  not on the path before
+    # Not on the path before.
+    from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root  # noqa: PLC0415
+    from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive  # noqa: PLC0415
 
     try:
-        return Path(bundle.find(str(CHECKOUT / "bundle"), bundle.cache_root(cache)))
-    except bundle.BundleError:
+        return Path(archive.find(str(CHECKOUT / "bundle"), cache_root(cache)))
+    except archive.BundleError:
         return None
