@@ -193,7 +193,8 @@ def test_a_token_that_the_cluster_does_not_know_has_expired_or_was_deleted(clust
     assert "0123456789abcdef" not in told
 
 
-def test_a_new_token_is_waited_for_until_the_cluster_has_signed_for_it(cluster, layout):
+def test_a_new_token_is_waited_for_until_the_cluster_has_signed_for_it(cluster, layout, monkeypatch):
+    monkeypatch.setattr(joining, "PATIENCE", 60.0)  # how long that takes is not what is tested
     token = cluster.token()
     cluster.unsigned.add("f00bar")
     answer, asked = cluster.answer, []
@@ -205,7 +206,7 @@ def test_a_new_token_is_waited_for_until_the_cluster_has_signed_for_it(cluster, 
         return answer(*request)
 
     cluster.answer = sign_the_third_time
-    found, _token = joining.join(cluster.url, token, layout, 5.0)
+    found, _token = joining.join(cluster.url, token, layout, 60.0)
     assert found.config == cluster.values
     assert len(asked) == 5
 
