@@ -11,13 +11,14 @@ A report is a claim. Its form is checked here, where it enters; what it says is 
 from __future__ import annotations
 
 import ipaddress
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import RecordError as ReportError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record, records
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 
 Record = TypeVar("Record")
 
@@ -25,11 +26,8 @@ Record = TypeVar("Record")
 LONGEST = 100_000
 # A single thing that a host says of itself, which findings repeat.
 LONGEST_WORD = 256
+MOST_WORDS = 64
 FAMILIES = (4, 6)
-
-
-class ReportError(K3aError):
-    """A report that cannot be used; the text says what of it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,15 @@ class HostFacts:
     load_balancer: bool = False
     node_password: bool = False
     bundle_present: bool = False
+    # Who the host is: its record or, where it has none yet, what follows from what runs there.
+    identity: Identity = Identity()
+    recorded: bool = False
+    # Cluster and member as the local etcd says while it runs, and as the host recorded them.
+    etcd_cluster: str = ""
+    etcd_member: str = ""
+    etcd_recorded: EtcdIdentity = EtcdIdentity()
+    # The components of ours that have a unit.
+    installed: tuple[str, ...] = ()
     # The host's time, in seconds since 1970.
     clock: float = 0.0
 
@@ -172,23 +179,51 @@ def _named(read: Callable[[Mapping[str, Any]], Record], result: Mapping[str, Any
 
 def host_facts(facts: Mapping[str, Any]) -> HostFacts:
     """What a host says of itself, whose name is that of a node, and whose addresses are addresses."""
-    seen = record(HostFacts, facts)
-    # Either gets into paths of the API and lines of files.
-    if not valid_node_name(seen.node_name):
-        raise ReportError(f"its node_name is {seen.node_name!r:.100}, which cannot be the name of a node")
-    for name in ("machine_id", "architecture", "authority"):
-        if len(getattr(seen, name)) > LONGEST_WORD:
-            raise ReportError(f"its {name} has more than {LONGEST_WORD} characters")
-    if len(seen.node_ips) > len(FAMILIES):
-        raise ReportError(f"its node_ips are {len(seen.node_ips)}, and a node has one of each address family")
-    for address in seen.node_ips:
+    identity = _part(Identity, "identity", facts)
+    etcd_recorded = _part(EtcdIdentity, "etcd_recorded", facts)
+    seen = record(HostFacts, {**facts, "identity": identity, "etcd_recorded": etcd_recorded})
+    # Any of it gets into paths of the API and lines of files.
+    for name in (seen.node_name, *filter(None, [identity.node_name])):
+        if not valid_node_name(name):
+            raise ReportError(f"its node_name is {name!r:.100}, which cannot be the name of a node")
+    for part in (seen, identity, etcd_recorded):
+        _judge_words(part)
+    for addresses in (seen.node_ips, identity.node_ips):
+        if len(addresses) > len(FAMILIES):
+            raise ReportError(f"its node_ips are {len(addresses)}, and a node has one of each address family")
+    _judge_addresses([*seen.node_ips, *identity.node_ips])
+    for number in (seen.etcd_cluster, seen.etcd_member, etcd_recorded.cluster_id, etcd_recorded.member_id):
+        if number and not (number.isascii() and number.isdigit()):
+            raise ReportError(f"its etcd has the id {number!r:.100}, which is no number")
+    return seen
+
+
+def _part(kind: type[Record], name: str, values: Mapping[str, Any]) -> Record:
+    """A record in a report, empty where the report does not have it."""
+    value = values.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise ReportError(f"its {name} is {value!r:.100}, which is no mapping")
+    return record(kind, value)
+
+
+def _judge_words(part: Any) -> None:
+    for each in fields(part):
+        value = getattr(part, each.name)
+        words = value if isinstance(value, tuple) else (value,)
+        if len(words) > MOST_WORDS:
+            raise ReportError(f"its {each.name} are {len(words)}, more than {MOST_WORDS}")
+        if any(isinstance(word, str) and len(word) > LONGEST_WORD for word in words):
+            raise ReportError(f"its {each.name} has more than {LONGEST_WORD} characters")
+
+
+def _judge_addresses(addresses: Iterable[str]) -> None:
+    for address in addresses:
         try:
             if "%" in address:  # what follows it may be any text
                 raise ValueError
             ipaddress.ip_address(address)
         except ValueError:
             raise ReportError(f"its node_ips name {address!r}, which is no address") from None
-    return seen
 
 
 def server_report(result: Mapping[str, Any]) -> ServerReport:
@@ -207,59 +242,3 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
 def server_reports(results: list[dict[str, Any]]) -> list[ServerReport]:
     """The records of the servers that were asked."""
     return [_named(server_report, result, str(result.get("host") or result.get("item"))) for result in results]
-
-
-def record(kind: type[Record], values: Mapping[str, Any]) -> Record:
-    """A record from the keys of a mapping that it knows, each of the type that it has there."""
-    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
-    given = {name: _checked(name, values[name], str(each.type)) for name, each in known.items() if name in values}
-    for name, each in known.items():
-        if name not in given and each.default is MISSING and each.default_factory is MISSING:
-            raise ReportError(f"it has no {name}")
-    return kind(**given)
-
-
-def records(kind: type[Record], name: str, values: Any) -> tuple[Record, ...]:
-    """Records from a list of mappings."""
-    if not isinstance(values, (list, tuple)) or not all(isinstance(value, Mapping) for value in values):
-        raise ReportError(f"its {name} is {values!r:.100}, which is no list of mappings")
-    return tuple(record(kind, value) for value in values)
-
-
-def _checked(name: str, value: Any, kind: str) -> Any:
-    check = CHECKS.get(kind)
-    if check is None:  # a record of ours already
-        return value
-    checked = check(value)
-    if checked is None:
-        raise ReportError(f"its {name} is {value!r:.100}, which is no {kind}")
-    return checked
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    of_texts = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    return tuple(value) if of_texts else None
-
-
-def _texts_by_name(value: Any) -> Mapping[str, str] | None:
-    of_texts = isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
-    return value if of_texts else None
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
-
-
-def _instance(kind: type) -> Callable[[Any], Any]:
-    return lambda value: value if isinstance(value, kind) else None
-
-
-CHECKS: dict[str, Callable[[Any], Any]] = {
-    "str": _instance(str),
-    "bool": _instance(bool),
-    "float": _number,
-    "tuple[str, ...]": _texts,
-    "Mapping[str, str]": _texts_by_name,
-    "Mapping[str, Any]": _instance(Mapping),
-}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, MemberReport, NodeReport
 
@@ -25,7 +26,13 @@ LOOKED = {
         "settings": {"cluster_domain": "cluster.local"},
     },
     "findings": [NFT],
-    "facts": {"node_name": "n1", "node_ips": ["10.0.0.1"], "machine_id": "1", "clock": 1.5, "addresses": {"docker0": []}},
+    "facts": {
+        "node_name": "n1",
+        "node_ips": ["10.0.0.1"],
+        "machine_id": "1",
+        "clock": 1.5,
+        "addresses": {"docker0": []},
+    },
     "changed": False,
 }
 MEMBER = {"id": "1", "name": "n1", "peer_urls": ["https://10.0.0.1:2380"], "client_urls": [], "healthy": True}
@@ -76,7 +83,10 @@ class TestHost:
             ({"node_ips": ["10.0.0.1; rm -rf /"]}, "its node_ips name '10.0.0.1; rm -rf /', which is no address"),
             ({"node_ips": ["{{ lookup('pipe', 'id') }}"]}, "which is no address"),
             ({"node_ips": ["fe80::1%\n10.0.0.9 kubernetes.default.svc"]}, "which is no address"),
-            ({"node_name": "../../secrets/x"}, "its node_name is '../../secrets/x', which cannot be the name of a node"),
+            (
+                {"node_name": "../../secrets/x"},
+                "its node_name is '../../secrets/x', which cannot be the name of a node",
+            ),
             ({"node_name": "n1\n"}, "which cannot be the name of a node"),
             ({"clock": "soon"}, "its clock is 'soon', which is no float"),
             ({"clock": float("nan")}, "its clock is nan, which is no float"),
@@ -84,12 +94,26 @@ class TestHost:
             ({"machine_id": None}, "its machine_id is None, which is no str"),
             ({"etcd_data": "no"}, "its etcd_data is 'no', which is no bool"),
             ({"bundle_present": 1}, "its bundle_present is 1, which is no bool"),
+            ({"identity": "n1"}, "its identity is 'n1', which is no mapping"),
+            ({"identity": {"node_name": "../x"}}, "its node_name is '../x', which cannot be the name of a node"),
+            ({"identity": {"node_ips": ["10.0.0.1;"]}}, "its node_ips name '10.0.0.1;', which is no address"),
+            ({"identity": {"epoch": "1"}}, "its epoch is '1', which is no int"),
+            ({"etcd_recorded": {"member_id": 1}}, "its member_id is 1, which is no str"),
+            ({"etcd_recorded": {"member_id": "x"}}, "its etcd has the id 'x', which is no number"),
+            ({"etcd_cluster": "1\n"}, "which is no number"),
         ],
     )
     def test_facts_of_another_form_are_refused_by_name(self, facts, told):
         with pytest.raises(reports.ReportError) as error:
             reports.host_facts({**LOOKED["facts"], **facts})
         assert told in str(error.value)
+
+    def test_who_a_host_is_are_records_too(self):
+        identity = {"node_name": "n1", "node_ips": ["10.0.0.1"], "cluster_id": "u"}
+        recorded = {"cluster_id": "1", "member_id": "2"}
+        facts = reports.host_facts({**LOOKED["facts"], "identity": identity, "etcd_recorded": recorded})
+        assert facts.identity == Identity(node_name="n1", node_ips=("10.0.0.1",), cluster_id="u")
+        assert facts.etcd_recorded == EtcdIdentity("1", "2")
 
     def test_what_is_refused_is_told_in_a_line(self):
         with pytest.raises(reports.ReportError) as error:
@@ -110,7 +134,11 @@ class TestHost:
 
     @pytest.mark.parametrize(
         "about, told",
-        [({"settings": []}, "its settings is []"), ({"images": "pause"}, "its images is"), ({"name": 1}, "its name is 1")],
+        [
+            ({"settings": []}, "its settings is []"),
+            ({"images": "pause"}, "its images is"),
+            ({"name": 1}, "its name is 1"),
+        ],
     )
     def test_so_is_the_controllers_own_half(self, about, told):
         with pytest.raises(reports.ReportError) as error:
@@ -186,7 +214,13 @@ class TestServer:
 
     @pytest.mark.parametrize(
         "about",
-        [{"nodes": ["n1"]}, {"nodes": 1}, {"nodes": [{}]}, {"etcd_members": [{"name": "n1"}]}, {"etcd_members": [None]}],
+        [
+            {"nodes": ["n1"]},
+            {"nodes": 1},
+            {"nodes": [{}]},
+            {"etcd_members": [{"name": "n1"}]},
+            {"etcd_members": [None]},
+        ],
     )
     def test_so_is_one_whose_records_are_none(self, about):
         with pytest.raises(reports.ReportError):

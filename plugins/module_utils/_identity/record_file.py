@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Small records that a host keeps outside of its data directory: JSON with the number of its format.
+
+What is read may have been written by a later version, or been damaged: then it is refused by name, and never
+overwritten. There is no secret in it; C(_engine/files.py) writes it as it writes all files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import records
+
+Record = TypeVar("Record")
+
+DIRECTORY = "/etc/k3a"
+FORMAT = 1
+
+
+class RecordDamaged(K3aError):
+    """A record that is there and cannot be read; only the operator knows whether it can be given up."""
+
+
+def read(path: str, kind: type[Record]) -> Record | None:
+    """The record in a file, or None where there is no file."""
+    content = files.read_bytes(path)
+    if content is None:
+        return None
+    try:
+        return record_of(json.loads(content), kind)
+    except (ValueError, records.RecordError) as error:
+        raise RecordDamaged(
+            f"{path} is damaged ({error}), and nothing else says for certain which cluster this host belongs to;"
+            " put it back from a backup of the host"
+        ) from None
+
+
+def record_of(values: Any, kind: type[Record]) -> Record:
+    """The record that a file's values are, judged."""
+    if not isinstance(values, dict):
+        raise records.RecordError("it is no mapping")
+    if values.get("format") != FORMAT:
+        raise records.RecordError(f"its format is {values.get('format')!r:.100}, and this version knows {FORMAT}")
+    return records.record(kind, values)
+
+
+def as_file(path: str, record: Any) -> files.File:
+    """A record as the file that has it."""
+    values = {"format": FORMAT, **asdict(record)}
+    return files.File(path, (json.dumps(values, indent=2, sort_keys=True) + "\n").encode(), mode=0o600)
