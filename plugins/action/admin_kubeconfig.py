@@ -5,13 +5,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
 from collections.abc import Collection
 from typing import Any
 
-import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiRefused, NodeApi
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
@@ -21,6 +17,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.bootstrap impor
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.operator_kubeconfig import (
+    ForeignFileError,
+    parse,
+    place,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 # The same as on a server, but that its key is made here, and that it is in no file of its own.
@@ -29,25 +30,6 @@ LEAF = leaves.leaf_of(kubeconfig.DECLARATION.certificates[0], "", leaves.Names("
 
 # So long, in seconds, the API is tried from here; nothing but a line of the closing message depends on it.
 PATIENCE = 3.0
-
-
-class ForeignFileError(K3aError):
-    """What stands at the path is not this cluster's kubeconfig."""
-
-
-def parse(content: bytes) -> dict[str, str]:
-    """URL, CA, certificate and key of a kubeconfig that this plugin wrote."""
-    try:
-        document = yaml.safe_load(content)
-        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-        return {
-            "url": cluster["server"],
-            "authority": _decoded(cluster["certificate-authority-data"]),
-            "certificate": _decoded(user["client-certificate-data"]),
-            "key": _decoded(user["client-key-data"]),
-        }
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error) as error:
-        raise ForeignFileError("it is not a kubeconfig with an embedded certificate") from error
 
 
 def reasons_to_write(
@@ -86,10 +68,6 @@ def is_ours(content: bytes, ca_certificates: dict[str, str]) -> bool:
     return pki.is_authority(current["authority"], CN_PREFIXES["server"])
 
 
-def _decoded(text: str) -> str:
-    return base64.b64decode(text, validate=True).decode()
-
-
 class ActionModule(HostAction):
     """Judge the file here; only when it has to be written ask the server for the CA's key."""
 
@@ -99,7 +77,7 @@ class ActionModule(HostAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge the file."""
         super().run(tmp, task_vars)
-        path = os.path.abspath(os.path.expanduser(self._task.args["path"]))
+        path = place(self._task.args["path"])
         ca_certificates = self._task.args["ca_certificates"]
         current = files.read_bytes(path)
         if self._task.args.get("state", "present") == "absent":

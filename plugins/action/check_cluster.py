@@ -14,11 +14,20 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import claims, findings, servers, verdict
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import (
+    claims,
+    findings,
+    operator_kubeconfig,
+    recorded,
+    servers,
+    verdict,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import AGENT, SERVER, members
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import servers as servers_of
@@ -56,7 +65,11 @@ class ActionModule(ActionBase):
         first_server = None
         if options["join_info"]:
             # A machine that joins by a token needs neither the groups nor the libraries that look after a cluster.
-            found = [*common_findings(hosts, []), *findings.label_findings(hosts)]
+            found = [
+                *common_findings(hosts, []),
+                *findings.label_findings(hosts),
+                *recorded.record_findings(hosts, joined_cluster(options["join_info"])),
+            ]
         elif hosts:
             first_server, found = self._judge(hosts, answer, task_vars)
         else:
@@ -64,6 +77,8 @@ class ActionModule(ActionBase):
             whole_run = findings.tag_findings(task_vars.get("ansible_run_tags", ()))
             found = findings.failures([*whole_run, *findings.library_findings(), *findings.group_findings(groups)])
         excluded, conclusion = concluded(hosts, findings.by_host(found, groups["all"]), bool(options["join_info"]))
+        if self._task.diff:
+            conclusion["msg"] = "\n".join([conclusion["msg"], *recorded.lines(hosts)])
         result |= {"changed": False, **conclusion}
         ready = [host for host in hosts if host.name not in excluded]
         if not ready or conclusion["failed"]:
@@ -87,6 +102,8 @@ class ActionModule(ActionBase):
             *findings.group_findings(groups),
             *servers.availability_findings(group, in_play, [host.name for host in hosts]),
             *servers.authority_findings(hosts),
+            *recorded.record_findings(hosts, answer, group),
+            *kubeconfig_findings(hosts, answer, first_server),
             *servers.ending_findings(answer.ca_certificates),
             *servers.member_findings(group, hosts, answer),
             *servers.cut_off_findings(hosts, answer),
@@ -122,6 +139,7 @@ class ActionModule(ActionBase):
             server_data_dir=settings["data_dir"],
             https_listen_port=settings["https_listen_port"],
             ca_certificates=answer.ca_certificates,
+            cluster_id=answer.cluster_id,
             bootstrap_record=answer.bootstrap_record,
             etcd_endpoints=tuple(servers.etcd_endpoints(hosts, answer)),
             etcd_leader=servers.etcd_leader(answer),
@@ -201,8 +219,29 @@ def concluded(
 
 def joining_records(hosts: list[HostReport], join_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The records of machines that join by a token."""
-    ways = verdict.Ways(join_info["servers"], join_info["url"], joining=True)
+    ways = verdict.Ways(
+        join_info["servers"], join_info["url"], joining=True, cluster_id=joined_cluster(join_info).cluster_id
+    )
     return {host.name: verdict.node_record(host, ways) for host in hosts if host.facts}
+
+
+def joined_cluster(join_info: Mapping[str, Any]) -> ServerReport:
+    """What a machine that joins by a token knows of its cluster."""
+    config = join_info.get("config") or {}
+    cluster_id = str(config.get("cluster_id", ""))
+    return ServerReport(ca_certificates=join_info["ca_certificates"], cluster_id=cluster_id, config=config)
+
+
+def kubeconfig_findings(
+    hosts: list[HostReport], answer: ServerReport, first_server: HostReport | None
+) -> list[HostFinding]:
+    """What is wrong with the operator's kubeconfig; where nobody knows the cluster's CA, it is not judged."""
+    path, authority = hosts[0].settings.get("kubeconfig"), answer.ca_certificates.get("server", "")
+    if not path or not (authority or first_server):
+        return []
+    pinned = tokens.ca_hash(authority) if authority else first_server.seen.authority if first_server else ""
+    content = files.read_bytes(operator_kubeconfig.place(path))
+    return operator_kubeconfig.kubeconfig_findings(path, content, pinned)
 
 
 def server_urls(hosts: Iterable[HostReport]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 Arguments = dict[str, Any]
 
 # The task files of a host in the order in which playbooks/site.yml has them run.
+HOST_FILES = ("agent/identity", "agent/prepare")
 SERVER_FILES = ("server/control_plane", "server/controllers")
 NODE_FILES = ("agent/runtime", "agent/certificates", "agent/load_balancer", "agent/node", "agent/network")
 
@@ -34,7 +35,7 @@ NEW, CHANGING, SETTLED = "new", "changing", "settled"
 
 def prepare() -> None:
     """Load what the look at every host needs."""
-    for file in ("agent/prepare", *SERVER_FILES, *NODE_FILES):
+    for file in (*HOST_FILES, *SERVER_FILES, *NODE_FILES):
         tasks_of(spec.ROLES, file)
 
 
@@ -79,7 +80,11 @@ class ActionModule(HostAction):
         A task that acts on another host only follows one that had something to do here.
         """
         found: list[Arguments] = []
-        known: Arguments = {"_k3a": record, "_k3a_ca_certificates": ca_certificates(task_vars)}
+        known: Arguments = {
+            "_k3a": record,
+            "_k3a_ca_certificates": ca_certificates(task_vars),
+            "_k3a_cluster_id": record["cluster_id"],
+        }
         for task in (task for file in task_files(record) for task in tasks_of(spec.ROLES, file) if not task.delegated):
             variables = {**spec.templates(), **task_vars, **known, **task.variables}
             templates = Templates(self, variables)
@@ -97,7 +102,7 @@ class ActionModule(HostAction):
 def task_files(record: Mapping[str, Any]) -> list[str]:
     """The task files that a host is converged by."""
     return [
-        "agent/prepare",
+        *HOST_FILES,
         *(SERVER_FILES if record["is_server"] else ()),
         *(NODE_FILES if record["is_node"] else ()),
     ]

@@ -74,6 +74,11 @@ ca_certificates:
   description: The certificates of the cluster's CAs by name, PEM; empty when there is no cluster yet.
   returned: with O(host_reports), when nothing is in the way
   type: dict
+cluster_id:
+  description: The UID of the cluster's namespace C(kube-system); empty when no API answers, or none is there yet.
+  returned: with O(host_reports), when nothing is in the way
+  type: str
+  sample: 0b2d3c6e-6a8f-4f0e-9d3b-5a1c1f0e7d42
 bootstrap_record:
   description: The state of the bootstrap record, as RV(k3a.cluster.server_info#module:bootstrap_record) has it.
   returned: with O(host_reports), when nothing is in the way

@@ -218,6 +218,13 @@ facts:
     etcd_running: false
     authority: ""
     load_balancer: false
+    installed: []
+    identity: {machine_id: "", cluster_id: "", node_name: "", data_dir: ""}
+    recorded: false
+    state: false
+    etcd_cluster: ""
+    etcd_member: ""
+    etcd_recorded: {cluster_id: "", member_id: ""}
     node_password: true
     bundle_present: false
     clock: 1795492282.25
@@ -226,6 +233,7 @@ facts:
 import os
 import platform
 import time
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -313,6 +321,13 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_running": "etcd" in running,
         "authority": seen.authority,
         "load_balancer": "load-balancer" in seen.installed,
+        "installed": sorted(seen.installed),
+        "identity": asdict(seen.identity),
+        "recorded": seen.recorded,
+        "state": seen.state,
+        "etcd_cluster": seen.etcd.cluster_id,
+        "etcd_member": seen.etcd.member_id,
+        "etcd_recorded": asdict(seen.etcd_recorded),
         "node_password": seen.node_password,
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }

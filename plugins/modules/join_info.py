@@ -20,8 +20,8 @@ description:
   - A machine that is a node already proves itself by its kubelet's certificate. Then the token is not looked at, so
     that further runs work when it has expired.
   - Fails, with the reason, when the token is of another cluster, expired, deleted or mistyped, when it is a server
-    token, which is no credential, when the API cannot be reached, when the machine is a node of another cluster, and
-    when a variable differs from the cluster's.
+    token, which is no credential, when the API cannot be reached, when the machine is a node of another cluster or has
+    all that it keeps in another directory, and when a variable differs from the cluster's.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -107,10 +107,13 @@ token_id:
   sample: f00bar
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._host import identity
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
 
 OPTIONS = {
@@ -125,6 +128,13 @@ OPTIONS = {
 @reports_errors
 def run(module: AnsibleModule) -> None:
     params = module.params
+    # Elsewhere there is no certificate of the node, and without that the machine would pass for a new one.
+    kept = identity.own_data_dir(params["data_dir"])
+    if os.path.normpath(kept) != os.path.normpath(params["data_dir"]):
+        raise K3aError(
+            f"k3a_data_dir is {params['data_dir']}, and this machine has all that it keeps in {kept}; set k3a_data_dir"
+            f" to {kept}, or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
+        )
     cluster, token = joining.join(params["server_url"], params["token"], Layout(params["data_dir"]), params["timeout"])
     differing = joining.differences(params["expected"], cluster.config)
     if differing:

@@ -16,6 +16,8 @@ description:
   - Stops the units and kills the pods; removes units, users, mounts, network namespaces, interfaces, routes, packet
     filter rules and files; sets kernel settings back to what they were before.
   - Something that is mounted at, or within, O(data_dir) or C(/var/lib/kubelet) is emptied and stays mounted.
+  - Where the host has recorded in which directory it keeps everything, that one counts, and not O(data_dir). The record
+    goes, too.
   - Kernel modules stay loaded, and the journal stays.
   - A host that k3a never touched is not changed, nor is what others installed on it, such as an etcd or a containerd.
   - Finishes an install or a reset that was interrupted anywhere.
@@ -57,6 +59,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock, remove_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._host import identity
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
@@ -69,8 +72,9 @@ OPTIONS = {
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    where = (module.params["data_dir"], module.params["kubeconfig"], module.params["timeout"])
-    authority = bootstrap.read_authorities(Layout(module.params["data_dir"])).get("server", "")
+    data_dir = identity.own_data_dir(module.params["data_dir"])
+    where = (data_dir, module.params["kubeconfig"], module.params["timeout"])
+    authority = bootstrap.read_authorities(Layout(data_dir)).get("server", "")
     with during("k3a is not entirely removed"):
         removed = [name for removal in reset.make_plan(reset.observe(*where)) for name in removal.what]
         if removed and not module.check_mode:

@@ -123,6 +123,21 @@ node_passwords:
   type: list
   elements: str
   sample: [agent-1]
+cluster_id:
+  description: The UID of the namespace C(kube-system), by which a cluster is known; empty when the API does not answer.
+  returned: success
+  type: str
+  sample: 0b2d3c6e-6a8f-4f0e-9d3b-5a1c1f0e7d42
+config:
+  description: What all nodes of the cluster have in common; empty when the API does not answer, or was not told yet.
+  returned: success
+  type: dict
+  sample: {cluster_cidr: [10.42.0.0/16]}
+issuer:
+  description: What issues the tokens of service accounts; empty when the API does not answer, or does not tell.
+  returned: success
+  type: str
+  sample: https://kubernetes.default.svc.cluster.local
 bootstrap_record:
   description:
     - Whether the record of keys and CAs in the datastore is V(current), V(stale), V(absent), or encrypted with
@@ -132,6 +147,7 @@ bootstrap_record:
   sample: current
 """
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
@@ -145,10 +161,15 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._joining.join import CONFIG, CONFIG_KEY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, record
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
 
+DISCOVERY = "/.well-known/openid-configuration"
+NAMESPACE = "/api/v1/namespaces/kube-system"
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
+# What is known of a cluster whose API does not answer.
+NOBODY: dict[str, Any] = {"nodes": [], "node_passwords": [], "cluster_id": "", "config": {}, "issuer": ""}
 OPTIONS = {
     "host": {"type": "str", "default": ""},
     "data_dir": options.DATA_DIR,
@@ -194,10 +215,28 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
         api.request("GET", "/readyz")
         found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
         secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]
+        namespace, told, discovery = api.get(NAMESPACE), api.get(CONFIG), api.get(DISCOVERY)
     except ApiError as error:
-        return {"nodes": [], "node_passwords": [], "reason": str(error)}
+        return {**NOBODY, "reason": str(error)}
     kept = [passwords.node_of(secret["metadata"]["name"]) for secret in secrets if secret["type"] == passwords.TYPE]
-    return {"nodes": [described(node) for node in found], "node_passwords": kept, "reason": ""}
+    return {
+        "nodes": [described(node) for node in found],
+        "node_passwords": kept,
+        # Neither is there before the cluster has begun.
+        "cluster_id": (namespace or {}).get("metadata", {}).get("uid", ""),
+        "config": config_of(told),
+        "issuer": (discovery or {}).get("issuer", ""),
+        "reason": "",
+    }
+
+
+def config_of(config_map: dict[str, Any] | None) -> dict[str, Any]:
+    """What the cluster publishes for machines that join; what cannot be read is written again."""
+    try:
+        config = json.loads(((config_map or {}).get("data") or {}).get(CONFIG_KEY) or "{}")
+    except ValueError:
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def described(node: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +262,7 @@ def run(module: AnsibleModule) -> None:
         seen = nodes(layout, params["https_listen_port"])
     else:
         stored = {"etcd_members": [], "bootstrap_record": "absent", "reason": "the server is not installed yet"}
-        seen = {"nodes": [], "node_passwords": [], "reason": ""}
+        seen = {**NOBODY, "reason": ""}
     reason = stored["reason"] or seen["reason"]
     module.exit_json(
         changed=False,

@@ -32,6 +32,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import KNOWN
 # The result of a module run, and the arguments without which it is not the answer.
 Result = Mapping[str, Any]
 Answers = list[tuple[Mapping[str, Any], Result]]
+CLUSTER_ID = "0b2d3c6e-6a8f-4f0e-9d3b-5a1c1f0e7d42"
 ADDRESSES = ipaddress.ip_network("10.0.0.0/16")
 BUNDLED = {f"bin/program-{number}": b"\x7fELF %d" % number for number in range(13)}
 IMAGES = {name: f"registry.k8s.io/{name}:v1" for name in ("coredns/coredns", "pause")}
@@ -135,7 +136,7 @@ class RecordedCluster:
         """The answers that do not depend on the host, by module."""
         component = {"changed": False, "unhealthy_reason": "", "changes": [], "restarted": False, "diff": []}
         names = ("apiserver", "approver", "containerd", "controller_manager", "etcd", "flannel", "host", "kube_proxy")
-        names = (*names, "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
+        names = (*names, "identity", "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
         return {
             **{name: [({}, component)] for name in names},
             "ping": [({}, {"ping": "pong"})],
@@ -170,6 +171,10 @@ class RecordedCluster:
             "etcd_data": host.server,
             "etcd_running": host.server,
             "authority": "a" * 64 if host.server else "",
+            "identity": {"machine_id": host.machine_id, "cluster_id": CLUSTER_ID, "node_name": host.name},
+            "recorded": True,
+            "installed": ["kubelet"],
+            "state": True,
             "load_balancer": True,
             "node_password": True,
             "bundle_present": True,
@@ -202,6 +207,8 @@ class RecordedCluster:
                 {"name": host.name, "machine_id": host.machine_id, "addresses": [host.address]} for host in self.hosts
             ],
             "node_passwords": [host.name for host in self.hosts],
+            "cluster_id": CLUSTER_ID,
+            "config": {},
             "bootstrap_record": "current",
         }
 

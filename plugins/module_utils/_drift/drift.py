@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import installation as bundle
 from ansible_collections.k3a.cluster.plugins.module_utils._components import approver, registry
-from ansible_collections.k3a.cluster.plugins.module_utils._host import host
+from ansible_collections.k3a.cluster.plugins.module_utils._host import host, identity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate
 
 # Each step by the name of its module.
 STEPS: dict[str, ModuleType] = {
-    **{"bootstrap": bootstrap, "bundle": bundle, "certificate": certificate, "host": host},
+    **{"bootstrap": bootstrap, "bundle": bundle, "certificate": certificate, "host": host, "identity": identity},
     **registry.steps(),
 }
 # What the module of a step takes from the registry and hands to it.

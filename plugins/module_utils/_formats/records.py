@@ -17,7 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 Record = TypeVar("Record")
 
 
-class RecordError(K3aError):
+class FormError(K3aError):
     """A mapping that is no such record; the text says what of it."""
 
 
@@ -27,14 +27,14 @@ def record(kind: type[Record], values: Mapping[str, Any]) -> Record:
     given = {name: _checked(name, values[name], str(each.type)) for name, each in known.items() if name in values}
     for name, each in known.items():
         if name not in given and each.default is MISSING and each.default_factory is MISSING:
-            raise RecordError(f"it has no {name}")
+            raise FormError(f"it has no {name}")
     return kind(**given)
 
 
 def records(kind: type[Record], name: str, values: Any) -> tuple[Record, ...]:
     """Records from a list of mappings."""
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, Mapping) for value in values):
-        raise RecordError(f"its {name} is {values!r:.100}, which is no list of mappings")
+        raise FormError(f"its {name} is {values!r:.100}, which is no list of mappings")
     return tuple(record(kind, value) for value in values)
 
 
@@ -44,7 +44,7 @@ def _checked(name: str, value: Any, kind: str) -> Any:
         return value
     checked = check(value)
     if checked is None:
-        raise RecordError(f"its {name} is {value!r:.100}, which is no {kind}")
+        raise FormError(f"its {name} is {value!r:.100}, which is no {kind}")
     return checked
 
 

@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 FAIL, WARN = "fail", "warn"
@@ -158,12 +159,21 @@ class Observed:
     token: str = ""
     installed: frozenset[str] = frozenset()
     node_password: bool = False
+    # Who the host is, by its record or by what runs, and why a record cannot be read.
+    identity: Identity = Identity()
+    recorded: bool = False
+    damaged: tuple[str, ...] = ()
+    # Whether anything of a node is in its data directory.
+    state: bool = False
+    etcd: EtcdIdentity = EtcdIdentity()
+    etcd_recorded: EtcdIdentity = EtcdIdentity()
 
 
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
     """Everything that is wrong with the host, all of it at once."""
     return [
         *_names(seen, wanted),
+        *_records(seen),
         *_init(seen, wanted),
         *_commands(seen, wanted),
         *_kernel(seen, wanted),
@@ -187,6 +197,13 @@ def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if not re.fullmatch(r"[0-9a-f]{32}", seen.machine_id):
         remedy = "run systemd-machine-id-setup on the host"
         yield Finding("machine_id", FAIL, "/etc/machine-id holds no machine id", remedy)
+
+
+def _records(seen: Observed) -> Iterable[Finding]:
+    """A record that cannot be read; what a readable one says is compared with the whole cluster."""
+    for told in seen.damaged:
+        message, _separator, remedy = told.partition("; ")
+        yield Finding("identity", FAIL, message, remedy)
 
 
 def node_name(seen: Observed, wanted: Wanted) -> str:

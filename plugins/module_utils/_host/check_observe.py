@@ -11,21 +11,27 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import unit_path
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
+from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import RecordDamaged
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 # Where commands may be that an SSH session's PATH leaves out.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# So long, in seconds, the local etcd may take to say who it is; one that hangs is told of elsewhere.
+ETCD_PATIENCE = 3.0
 
-
+Kept = TypeVar("Kept")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -41,9 +47,16 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         for socket in proc.listening(text_of(f"/proc/net/{protocol}{version}"), protocol)
     )
     contested = {socket.inode for _port, socket in check.contested(sockets, wanted)}
+    running = {each.name for each in wanted.components if each.unit in active_units}
+    machine, units = identities.machine_id(), identities.own_units()
+    recorded, damaged = _read(identities.recorded)
+    etcd_recorded, etcd_damaged = _read(identities.recorded_etcd)
+    identity = recorded or identities.implied(units, machine)
+    # Where the host has its cluster; another directory that is wanted was never its own.
+    layout = Layout(identity.data_dir or wanted.data_dir)
     return check.Observed(
         hostname=os.uname().nodename,
-        machine_id=text_of("/etc/machine-id").strip(),
+        machine_id=machine,
         systemd=systemd,
         cgroup=cgroup,
         controllers=_controllers(cgroup),
@@ -63,12 +76,35 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
-        etcd_data=Layout(wanted.data_dir).etcd_has_data,
-        authority=_authority(Layout(wanted.data_dir)),
-        installed=frozenset(each.name for each in wanted.components if os.path.exists(unit_path(each.unit))),
+        etcd_data=layout.etcd_has_data or Layout(wanted.data_dir).etcd_has_data,
+        authority=_authority(layout),
+        installed=frozenset(units),
         node_password=os.path.exists(PASSWORD_FILE),
-        token=text_of(Layout(wanted.data_dir).token).strip(),
+        token=text_of(layout.token).strip(),
+        identity=identity,
+        recorded=recorded is not None,
+        damaged=tuple(filter(None, (damaged, etcd_damaged))),
+        state=identities.has_state(layout.data_dir),
+        etcd=_etcd(layout) if "etcd" in running else EtcdIdentity(),
+        etcd_recorded=etcd_recorded or EtcdIdentity(),
     )
+
+
+def _read(record: Callable[[], Kept]) -> tuple[Kept | None, str]:
+    """A record, or why it cannot be read."""
+    try:
+        return record(), ""
+    except RecordDamaged as error:
+        return None, str(error)
+
+
+def _etcd(layout: Layout) -> EtcdIdentity:
+    """Which cluster and member the local etcd says that it is; nothing where it does not answer."""
+    try:
+        header = Etcd(layout, [client_url("127.0.0.1")], ETCD_PATIENCE).status().get("header", {})
+    except (EtcdError, OSError):
+        return EtcdIdentity()
+    return EtcdIdentity(str(header.get("cluster_id", "")), str(header.get("member_id", "")))
 
 
 def _authority(layout: Layout) -> str:

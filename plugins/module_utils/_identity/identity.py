@@ -7,12 +7,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
 
 IDENTITY = f"{DIRECTORY}/identity.json"
 ETCD = f"{DIRECTORY}/etcd.json"
+
+
+class OtherCluster(K3aError):
+    """The host has a record that is not of this cluster or not of this machine."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,25 @@ class EtcdIdentity:
 
     cluster_id: str = ""
     member_id: str = ""
+
+
+def continued(recorded: Identity | None, given: Identity) -> Identity:
+    """The record that follows another one: what it says of the cluster stays, and is never said anew."""
+    if recorded is None:
+        return given
+    if recorded.machine_id != given.machine_id:
+        raise OtherCluster(
+            f"{IDENTITY} is of another machine ({recorded.machine_id}, this one is {given.machine_id});"
+            " take k3a off this host with reset.yml --limit, and run again"
+        )
+    if recorded.cluster_id and given.cluster_id and recorded.cluster_id != given.cluster_id:
+        raise OtherCluster(
+            f"{IDENTITY} is of another cluster ({recorded.cluster_id}, not {given.cluster_id});"
+            " take k3a off this host with reset.yml --limit, and run again"
+        )
+    return replace(
+        given,
+        cluster_id=recorded.cluster_id or given.cluster_id,
+        server_ca=recorded.server_ca or given.server_ca,
+        epoch=recorded.epoch,
+    )

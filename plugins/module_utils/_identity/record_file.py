@@ -36,19 +36,19 @@ def read(path: str, kind: type[Record]) -> Record | None:
         return None
     try:
         return record_of(json.loads(content), kind)
-    except (ValueError, records.RecordError) as error:
+    except (ValueError, records.FormError) as error:
         raise RecordDamaged(
-            f"{path} is damaged ({error}), and nothing else says for certain which cluster this host belongs to;"
-            " put it back from a backup of the host"
+            f"{path} is damaged ({error}); put it back from a backup, or remove it while k3a runs on this host as it"
+            " should: it is written anew by what runs"
         ) from None
 
 
 def record_of(values: Any, kind: type[Record]) -> Record:
     """The record that a file's values are, judged."""
     if not isinstance(values, dict):
-        raise records.RecordError("it is no mapping")
+        raise records.FormError("it is no mapping")
     if values.get("format") != FORMAT:
-        raise records.RecordError(f"its format is {values.get('format')!r:.100}, and this version knows {FORMAT}")
+        raise records.FormError(f"its format is {values.get('format')!r:.100}, and this version knows {FORMAT}")
     return records.record(kind, values)
 
 

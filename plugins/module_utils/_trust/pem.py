@@ -89,6 +89,18 @@ def issued_by(certificate: str, authority: str) -> bool:
     return True
 
 
+def common_name(certificate: str) -> str:
+    """The common name of a certificate's subject (PEM), or nothing."""
+    if not certificate:
+        return ""
+    try:
+        shown = _openssl("x509", "-noout", "-subject", "-nameopt", "sep_multiline,utf8", given=certificate.encode())
+    except OpensslError:
+        return ""
+    lines = (line.strip() for line in shown.decode(errors="replace").splitlines())
+    return next((line[len("CN=") :] for line in lines if line.startswith("CN=")), "")
+
+
 def write_new_key(path: str) -> bytes:
     """Make a key, keep it where it is used, and return it."""
     key = new_key()

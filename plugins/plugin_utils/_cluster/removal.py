@@ -74,7 +74,7 @@ def machine(host: str, server: bool, report: HostReport | None, variables: Mappi
     facts = report.seen if report else HostFacts()
     settings = spec.usable(("node_ip", "node_name"), variables)
     addresses = [*facts.node_ips, *settings.get("node_ip", ()), str(variables.get("ansible_host") or host)]
-    name = facts.node_name or settings.get("node_name", "")
+    name = (report.known_name if report else "") or settings.get("node_name", "")
     reached = report is not None and report.facts is not None
     return Machine(host, server, reached, name, tuple(dict.fromkeys(addresses)), facts.load_balancer)
 
@@ -199,7 +199,7 @@ def _reasons(reports: Sequence[ServerReport]) -> str:
 def staying_servers(reports: Sequence[HostReport], names: Sequence[str], answer: ServerReport, port: int) -> list[str]:
     """Address and port of the API of every server that stays."""
     gone = set(names)
-    own = [report for report in reports if report.seen.node_name not in gone]
+    own = [report for report in reports if report.known_name not in gone]
     members = tuple(member for member in answer.etcd_members if not {member.name, member.id} & gone)
     return servers.api_servers(own, ServerReport(etcd_members=members), port)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import RecordError as ReportError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError as ReportError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record, records
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
@@ -48,6 +48,8 @@ class HostFacts:
     # Who the host is: its record or, where it has none yet, what follows from what runs there.
     identity: Identity = Identity()
     recorded: bool = False
+    # Whether anything of a node or a server is in its data directory.
+    state: bool = False
     # Cluster and member as the local etcd says while it runs, and as the host recorded them.
     etcd_cluster: str = ""
     etcd_member: str = ""
@@ -85,6 +87,17 @@ class HostReport:
     def seen(self) -> HostFacts:
         """The facts, empty where there are none."""
         return self.facts or HostFacts()
+
+    @property
+    def known_name(self) -> str:
+        """The name that the host has in its cluster, whatever its name is now; a copy has not the other's."""
+        seen = self.seen
+        return (seen.identity.node_name if seen.identity.machine_id == seen.machine_id else "") or seen.node_name
+
+    @property
+    def is_established(self) -> bool:
+        """Whether the host has begun to be a part of a cluster: a record alone may be of a run that was killed."""
+        return bool(self.seen.installed or self.seen.etcd_data)
 
     @property
     def is_known(self) -> bool:
@@ -128,6 +141,11 @@ class ServerReport:
     nodes: tuple[NodeReport, ...] = ()
     node_passwords: tuple[str, ...] = ()
     bootstrap_record: str = "absent"
+    # The UID of the namespace kube-system, what all nodes have in common, and who issues service accounts' tokens.
+    # Empty where the API does not answer.
+    cluster_id: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    issuer: str = ""
 
 
 def host_report(result: Mapping[str, Any]) -> HostReport:

@@ -5,8 +5,8 @@
 
 """The servers of a cluster, before anything changes: what those that answer say, and what follows for this run.
 
-Nothing here repairs a cluster by making another one: a cluster begins only where all servers were looked at, and none
-of them has data.
+Nothing here repairs a cluster by making another one: a cluster begins only where all servers were looked at, and
+nothing on any of them shows that there is, or was, one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.address impor
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.recorded import founding_findings, sign_of_a_cluster
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostReport,
     MemberReport,
@@ -73,8 +74,11 @@ def first_server(
         message = f"no server has data, and {' and '.join(unseen)} could have: a new cluster is made of all servers"
         remedy = "run site.yml when all of them can be reached, without --limit"
         return None, [HostFinding((), Finding("first_server", FAIL, message, remedy))]
+    obstacles = founding_findings(reports)
+    if any(map(sign_of_a_cluster, looked_at)):
+        return None, obstacles
     installed = [report for report in looked_at if report.seen.authority]
-    return next(iter([*installed, *looked_at]), None), []
+    return next(iter([*installed, *looked_at]), None), obstacles
 
 
 def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
@@ -106,7 +110,7 @@ def member_findings(servers: Sequence[str], reports: Sequence[HostReport], answe
     looked_at = _servers(reports)
     if {report.name for report in looked_at} != set(servers):
         return []
-    names = {report.seen.node_name for report in looked_at}
+    names = {report.known_name for report in looked_at}
     urls = {peer_url(in_url(ip)) for report in looked_at for ip in report.seen.node_ips}
     strangers = [
         member
@@ -133,7 +137,7 @@ def cut_off_findings(reports: Sequence[HostReport], answer: ServerReport) -> lis
     members = {member.name: member for member in answer.etcd_members}
     found = []
     for report in _servers(reports) if answer.healthy else []:
-        member = members.get(report.seen.node_name)
+        member = members.get(report.known_name)
         if member and report.seen.etcd_running and not member.learner and not member.healthy:
             message = f"its etcd runs, but {answer.host} does not find it well at {', '.join(member.client_urls)}"
             remedy = "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
@@ -149,7 +153,7 @@ def address_findings(reports: Sequence[HostReport], answer: ServerReport) -> lis
         return []
     found = []
     for report in _servers(reports):
-        member = members.get(report.seen.node_name)
+        member = members.get(report.known_name)
         wanted = peer_url(in_url(report.seen.node_ips[0]))
         if member and wanted not in member.peer_urls:
             message = f"its address is another than etcd knows ({member.peer_urls[0]}), and etcd has no majority"

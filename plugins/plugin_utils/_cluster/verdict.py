@@ -30,6 +30,7 @@ class Verdict:
     server_data_dir: str = ""
     https_listen_port: int = 6443
     ca_certificates: Mapping[str, str] = field(default_factory=dict)
+    cluster_id: str = ""
     bootstrap_record: str = "absent"
     etcd_endpoints: tuple[str, ...] = ()
     etcd_leader: str = ""
@@ -52,16 +53,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Ways:
-    """How the hosts of a run reach the API: what of a verdict, or of the cluster that a machine joins, they need."""
+    """What hosts need of a verdict, or of the cluster that a machine joins: mostly how they reach the API."""
 
     servers: Sequence[str]
     url: str
     joining: bool = False
+    cluster_id: str = ""
 
 
 def host_records(reports: Sequence[HostReport], verdict: Verdict) -> dict[str, dict[str, Any]]:
     """The record of each host: its typed variables, and what follows for it from the verdict."""
-    ways = Ways(verdict.servers, verdict.urls[0] if verdict.urls else "")
+    ways = Ways(verdict.servers, verdict.urls[0] if verdict.urls else "", cluster_id=verdict.cluster_id)
     turns = [report.api for report in reports if report.server and report.api]
     return {
         report.name: {
@@ -90,6 +92,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "node_ip": node_ip(settings["node_ip"], settings["flannel_iface"], report.seen.node_ips),
         # By which its certificates name it, whether they were given or found.
         "node_ips": list(report.seen.node_ips),
+        "cluster_id": ways.cluster_id,
         "is_server": report.server,
         "is_node": report.node,
         "is_known": report.is_known,

@@ -9,6 +9,7 @@ import json
 
 import pytest
 import yaml
+from ansible.playbook.task import Task
 from ansible_collections.k3a.cluster.plugins.action import check_cluster
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster as check_cluster_module
@@ -28,6 +29,7 @@ NOTHING_PLANNED = {
     "server_data_dir": "/var/lib/k3a",
     "https_listen_port": 6443,
     "ca_certificates": {},
+    "cluster_id": "",
     "bootstrap_record": "absent",
     "etcd_endpoints": ("https://10.0.0.1:2379",),
     "etcd_leader": "",
@@ -50,7 +52,7 @@ def looked(name, *findings, bundle="", server=None, replace=False, settings=None
     host = {"name": name, "server": server, "bundle": bundle, "replace": replace, "settings": {**SETTINGS, **(settings or {})}}
     if server:
         host |= {"url": f"https://10.0.0.{number}:6443", "api": f"10.0.0.{number}:6443"}
-    known = {"etcd_running": True, "machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
+    known = {"machine_id": f"id-{name}", "node_name": name, "node_ips": [f"10.0.0.{number}"], **facts}
     # A bridge of a container engine is no node address, and the same on all.
     known["addresses"] = {"docker0": ["172.17.0.1"]}
     return {"host": host, "findings": list(findings), "facts": known}
@@ -61,6 +63,7 @@ class Action(check_cluster.ActionModule):
 
     def __init__(self, **options):
         self.options = options
+        self._task = Task()
 
     def validate_argument_spec(self, argument_spec):
         assert argument_spec.keys() == self.options.keys()

@@ -92,7 +92,7 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert about(result) == {"state": "settled", "reason": "", "in_window": False, "throttle": 0}
     steps = {step["name"]: step["options"] for step in asked["steps"]}
     assert [step["name"] for step in asked["steps"]] == [
-        *("host", "bundle", "bootstrap", "certificate", "etcd", "apiserver"),
+        *("identity", "host", "bundle", "bootstrap", "certificate", "etcd", "apiserver"),
         *("controller_manager", "scheduler", "kubeconfig", "approver"),
         *("containerd", "certificate", "kubelet", "kube_proxy", "flannel"),
     ]
@@ -122,7 +122,8 @@ def test_addresses_that_were_not_given_are_in_certificates_as_the_host_was_seen_
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
     _result, asked = run(host="agent-1")
     names = [step["name"] for step in asked["steps"]]
-    assert names == ["host", "bundle", "containerd", "certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
+    assert names[:4] == ["identity", "host", "bundle", "containerd"]
+    assert names[4:] == ["certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
 
 
 def test_a_server_without_a_node_has_no_node(run):
@@ -245,6 +246,10 @@ def test_a_bundle_that_cannot_be_opened_is_one_sentence(run, tmp_path):
     assert result["failed"] and f"there is no bundle {tmp_path}/none on the controller" in result["msg"]
 
 
+# What disturbs no node.
+HARMLESS = {"agent/identity", "agent/prepare", "agent/certificates"}
+
+
 class TestOrder:
     """Hosts are compared with all that site.yml does on them, in its order."""
 
@@ -279,7 +284,7 @@ class TestOrder:
         first = [(file, when) for file, when in self.files("Install", "Connect the nodes") if "is_server" not in when]
         later = [file for file, _when in self.files("Change the nodes")]
         assert [file for file, when in first if "not _k3a.in_window" in when] == later
-        assert {file for file, when in first if "in_window" not in when} == {"agent/prepare", "agent/certificates"}
+        assert {file for file, when in first if "in_window" not in when} == HARMLESS
 
     def test_no_other_file_is_anybodys(self):
         everything = {

@@ -3,13 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
 import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, node_id
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.modules import check_config
 
 DOCUMENTED = yaml.safe_load(check_config.DOCUMENTATION)["options"]
@@ -90,6 +93,20 @@ def test_what_runs_and_what_is_installed_is_told_by_names(seen):
     assert (facts["etcd_running"], facts["load_balancer"]) == (True, True)
     facts = check_config.facts(seen, wanted(components=ours))
     assert (facts["etcd_running"], facts["load_balancer"]) == (False, False)
+
+
+def test_who_the_host_is_is_told_as_data(seen):
+    about = {
+        "identity": Identity(machine_id="m1", node_name="n1", node_ips=("10.0.0.1",)),
+        "recorded": True,
+        "state": True,
+        "etcd": EtcdIdentity("1", "2"),
+        "etcd_recorded": EtcdIdentity("3", "4"),
+    }
+    facts = json.loads(json.dumps(check_config.facts(type(seen)(**{**vars(seen), **about}), wanted())))
+    assert record(Identity, facts["identity"]) == about["identity"]
+    assert record(EtcdIdentity, facts["etcd_recorded"]) == about["etcd_recorded"]
+    assert [facts[name] for name in ("recorded", "state", "etcd_cluster", "etcd_member")] == [True, True, "1", "2"]
 
 
 def test_a_name_may_end_in_the_machines_id(seen):

@@ -40,6 +40,14 @@ def test_a_machine_learns_what_it_has_to_know(look, cluster, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_machine_that_has_all_in_another_directory_is_no_new_one(look, cluster, monkeypatch):
+    monkeypatch.setattr(join_info.identity, "own_data_dir", lambda given: "/srv/k3a")
+    told = look(token=cluster.token())["msg"]
+    assert "k3a, and this machine has all that it keeps in /srv/k3a; set k3a_data_dir to /srv/k3a, or take" in told
+    monkeypatch.setattr(join_info.identity, "own_data_dir", lambda given: f"{given}/")
+    assert look(token=cluster.token())["changed"] is False
+
+
 def test_a_token_that_pins_nothing_works_with_a_warning(look, cluster):
     found = look(token=cluster.token(pinned=False))
     assert found["is_pinned"] is False

@@ -56,6 +56,16 @@ def test_the_authority_is_returned_before_it_goes(run_module, planned, tmp_path)
     assert run_module(reset, data_dir=f"{tmp_path}/nothing")["authority"] == ""
 
 
+def test_the_directory_counts_that_the_host_has_recorded(run_module, planned, monkeypatch, tmp_path):
+    (tmp_path / "server/tls").mkdir(parents=True)
+    (tmp_path / "server/tls/server-ca.crt").write_text("PEM")
+    asked = []
+    monkeypatch.setattr(library, "observe", lambda *where: asked.append(where[0]))
+    monkeypatch.setattr(reset.identity, "own_data_dir", lambda given: str(tmp_path))
+    assert run_module(reset, data_dir="/elsewhere")["authority"] == "PEM"
+    assert set(asked) == {str(tmp_path)}
+
+
 def test_what_does_not_go_fails_in_one_sentence(run_module, planned, monkeypatch, tmp_path):
     def refuse(*_where):
         raise library.ResetError("process 7 (etcd) does not end")

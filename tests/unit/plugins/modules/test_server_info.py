@@ -120,6 +120,9 @@ class TestCluster:
         api.objects = {
             "/readyz": (200, {"message": "ok"}),
             "/api/v1/nodes": (200, {"items": [node("s1", "1d", "10.0.0.1", "fd00::1"), node("new")]}),
+            server_info.NAMESPACE: (200, {"metadata": {"name": "kube-system", "uid": "0b2d"}}),
+            server_info.DISCOVERY: (200, {"issuer": "https://kubernetes.default.svc.cluster.local"}),
+            server_info.CONFIG: (200, {"data": {"config.json": '{"cluster_domain": "cluster.local"}'}}),
             server_info.SECRETS: (
                 200,
                 {
@@ -165,6 +168,8 @@ class TestCluster:
         ]
         assert found["node_passwords"] == ["s1"]
         assert found["bootstrap_record"] == "current"
+        assert (found["cluster_id"], found["config"]) == ("0b2d", {"cluster_domain": "cluster.local"})
+        assert found["issuer"] == "https://kubernetes.default.svc.cluster.local"
         assert etcd.endpoints == ("https://127.0.0.1:2379",)
 
     def test_the_public_part_of_the_authorities_is_returned_and_no_key(self, ask, pki):
@@ -193,6 +198,18 @@ class TestCluster:
         assert (found["healthy"], found["nodes"], found["node_passwords"]) == (False, [], [])
         assert "[-]etcd failed" in found["reason"]
         assert not [path for _method, path, _user in api.asked if path.startswith("/api/")]
+
+    @pytest.mark.parametrize("config_map", [(404, {}), (200, {}), (200, {"data": {"config.json": "{"}}), (200, {"data": {"config.json": "[]"}})])
+    def test_a_cluster_that_has_been_told_nothing_yet_has_no_values(self, ask, api, config_map):
+        api.objects[server_info.CONFIG] = config_map
+        found = ask()
+        assert (found["cluster_id"], found["config"], found["healthy"]) == ("0b2d", {}, True)
+
+    def test_a_cluster_that_begins_has_no_id_yet(self, ask, api):
+        for path in (server_info.NAMESPACE, server_info.CONFIG, server_info.DISCOVERY):
+            del api.objects[path]
+        found = ask()
+        assert (found["cluster_id"], found["healthy"]) == ("", True)
 
     def test_an_api_that_is_down_is_a_reason(self, run_module, layout, etcd):
         found = run_module(server_info, data_dir=layout.data_dir, node_ip=["10.0.0.1"], https_listen_port=1)

@@ -42,12 +42,12 @@ def test_known_keys_are_taken_and_others_are_not():
     ],
 )
 def test_another_type_is_refused_by_name(given, told):
-    with pytest.raises(records.RecordError) as error:
+    with pytest.raises(records.FormError) as error:
         records.record(Sample, given if not given else {"name": "n", **given})
     assert told in str(error.value)
 
 
 def test_a_list_of_mappings_is_as_many_records():
     assert records.records(Sample, "samples", [{"name": "a"}, {"name": "b"}]) == (Sample("a"), Sample("b"))
-    with pytest.raises(records.RecordError, match="its samples is 'text', which is no list of mappings"):
+    with pytest.raises(records.FormError, match="its samples is 'text', which is no list of mappings"):
         records.records(Sample, "samples", "text")

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Component, Wanted, judge
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
@@ -89,11 +90,62 @@ class TestInstalled:
         Path(layout.etcd, "member/wal/0.wal").write_text("")
         assert self.seen(layout).etcd_data
 
+    def test_a_record_is_read_and_one_that_is_damaged_is_told(self, tmp_path, monkeypatch):
+        record, etcd = tmp_path / "identity.json", tmp_path / "etcd.json"
+        monkeypatch.setattr(look.identities, "IDENTITY", str(record))
+        monkeypatch.setattr(look.identities, "ETCD", str(etcd))
+        record.write_text('{"format": 1, "machine_id": "m1", "node_name": "n1", "data_dir": "/srv/k3a"}')
+        etcd.write_text('{"format": 1, "cluster_id": "1", "member_id": "2"}')
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.recorded, seen.identity.node_name, seen.damaged) == (True, "n1", ())
+        assert (seen.etcd_recorded.cluster_id, seen.etcd_recorded.member_id) == ("1", "2")
+        record.write_text("{")
+        etcd.write_text("{}")
+        seen = self.seen(Layout(str(tmp_path)))
+        assert (seen.recorded, len(seen.damaged)) == (False, 2)
+        told = [finding for finding in judge(seen, WANTED) if finding.name == "identity"]
+        assert [finding.level for finding in told] == [FAIL, FAIL]
+        assert told[0].message.startswith(f"{record} is damaged (")
+        assert told[0].remedy == (
+            "put it back from a backup, or remove it while k3a runs on this host as it should: it is written anew by what runs"
+        )
+
+    def test_what_a_host_has_is_looked_for_where_it_keeps_it(self, tmp_path, monkeypatch):
+        """A directory that is only wanted was never its own; but data there is data, too."""
+        layout = server(tmp_path / "kept")
+        record = tmp_path / "identity.json"
+        record.write_text(json.dumps({"format": 1, "data_dir": layout.data_dir}))
+        monkeypatch.setattr(look.identities, "IDENTITY", str(record))
+        seen = self.seen(Layout(f"{tmp_path}/wanted"))
+        assert (seen.authority != "", seen.state, seen.etcd_data) == (True, True, False)
+        Path(f"{tmp_path}/wanted/server/db/etcd/member/wal").mkdir(parents=True)
+        Path(f"{tmp_path}/wanted/server/db/etcd/member/wal/0.wal").write_text("")
+        assert self.seen(Layout(f"{tmp_path}/wanted")).etcd_data
+
+    def test_the_local_etcd_says_who_it_is_while_it_runs(self, tmp_path, monkeypatch):
+        asked = []
+
+        class Local:
+            def __init__(self, layout, endpoints, timeout):
+                asked.append((layout.data_dir, endpoints))
+
+            def status(self):
+                return {"header": {"cluster_id": "1", "member_id": "2", "revision": "3"}, "leader": "2"}
+
+        monkeypatch.setattr(look, "Etcd", Local)
+        ours = (Component("etcd", "k3a-etcd.service", False, ()),)
+        wanted = replace(WANTED, components=ours, data_dir=str(tmp_path))
+        shown = "Id=k3a-etcd.service\nActiveState=active\n"
+        monkeypatch.setattr(os.path, "isdir", lambda path, real=os.path.isdir: path == "/run/systemd/system" or real(path))
+        seen = look.observe(wanted, lambda command: (0, shown, ""))
+        assert (seen.etcd.cluster_id, seen.etcd.member_id) == ("1", "2")
+        assert asked == [(str(tmp_path), ["https://127.0.0.1:2379"])]
+        assert look.observe(wanted, lambda command: (0, "", "")).etcd.member_id == ""
+
     def test_a_node_has_its_units_and_its_password(self, tmp_path, monkeypatch):
         password = tmp_path / "password"
         password.write_text("secret\n")
         monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
-        (tmp_path / "k3a-flannel.service").write_text("")
-        monkeypatch.setattr(look, "unit_path", lambda name: f"{tmp_path}/{name}")
+        monkeypatch.setattr(look.identities, "own_units", lambda: {"flannel": ""})
         seen = self.seen(Layout(str(tmp_path)))
         assert (seen.installed, seen.node_password) == ({"flannel"}, True)

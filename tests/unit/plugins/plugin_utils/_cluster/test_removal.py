@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import removal
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
     HostFacts,
@@ -57,6 +58,22 @@ def test_a_host_tells_its_nodes_name() -> None:
     report = HostReport("h", facts=HostFacts("node-7", ("10.0.0.7",)))
     found = removal.machine("h", True, report, {"k3a_node_name": "old", "ansible_host": "192.0.2.7"})
     assert found == removal.Machine("h", True, True, "node-7", ("10.0.0.7", "192.0.2.7"))
+
+
+def test_a_host_that_was_renamed_is_still_its_node_and_its_member() -> None:
+    """Else the last server would be taken for one without a member, and reset with all data of the cluster."""
+    renamed = HostFacts("new", ("10.0.0.1",), "m1", identity=Identity(machine_id="m1", node_name="s1"))
+    found = removal.machine("h1", True, HostReport("h1", server=True, facts=renamed), {})
+    assert found.node == "s1"
+    only = answer("h1", members="s1")
+    assert removal.target("h1", [found], only).member == removal.members_of(only)[0]
+    with pytest.raises(removal.RemovalError, match="no server would be left, and the cluster is lost"):
+        removal.plan(["h1"], [found], [only])
+
+
+def test_a_copy_of_a_host_is_not_that_hosts_node() -> None:
+    copy = HostFacts("new", ("10.0.0.9",), "m9", identity=Identity(machine_id="m1", node_name="s1"))
+    assert removal.machine("h9", False, HostReport("h9", facts=copy), {}).node == "new"
 
 
 def test_of_a_dead_host_there_are_only_its_variables() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import servers
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
@@ -120,8 +121,20 @@ class TestFounder:
 
     def test_one_that_a_killed_run_has_begun_to_install_goes_on(self):
         """Its CAs are those that the others are to have."""
-        results = [ALL[0], looked("server-2", authority="abc"), ALL[2]]
+        results = [ALL[0], looked("server-2", authority="abc", recorded=True), ALL[2]]
         assert servers.first_server(NAMES, results, NOBODY) == (results[1], [])
+
+    def test_what_shows_that_there_was_a_cluster_is_in_the_way(self):
+        """Its data is away: not mounted, lost, or in another directory."""
+        results = [ALL[0], looked("server-2", identity=Identity(cluster_id="u1"), recorded=True), ALL[2]]
+        nobody, (found,) = servers.first_server(NAMES, results, NOBODY)
+        assert (nobody, found.hosts, found.finding.level) == (None, ("server-2",), FAIL)
+        assert "it records that it belongs to the cluster u1" in str(found)
+
+    def test_an_agent_of_a_former_cluster_is_in_nobodys_way(self):
+        agent = looked("agent-1", server=False, identity=Identity(cluster_id="u1"), recorded=True)
+        first, (found,) = servers.first_server(NAMES, [*ALL, agent], NOBODY)
+        assert (first, found.hosts) == (ALL[0], ("agent-1",))
 
     def test_where_there_is_a_cluster_nobody_begins_one(self):
         assert servers.first_server(NAMES, ALL, HEALTHY) == (None, [])
@@ -197,6 +210,12 @@ class TestMembers:
     def test_who_was_not_looked_at_is_not_judged(self):
         """Its name in the cluster may differ from that in the inventory."""
         assert servers.member_findings(NAMES[:2], ALL[:1], HEALTHY) == []
+
+
+def test_a_server_that_was_renamed_is_told_of_as_such_and_not_as_a_stranger():
+    """Its own finding says what to do; removing its member would be the wrong thing."""
+    renamed = looked("server-1", node_name="new", node_ips=("10.0.0.9",), identity=Identity("id-server-1", node_name="s1"))
+    assert servers.member_findings(NAMES, [renamed, *ALL[1:]], HEALTHY) == []
 
 
 class TestCutOff:

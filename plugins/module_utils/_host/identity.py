@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Who this host is: its record, what M(k3a.cluster.identity) does with it, and what stands in for one.
+
+A host that was installed before there were records has told systemd and the kubelet who it is. What follows from their
+files is compared like a record, so that a host that was renamed meanwhile is refused, and not recorded by its new name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import record_file
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import (
+    ETCD,
+    IDENTITY,
+    EtcdIdentity,
+    Identity,
+    continued,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES, KUBELET_CLIENT
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+MACHINE_ID = "/etc/machine-id"
+NODE_USER = "system:node:"
+
+_UNIT = re.compile(r"k3a-(.+)\.service")
+# Every program of ours is run by its path in a bundle.
+_DATA_DIR = re.compile(r'^ExecStart="?(/\S*)/data/(?:files/)?[^/\s]+/', re.M)
+
+
+def machine_id() -> str:
+    """The id of this machine, or nothing."""
+    return (files.read_bytes(MACHINE_ID) or b"").decode(errors="replace").strip()
+
+
+def recorded() -> Identity | None:
+    """What this host has recorded of itself."""
+    return record_file.read(IDENTITY, Identity)
+
+
+def recorded_etcd() -> EtcdIdentity | None:
+    """What this host has recorded of its etcd."""
+    return record_file.read(ETCD, EtcdIdentity)
+
+
+def own_units(directory: str = UNIT_DIRECTORY) -> dict[str, str]:
+    """The texts of the services of ours that are installed, by the names of their components."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    found = {match[1]: f"{directory}/{name}" for name in names for match in [_UNIT.fullmatch(name)] if match}
+    return {name: (files.read_bytes(path) or b"").decode(errors="replace") for name, path in sorted(found.items())}
+
+
+def implied(units: Mapping[str, str], machine: str, certificate: str = KUBELET_CLIENT) -> Identity:
+    """Who a host without a record is, by its services and the kubelet's certificate; without services it is nobody."""
+    if not units:
+        return Identity()
+    data_dir = next((found[1] for text in units.values() for found in [_DATA_DIR.search(text)] if found), "")
+    kubelet, etcd, api = (units.get(name, "") for name in ("kubelet", "etcd", "apiserver"))
+    issuer = argument(api, "service-account-issuer").partition("://kubernetes.default.svc.")
+    return Identity(
+        machine_id=machine,
+        server_ca=server_ca(Layout(data_dir)) if data_dir else "",
+        node_name=node_of(certificate) or argument(kubelet, "hostname-override") or argument(etcd, "name"),
+        node_ips=listed(argument(kubelet, "node-ip")),
+        data_dir=data_dir,
+        cluster_cidr=listed(argument(units.get("controller-manager", ""), "cluster-cidr")),
+        service_cidr=listed(argument(api, "service-cluster-ip-range")),
+        cluster_domain=issuer[2],
+    )
+
+
+def argument(unit: str, name: str) -> str:
+    """The value of an argument of a unit's program; nothing where it has none, or one that has to be quoted."""
+    found = re.search(rf"\s--{name}=([^\s\"\\]+)", unit)
+    return found[1] if found else ""
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The items of a list with commas."""
+    return tuple(item for item in text.split(",") if item)
+
+
+def node_of(certificate: str) -> str:
+    """The node that a kubelet's certificate names, or nothing."""
+    name = pem.common_name(pem.certificates_in(files.read_bytes(certificate)))
+    return name[len(NODE_USER) :] if name.startswith(NODE_USER) else ""
+
+
+def server_ca(layout: Layout) -> str:
+    """The hash of the server CA that this host trusts, or nothing."""
+    for path in (layout.tls(f"{AUTHORITIES['server']}.crt"), layout.agent_tls("server-ca.crt")):
+        text = pem.certificates_in(files.read_bytes(path))
+        if text:
+            return tokens.ca_hash(text)
+    return ""
+
+
+def has_state(data_dir: str) -> bool:
+    """Whether anything of a node or a server is in a data directory."""
+    return any(os.path.isdir(f"{data_dir}/{name}") for name in ("agent", "server"))
+
+
+def own_data_dir(given: str) -> str:
+    """Where this host has what is ours, whatever a variable says of it now."""
+    try:
+        known = recorded()
+    except record_file.RecordDamaged:
+        known = None
+    return (known or implied(own_units(), machine_id())).data_dir or given
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cluster_id": {"type": "str", "default": ""},
+    "ca_certificates": {"type": "dict", "default": {}},
+    "node_name": options.NODE_NAME,
+    "node_ip": options.NODE_IP,
+    "cluster_cidr": options.CLUSTER_CIDR,
+    "service_cidr": options.SERVICE_CIDR,
+    "cluster_domain": options.CLUSTER_DOMAIN,
+    "data_dir": options.DATA_DIR,
+    "timeout": options.TIMEOUT,
+}
+
+
+def given_identity(params: Mapping[str, Any]) -> Identity:
+    """The identity that this run gives the host."""
+    authority = params["ca_certificates"].get("server", "")
+    return Identity(
+        machine_id=machine_id(),
+        cluster_id=params["cluster_id"],
+        server_ca=tokens.ca_hash(authority) if authority else "",
+        node_name=params["node_name"] or address.host_name(),
+        node_ips=tuple(address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))),
+        data_dir=params["data_dir"],
+        cluster_cidr=tuple(params["cluster_cidr"]),
+        service_cidr=tuple(params["service_cidr"]),
+        cluster_domain=params["cluster_domain"],
+    )
+
+
+@reports_errors
+def run(module: AnsibleModule) -> None:
+    """Do what the module is for, or say in check mode what there is to do."""
+    given = given_identity(module.params)
+    change = files.file_change(record_file.as_file(IDENTITY, continued(recorded(), given)))
+    if change and not module.check_mode:
+        with host_lock(module.params["timeout"]):
+            files.make_directory(files.Directory(record_file.DIRECTORY, 0o755))
+            files.write_file(record_file.as_file(IDENTITY, continued(recorded(), given)))
+    module.exit_json(
+        changed=bool(change),
+        changes=[change.path] if change else [],
+        diff=[change.as_diff()] if change else [],
+    )
