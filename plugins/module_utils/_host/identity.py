@@ -72,16 +72,17 @@ def implied(units: Mapping[str, str], machine: str, certificate: str = KUBELET_C
     if not units:
         return Identity()
     data_dir = next((found[1] for text in units.values() for found in [_DATA_DIR.search(text)] if found), "")
-    kubelet, etcd, api = (units.get(name, "") for name in ("kubelet", "etcd", "apiserver"))
-    issuer = argument(api, "service-account-issuer").partition("://kubernetes.default.svc.")
+    # A flag is looked for in all of them: it has one meaning, whichever component has it.
+    text = "\n".join(units.values())
+    issuer = argument(text, "service-account-issuer").partition("://kubernetes.default.svc.")
     return Identity(
         machine_id=machine,
         server_ca=server_ca(Layout(data_dir)) if data_dir else "",
-        node_name=node_of(certificate) or argument(kubelet, "hostname-override") or argument(etcd, "name"),
-        node_ips=listed(argument(kubelet, "node-ip")),
+        node_name=node_of(certificate) or argument(text, "hostname-override") or argument(text, "name"),
+        node_ips=listed(argument(text, "node-ip")),
         data_dir=data_dir,
-        cluster_cidr=listed(argument(units.get("controller-manager", ""), "cluster-cidr")),
-        service_cidr=listed(argument(api, "service-cluster-ip-range")),
+        cluster_cidr=listed(argument(text, "cluster-cidr")),
+        service_cidr=listed(argument(text, "service-cluster-ip-range")),
         cluster_domain=issuer[2],
     )
 
