@@ -32,7 +32,8 @@ def sign_all(requests: Requests, signing_cas: dict[str, tuple[str, str]]) -> tup
                 signed = pki.sign(request, request["request"] or "", *signing_cas[request["authority"]])
             except pki.SigningRequestError as error:
                 signed = ""
-                problems.append(f"{host}: {error}")
+                key = request["certificate"] if request["pair"] and request["current"] else request["key"]
+                problems.append(f"{host}: {error}; remove its private key, {key}, on this host and run again")
             certificates[host][request["name"]] = signed
     return certificates, problems
 

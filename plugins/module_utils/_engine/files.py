@@ -17,7 +17,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SECRET = "(secret, not shown)"
@@ -75,10 +75,21 @@ def owned_by_me(path: str, content: bytes, mode: int = 0o600) -> File:
 def read_bytes(path: str) -> bytes | None:
     """The content of a file, or None when there is none."""
     try:
-        with open(path, "rb") as stream:
+        with _naming(path), open(path, "rb") as stream:
             return stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Have what the system refuses, such as to read a disk that fails, say at which path."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror:
+            error.filename = path
+        raise
 
 
 def content_text(content: bytes | None, secret: bool) -> str:
@@ -266,7 +277,8 @@ def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with _naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -18,6 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
@@ -140,12 +141,19 @@ def read_material(layout: Layout) -> dict[str, str]:
     return {os.path.relpath(path, layout.data_dir): text for path, text in found.items() if text is not None}
 
 
-def orphaned(layout: Layout) -> str | None:
-    """A CA that cannot sign: its certificate is there and its key is not."""
+def damaged(layout: Layout) -> str | None:
+    """What of this server's CAs and keys is there and cannot be used, or cannot sign since its key is not there."""
     for name in CN_PREFIXES:
         certificate, key = authority_paths(layout, name)
-        if os.path.exists(certificate) and not os.path.exists(key):
+        if not os.path.exists(certificate):
+            continue
+        if not os.path.exists(key):
             return f"{certificate} exists but {key} does not: put the key back from a backup of this server"
+        if not pem.belongs(key, certificate):
+            return (
+                f"{certificate} or its key, {key}, is damaged, or they do not belong together; put both back from"
+                " another server or from a backup of this one"
+            )
     return None
 
 
@@ -194,7 +202,7 @@ def check_token(layout: Layout, given: str) -> None:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     layout = Layout(module.params["data_dir"])
-    problem = orphaned(layout)
+    problem = damaged(layout)
     if problem:
         raise K3aError(problem)
     if module.params["export"]:

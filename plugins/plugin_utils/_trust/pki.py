@@ -31,6 +31,16 @@ except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
     HAS_CRYPTOGRAPHY = True
+    # What is damaged is found out when it is read, or only when a part of it is wanted. Whoever wrote it, it must be
+    # no more than a reason to make it anew.
+    UNREADABLE = (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    )
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
@@ -89,8 +99,8 @@ def new_authority(prefix: str) -> tuple[str, str]:
 def is_authority(pem: str, prefix: str) -> bool:
     """Whether a certificate is a CA that C(new_authority) made with this prefix."""
     try:
-        subject = x509.load_pem_x509_certificate(pem.encode()).subject
-    except ValueError:
+        subject = _load_certificate(pem).subject
+    except UNREADABLE:
         return False
     return any(
         str(name.value).startswith(f"{prefix}-ca@") for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -104,20 +114,17 @@ def sign(leaf: Mapping[str, Any], request_pem: str, authority_pem: str, authorit
     """
     moment = now()
     authority = valid_authority(leaf["authority"], authority_pem, moment)
-    key = _load_key(authority_key_pem)
-    if key.public_key() != authority.public_key():
-        raise PkiError(f"the key of the {leaf['authority']} CA does not belong to its certificate")
-    request = _load_request(leaf, request_pem)
-    issuer_identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    key = _authority_key(leaf["authority"], authority, authority_key_pem)
+    requester = _requester(leaf, request_pem)
     # No longer than its CA, without which it is worth nothing.
     lifetime = min(LEAF_LIFETIME, authority.not_valid_after_utc - moment)
     builder = (
-        _builder(_subject(leaf), authority.subject, request.public_key(), moment, lifetime)
+        _builder(_subject(leaf), authority.subject, requester, moment, lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_usages(leaf)), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_identifier), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(_identifier(authority)), critical=False
         )
     )
     names = _alternative_names(leaf)
@@ -142,12 +149,9 @@ def request_of(key: str) -> str:
 def valid_authority(name: str, pem: str, moment: datetime.datetime) -> x509.Certificate:
     """A CA that can sign now; an error names it, since no leaf that it signs would be trusted."""
     try:
-        authority = x509.load_pem_x509_certificate(pem.encode())
-    except ValueError as error:
-        raise PkiError(
-            f"the {name} CA is unreadable ({error}); put server/tls/{AUTHORITIES[name]}.crt back in the data"
-            " directory of the server from another server or a backup"
-        ) from error
+        authority = _load_certificate(pem)
+    except UNREADABLE as error:
+        raise PkiError(f"the {name} CA is unreadable ({error}); {_put_back(name, 'crt')}") from error
     if authority.not_valid_after_utc <= moment:
         raise PkiError(
             f"the {name} CA expired on {authority.not_valid_after_utc:%Y-%m-%d}, and nothing that it signed is"
@@ -159,6 +163,13 @@ def valid_authority(name: str, pem: str, moment: datetime.datetime) -> x509.Cert
             " clock of the controller right, or of the machine where the CA was made"
         )
     return authority
+
+
+def _put_back(name: str, kind: str) -> str:
+    return (
+        f"put server/tls/{AUTHORITIES[name]}.{kind} back in the data directory of the server from another server or a"
+        " backup"
+    )
 
 
 def ending_authorities(ca_certificates: Mapping[str, str], moment: datetime.datetime | None = None) -> list[str]:
@@ -175,8 +186,8 @@ def ending_authorities(ca_certificates: Mapping[str, str], moment: datetime.date
 def belongs(key: str, certificate: str) -> bool:
     """Whether a private key that is here is that of a certificate."""
     try:
-        return _load_key(key).public_key() == x509.load_pem_x509_certificate(certificate.encode()).public_key()
-    except (PkiError, ValueError):
+        return _load_key(key).public_key() == _load_certificate(certificate).public_key()
+    except (PkiError, *UNREADABLE):
         return False
 
 
@@ -196,8 +207,8 @@ def renewal_reasons(
     if not certificate:
         return ["it is missing"]
     try:
-        current = x509.load_pem_x509_certificate(certificate.encode())
-    except ValueError:
+        current = _load_certificate(certificate)
+    except UNREADABLE:
         return ["it is unreadable"]
     reasons = []
     if authority is None or not _signed_by(current, authority):
@@ -264,25 +275,53 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
     )
 
 
+def _load_certificate(pem: str) -> x509.Certificate:
+    """A certificate of which every part that is asked for later can be read."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    # Each is read when it is asked for, and then raises what it is that is damaged.
+    _ = certificate.public_key(), certificate.subject, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    _ = [extension.value for extension in certificate.extensions]
+    return certificate
+
+
 def _load_key(pem: str) -> CertificateIssuerPrivateKeyTypes:
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise PkiError(f"a private key is unreadable: {error}") from error
     # What is no signing key fails where it is used to sign.
     return cast("CertificateIssuerPrivateKeyTypes", key)
 
 
-def _load_request(leaf: Mapping[str, Any], request_pem: str) -> x509.CertificateSigningRequest:
+def _authority_key(name: str, authority: x509.Certificate, pem: str) -> CertificateIssuerPrivateKeyTypes:
+    """The key of a CA, which must be its own."""
+    try:
+        key = _load_key(pem)
+    except PkiError as error:
+        raise PkiError(f"the key of the {name} CA cannot be used ({error}); {_put_back(name, 'key')}") from error
+    if key.public_key() != authority.public_key():
+        raise PkiError(f"the key of the {name} CA does not belong to its certificate; {_put_back(name, 'key')}")
+    return key
+
+
+def _identifier(authority: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """How a CA is told from others of its name; not every one says so itself."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+
+
+def _requester(leaf: Mapping[str, Any], request_pem: str) -> Any:
+    """The public key of a request that proves to have the private one."""
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
-        request.public_key()
-        valid = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+        key, proven = request.public_key(), request.is_signature_valid
+    except UNREADABLE as error:
         raise SigningRequestError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
-    if not valid:
+    if not proven:
         raise SigningRequestError(f"the signing request for {leaf['name']} is not signed by its own key")
-    return request
+    return key
 
 
 def _subject(leaf: Mapping[str, Any]) -> x509.Name:
@@ -326,6 +365,6 @@ def _attributes(name: x509.Name) -> set[tuple[str, Any]]:
 def _signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

@@ -8,6 +8,7 @@ import os
 import pytest
 from ansible_collections.k3a.cluster.plugins.action import certificate_signature as action
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
@@ -31,6 +32,7 @@ def request_for(node, key=None):
     leaf = leaf_samples.agent_leaves(Layout("/d"), node, ["10.0.0.2"])[2]
     return {
         **leaf.as_dict(),
+        "current": "",
         "request": pki.request_of(key or pki.key_pem(pki.new_key())),
         "reasons": ["it is missing"],
     }
@@ -66,7 +68,13 @@ def test_a_host_without_the_authority_says_where_to_sign(run_action, tmp_path):
     assert done["msg"] == "the client CA is not on this host; sign on a server of the cluster"
 
 
-@pytest.mark.parametrize("damaged", ["text", "", None])
+# As openssl makes it of a key on a curve that nobody else knows.
+UNKNOWN_CURVE = pem.request_for(
+    pem._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp112r1")
+)
+
+
+@pytest.mark.parametrize("damaged", ["text", "", None, UNKNOWN_CURVE])
 def test_a_bad_request_fails_its_own_host_and_the_others_are_signed(run_action, server, damaged):
     requests = {"w1": [{**request_for("w1"), "request": damaged}], "w2": [request_for("w2")]}
     done = run_action(action, module, requests=requests, data_dir=server)
@@ -75,6 +83,7 @@ def test_a_bad_request_fails_its_own_host_and_the_others_are_signed(run_action, 
     assert done["certificates"]["w2"]["client-kube-proxy"].startswith("-----BEGIN CERTIFICATE")
     (warning,) = done["warnings"]
     assert warning.startswith("w1: the signing request for client-kube-proxy is unreadable")
+    assert warning.endswith("remove its private key, /d/agent/tls/client-kube-proxy.key, on this host and run again")
 
 
 def test_an_authority_whose_key_is_anothers_signs_nothing(run_action, server):

@@ -13,6 +13,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as shared
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as step
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap
+from ansible_collections.k3a.cluster.tests.unit import authority_samples
 
 if os.geteuid() != 0:
     pytest.skip("the files belong to root", allow_module_level=True)
@@ -31,7 +32,7 @@ def run(run_module, layout):
         found = run_module(bootstrap, data_dir=layout.data_dir, **arguments)
         if found.get("failed") or not found["changed"]:
             return found
-        made = {path: f"content of {path}\n" for path in found["missing_paths"] if "/tls/" in path}
+        made = authority_samples.material(found["missing_paths"])
         return run_module(bootstrap, data_dir=layout.data_dir, material=made or {"none": ""}, **arguments)
 
     return converge
@@ -89,13 +90,13 @@ def test_a_token_is_made_and_pins_the_server_authority(run, layout):
     run()
     token = open(layout.token, encoding="ascii").read()
     pin, _server, password = token.strip().partition("::server:")
-    assert pin == "K10" + shared.tokens.ca_hash(f"content of {layout.tls('server-ca.crt')}\n")
+    assert pin == "K10" + shared.tokens.ca_hash(authority_samples.authority()[0])
     assert len(password) == 32
 
 
 @pytest.mark.parametrize("form", ["short", "secure"])
 def test_a_given_token_is_kept_and_then_the_same_in_either_form(run, layout, form):
-    secure = shared.secure_token(f"content of {layout.tls('server-ca.crt')}\n", "s3cr3t-word")
+    secure = shared.secure_token(authority_samples.authority()[0], "s3cr3t-word")
     run(token="s3cr3t-word" if form == "short" else secure)
     assert open(layout.token, encoding="ascii").read() == secure + "\n"
     assert not run(token="s3cr3t-word")["changed"]
@@ -138,6 +139,21 @@ def test_a_certificate_without_its_key_is_refused(run, layout):
     refused = run()
     assert refused["failed"]
     assert "etcd/peer-ca.key does not: put the key back" in refused["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("name", ["client-ca.crt", "client-ca.key", "etcd/peer-ca.key"])
+@pytest.mark.parametrize("content", ["", "text", authority_samples.authority("another")[1]])
+def test_a_damaged_authority_stops_its_server_by_name_and_is_not_replaced(run, run_module, layout, check, name, content):
+    run()
+    with open(layout.tls(name), "w", encoding="ascii") as stream:
+        stream.write(content)
+    for more in ({}, {"export": True}):
+        refused = run_module(bootstrap, check=check, data_dir=layout.data_dir, **more)
+        stem = layout.tls(name)[: -len(".crt")]
+        assert refused["msg"].startswith(f"{stem}.crt or its key, {stem}.key, is damaged")
+        assert "put both back from another server or from a backup" in refused["msg"]
+    assert open(layout.tls(name), encoding="ascii").read() == content
 
 
 def test_check_mode_writes_nothing_even_with_material(run_module, layout):
@@ -208,6 +224,7 @@ def test_what_is_no_text_is_one_sentence(run_module, tmp_path, path):
     damaged.parent.mkdir(parents=True)
     damaged.with_suffix(".key").write_bytes(b"\xff\xfe")
     damaged.write_bytes(b"\xff\xfe")
-    told = f"{damaged} is damaged; put it back from another server or from a backup of this one"
     for check in (True, False):
-        assert run_module(bootstrap, check=check, data_dir=data, export=True, may_create=False)["msg"] == told
+        told = run_module(bootstrap, check=check, data_dir=data, export=True, may_create=False)["msg"]
+        assert told.startswith(str(damaged)) and " is damaged" in told
+        assert told.endswith("back from another server or from a backup of this one")

@@ -11,7 +11,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.modules import drift
-from ansible_collections.k3a.cluster.tests.unit import leaf_samples
+from ansible_collections.k3a.cluster.tests.unit import authority_samples, leaf_samples
 
 PASSWORD = "s3cr3t-word"
 
@@ -26,7 +26,7 @@ def steps(tmp_path):
         files.make_directory(directory)
     paths = bootstrap.wanted_paths(layout, encryption=True)
     params = {
-        "material": {path: f"content of {path}\n" for path in paths if "/tls/" in path},
+        "material": authority_samples.material(paths),
         "token": PASSWORD,
         "secrets_encryption_provider": "secretbox",
     }

@@ -204,6 +204,13 @@ def test_a_dangling_link_is_there_to_be_removed(tmp_path):
     assert files.absent_change(str(tmp_path / "a")) is not None
 
 
+def test_a_disk_that_fails_is_named_by_the_path():
+    """What the kernel refuses once the file is open names no path by itself."""
+    with pytest.raises(OSError) as told:
+        files.read_bytes("/proc/self/mem")
+    assert (told.value.errno, told.value.filename) == (errno.EIO, "/proc/self/mem")
+
+
 def test_reading_what_is_not_there_is_nothing_and_what_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     assert files.read_bytes(str(tmp_path / "no")) is None

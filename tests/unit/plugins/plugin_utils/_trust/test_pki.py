@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime
 import ipaddress
 import subprocess
+from functools import partial
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -322,6 +325,63 @@ class TestTheKubeletsOwn:
 
     def test_it_is_renewed_when_its_key_is_gone(self, authority, own):
         assert reasons(KUBELET, own, authority, has_key=False) == ["its key is missing or another one"]
+
+
+def body(pem_text):
+    return base64.b64decode("".join(line for line in pem_text.splitlines() if not line.startswith("-")))
+
+
+def with_one_byte_changed(pem_text, kind):
+    """Each byte of the first part of a PEM text changed in turn, in several ways, as a failing disk would."""
+    sound = body(pem_text.partition("-----END")[0])
+    for position, byte in enumerate(sound):
+        for bits in (0x01, 0x80, 0xFF):
+            damaged = sound[:position] + bytes([byte ^ bits]) + sound[position + 1 :]
+            text = base64.encodebytes(damaged).decode()
+            yield f"-----BEGIN {kind}-----\n{text}-----END {kind}-----\n"
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+class TestOneDamagedByte:
+    """Wherever it is: a reason to make the certificate anew, or one sentence, and never a traceback for all hosts."""
+
+    def test_in_a_certificate(self, authority, signed):
+        found = [reasons(LEAF, text, authority) for text in with_one_byte_changed(signed, "CERTIFICATE")]
+        assert ["it is unreadable"] in found
+
+    def test_in_a_request(self, authority, request_pem):
+        for text in with_one_byte_changed(request_pem, "CERTIFICATE REQUEST"):
+            # Few of its bytes say nothing, and then it is as good as before.
+            with contextlib.suppress(pki.SigningRequestError):
+                assert reasons(LEAF, pki.sign(LEAF, text, *authority), authority) == []
+
+    def test_in_an_authority(self, authority, request_pem, signed):
+        """Its signature is its own, and nobody verifies it; whoever has it changed is another one."""
+        for text in with_one_byte_changed(authority[0], "CERTIFICATE"):
+            for use in (
+                partial(pki.sign, LEAF, request_pem, text, authority[1]),
+                partial(reasons, LEAF, signed, (text, authority[1])),
+                partial(pki.ending_authorities, {"server": text}),
+            ):
+                try:
+                    use()
+                except pki.PkiError as error:
+                    assert str(error).startswith(("the server CA", "the key of the server CA"))
+
+
+def test_an_authority_that_does_not_say_which_it_is_signs(request_pem):
+    """One that an operator brought."""
+    key = pki.new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mine")])
+    builder = pki._builder(name, name, key.public_key(), pki.now(), pki.AUTHORITY_LIFETIME)
+    certificate = pki.certificate_pem(builder.sign(key, pki.hashes.SHA256()))
+    made = pki.sign(LEAF, request_pem, certificate, pki.key_pem(key))
+    assert reasons(LEAF, made, (certificate, "")) == []
+
+
+def test_the_key_of_an_authority_that_is_damaged_is_named(authority, request_pem):
+    with pytest.raises(pki.PkiError, match=r"the key of the server CA cannot be used .* put server/tls/server-ca.key back"):
+        pki.sign(LEAF, request_pem, authority[0], "text")
 
 
 class TestAnAuthorityThatCannotSign:
