@@ -7,18 +7,38 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
-NEW_CERTIFICATE = ("openssl", "req", "-x509", "-new", "-key", "/dev/stdin", "-subj")
+NEW_CERTIFICATE = ("openssl", "req", "-x509", "-new", "-days", "3650", "-key", "/dev/stdin", "-subj")
 NEW_KEY = ("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
 @functools.cache
 def authority(name: str = "k3a-ca") -> tuple[str, str]:
-    """A self-signed certificate and its key, PEM."""
+    """A self-signed certificate for ten years and its key, PEM."""
     key = subprocess.run(NEW_KEY, check=True, capture_output=True).stdout
     made = subprocess.run([*NEW_CERTIFICATE, f"/CN={name}"], check=True, capture_output=True, input=key)
     return made.stdout.decode(), key.decode()
+
+
+@functools.cache
+def leaf(subject: str, days: int = 365, usage: str = "clientAuth") -> tuple[str, str]:
+    """A certificate of that CA for so many days, with the CA's behind it, and its key, PEM."""
+    key = subprocess.run(NEW_KEY, check=True, capture_output=True).stdout
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        for file, text in zip(("ca.crt", "ca.key"), authority()):
+            (place / file).write_text(text)
+        (place / "extensions").write_text(f"extendedKeyUsage={usage}\n")
+        asked = ("openssl", "req", "-new", "-key", "/dev/stdin", "-subj", subject)
+        request = subprocess.run(asked, check=True, capture_output=True, input=key).stdout
+        sign = ("openssl", "x509", "-req", "-CA", "ca.crt", "-CAkey", "ca.key", "-set_serial", "1", "-days", str(days))
+        done = subprocess.run(
+            [*sign, "-extfile", "extensions"], check=True, capture_output=True, input=request, cwd=place
+        )
+    return done.stdout.decode() + authority()[0], key.decode()
 
 
 def material(paths: Iterable[str]) -> dict[str, str]:

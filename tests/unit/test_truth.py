@@ -23,7 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import con
 from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd as etcd_step
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component as engine
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host as host_step
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member
 
@@ -32,6 +32,7 @@ if os.geteuid() != 0:
 
 # What each component is told beside what all are told.
 GIVEN: dict[str, dict[str, Any]] = {
+    "certificate_monitor": {"server_url": "https://127.0.0.1:6443"},
     "etcd": {"node_name": "s1", "node_ip": ["10.0.0.1"]},
     "apiserver": {"node_ip": ["10.0.0.1"]},
     "containerd": {"images": [{"name": "pause:1", "path": "/images/pause.tar", "component": "pause"}]},
@@ -214,6 +215,20 @@ def states_of_unit(component: engine.Component, init: Any) -> Iterator[State]:
     yield State("it runs with other inputs", running_otherwise)
 
 
+def states_of_triggers(component: engine.Component, init: Any) -> Iterator[State]:
+    """A service that others start: its unit's text, and what starts it."""
+    for name in (component.unit_name, *component.trigger_units):
+        there = Path(systemd.unit_path(name))
+        yield State(f"{name} is missing", lambda there=there: (there.unlink(), init("daemon-reload")))
+        yield State(f"{name} is missing, and systemd has not heard", there.unlink)
+        yield State(f"{name} is edited", lambda there=there: there.write_text(there.read_text() + "X-Mine=1\n"))
+        yield State(f"{name} is no text", lambda there=there: there.write_bytes(b"\xff\xfe"))
+    for name in component.trigger_units:
+        yield State(f"{name} does not start with the system", lambda name=name: init.enabled.discard(name))
+        yield State(f"{name} is stopped", lambda name=name: init.stop(name))
+        yield State(f"{name} is disabled and stopped", lambda name=name: init("disable", name))
+
+
 def states_of_input(path: str, monkeypatch: Any) -> Iterator[State]:
     """What another step makes, which is for this one to notice only."""
     there = Path(path)
@@ -248,7 +263,7 @@ def node(init, bundle, tmp_path, monkeypatch):
     api.write_text(f"[Service]\nExecStart={bundle}/bin/kube-apiserver\n")
     init("daemon-reload")
     init("restart", api.name)
-    monkeypatch.setattr(registry.steps()["approver"], "interpreter", lambda _running: str(python))
+    monkeypatch.setattr(program, "interpreter", lambda _running: str(python))
     real, seen = engine.converge, []
 
     def of_root(module: Any, component: engine.Component, *given: Any, **more: Any) -> dict[str, Any]:
@@ -294,7 +309,7 @@ def test_components(step, run_module, node, init, monkeypatch):
             yield from states_of_link(link)
         for path in component.inputs:
             yield from states_of_input(path, monkeypatch)
-        yield from states_of_unit(component, init)
+        yield from (states_of_triggers if component.triggers else states_of_unit)(component, init)
         yield from OWN.get(step, lambda *_: iter(()))(shared, init)
 
     assert disagreements(step, options, states(), run_module) == []

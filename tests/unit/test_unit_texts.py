@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._components import approver, registry
+from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_monitor, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, program
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 
 RECORDED = Path(__file__).parent / "unit_texts.json"
@@ -36,6 +36,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**IPS, "audit_policy": {"kind": "Policy", "rules": []}, "cluster_domain": "example.org"},
     ],
     "approver": [{}, PLACE],
+    "certificate_monitor": [{"server_url": URL}, {"server_url": URL, "data_dir": "/srv/k3a"}],
     "containerd": [
         PAUSE,
         {"data_dir": "/srv/k3a", "snapshotter": "native", "pause_image": "example.org/pause:1"},
@@ -78,7 +79,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 }
 # A file that operators use; nothing runs.
 WITHOUT_UNIT = {"kubeconfig"}
-# The approver's program is the collection's own code, which changes.
+# These programs are the collection's own code, which changes.
 CODE = ("/k3a.pyz",)
 
 
@@ -93,7 +94,8 @@ def consists_of(name: str, options: dict[str, Any], patch: Any) -> dict[str, Any
     patch.setattr(component, "converge", act)
     patch.setattr(component, "withdraw", act)
     patch.setattr(address, "host_name", lambda: "this-host")
-    patch.setattr(approver, "interpreter", lambda _running: "/usr/bin/python3")
+    patch.setattr(program, "interpreter", lambda _running: "/usr/bin/python3")
+    patch.setattr(certificate_monitor, "may_link", lambda _path: True)
     drift.check(name, {"bundle": BUNDLE, **options})
     (wanted,) = seen
     return {

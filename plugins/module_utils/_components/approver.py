@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import der
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
@@ -110,11 +111,6 @@ DECLARATION = Declaration(
 OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 
 
-def interpreter(running: str) -> str:
-    """The Python of the unit: Ansible's, unless that is where the unit's sandbox does not let it look."""
-    return running if running.startswith("/usr/") else "/usr/bin/python3"
-
-
 def approver_component(params: dict[str, Any], python: str, approved: Sequence[str]) -> component.Component:
     """The approver as it should run on this server; it approves certificates of these processes on a node."""
     layout = layouts.Layout(params["data_dir"])
@@ -141,7 +137,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    archive = program.archive({"approve": loop}, (approver, csr, errors, node_api, node_password), command_data)
+    archive = program.archive({"approve": loop}, (approver, csr, der, errors, node_api, node_password), command_data)
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),
@@ -153,5 +149,5 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
 @reports_errors
 def run(module: AnsibleModule, approved: Sequence[str]) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    wanted = approver_component(module.params, interpreter(sys.executable), approved)
+    wanted = approver_component(module.params, program.interpreter(sys.executable), approved)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))

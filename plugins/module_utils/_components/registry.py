@@ -20,6 +20,7 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._components import (
     apiserver,
     approver,
+    certificate_monitor,
     containerd,
     controller_manager,
     etcd,
@@ -33,6 +34,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import (
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Remains
 
 COMPONENTS: tuple[ModuleType, ...] = (
+    certificate_monitor,
     etcd,
     apiserver,
     controller_manager,

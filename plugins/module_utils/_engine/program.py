@@ -30,7 +30,8 @@ DATA = {data!r}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        sys.exit("usage: k3a " + "|".join(sorted(COMMANDS)) + " ...")
+        print("usage: k3a " + "|".join(sorted(COMMANDS)) + " ...", file=sys.stderr)
+        sys.exit(2)
     sys.exit(importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:], **DATA.get(sys.argv[1], {{}})))
 '''
 
@@ -62,6 +63,16 @@ def archive(
             member.create_system, member.external_attr = 3, 0o644 << 16
             program.writestr(member, members[name])
     return written.getvalue()
+
+
+def interpreter(running: str) -> str:
+    """The Python that runs a program as a unit: Ansible's, unless that is where a sandbox does not let it look."""
+    return running if running.startswith("/usr/") else "/usr/bin/python3"
+
+
+def command(python: str, program: bytes) -> bytes:
+    """A program that can be called by its name."""
+    return f"#!{python} -IS\n".encode() + program
 
 
 def packages_above(path: str) -> list[str]:

@@ -92,7 +92,7 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert about(result) == {"state": "settled", "reason": "", "in_window": False, "throttle": 0}
     steps = {step["name"]: step["options"] for step in asked["steps"]}
     assert [step["name"] for step in asked["steps"]] == [
-        *("identity", "host", "bundle", "bootstrap", "certificate", "etcd", "apiserver"),
+        *("identity", "host", "bundle", "certificate_monitor", "bootstrap", "certificate", "etcd", "apiserver"),
         *("controller_manager", "scheduler", "kubeconfig", "approver"),
         *("containerd", "certificate", "kubelet", "kube_proxy", "flannel"),
     ]
@@ -122,8 +122,10 @@ def test_addresses_that_were_not_given_are_in_certificates_as_the_host_was_seen_
 def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
     _result, asked = run(host="agent-1")
     names = [step["name"] for step in asked["steps"]]
-    assert names[:4] == ["identity", "host", "bundle", "containerd"]
-    assert names[4:] == ["certificate", "load_balancer", "kubelet", "kube_proxy", "flannel"]
+    assert names == [
+        *("identity", "host", "bundle", "certificate_monitor", "containerd", "certificate", "load_balancer"),
+        *("kubelet", "kube_proxy", "flannel"),
+    ]
 
 
 def test_a_server_without_a_node_has_no_node(run):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._components import approver as step
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import program
 from ansible_collections.k3a.cluster.plugins.modules import approver
 
 
@@ -16,7 +16,7 @@ def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bun
     never = tmp_path / "python"
     never.write_text(f"#!/bin/sh\nread x < {tmp_path}/bundle/never\n")
     never.chmod(0o755)
-    monkeypatch.setattr(step, "interpreter", lambda _running: str(never))
+    monkeypatch.setattr(program, "interpreter", lambda _running: str(never))
     given = {"bundle": bundle, "data_dir": str(tmp_path / "k3a"), "wait": False}
     announced = run_module(approver, check=True, **given)
     assert not (tmp_path / "k3a").exists()

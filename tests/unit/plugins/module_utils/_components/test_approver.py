@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 
-import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import approver
 from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, params_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
@@ -50,19 +49,6 @@ def test_its_credentials_come_from_systemd_and_restart_it():
 def test_the_program_is_for_everybody_to_read():
     (program,) = component_of().files
     assert (program.path, program.mode, program.secret) == (PROGRAM, 0o644, False)
-
-
-@pytest.mark.parametrize(
-    ("running", "used"),
-    [
-        ("/usr/bin/python3.11", "/usr/bin/python3.11"),
-        ("/usr/libexec/platform-python", "/usr/libexec/platform-python"),
-        ("/root/venv/bin/python", "/usr/bin/python3"),
-        ("", "/usr/bin/python3"),
-    ],
-)
-def test_the_interpreter_is_one_that_the_sandbox_shows(running, used):
-    assert approver.interpreter(running) == used
 
 
 def openssl(*arguments):

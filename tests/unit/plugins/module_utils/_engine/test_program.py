@@ -45,7 +45,28 @@ def test_the_archive_is_a_program(command, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (3, "['--a=b', '--c=d']\n", "")
     for wrong in ((), ("other",)):
         done = run(*wrong)
-        assert (done.returncode, done.stderr) == (1, "usage: k3a merge ...\n")
+        assert (done.returncode, done.stderr) == (2, "usage: k3a merge ...\n")
+
+
+@pytest.mark.parametrize(
+    ("running", "used"),
+    [
+        ("/usr/bin/python3.11", "/usr/bin/python3.11"),
+        ("/usr/libexec/platform-python", "/usr/libexec/platform-python"),
+        ("/root/venv/bin/python", "/usr/bin/python3"),
+        ("", "/usr/bin/python3"),
+    ],
+)
+def test_the_interpreter_is_one_that_the_sandbox_shows(running, used):
+    assert program.interpreter(running) == used
+
+
+def test_a_program_that_is_called_by_its_name(command, tmp_path):
+    path = tmp_path / "k3a"
+    path.write_bytes(program.command(sys.executable, program.archive({"merge": command}, [flags])))
+    path.chmod(0o755)
+    done = subprocess.run([path, "merge", "c=d"], capture_output=True, text=True, check=False, env={})
+    assert (done.returncode, done.stdout, done.stderr) == (3, "['--a=b', '--c=d']\n", "")
 
 
 def test_the_same_sources_make_the_same_bytes(command):
