@@ -95,7 +95,7 @@ class Init:
     def __call__(self, *arguments, check=True):
         verb, unit = arguments[0], arguments[-1]
         if verb == "show":
-            return self.show(unit)
+            return "\n".join(self.show(each) for each in arguments[2:])
         self.told.append(verb)
         if verb == "daemon-reload":
             self.loaded = {path.name: path.read_text(errors="replace") for path in self.directory.iterdir()}

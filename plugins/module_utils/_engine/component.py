@@ -90,6 +90,7 @@ class Plan:
     start: tuple[str, ...]
     restart: str | None
     interrupts: bool
+    states: Mapping[str, systemd.UnitState] = field(default_factory=dict)
     changes: tuple[Change, ...] = field(default=())
 
     @property
@@ -214,6 +215,7 @@ def make_plan(
         start=idle,
         restart=restart,
         interrupts=bool(restart and state.main_pid),
+        states={component.unit_name: state, **triggers},
         changes=tuple(changes),
     )
 
@@ -279,11 +281,9 @@ def _unmet(component: Component, deadline: float, begun: bool = False) -> str | 
     seen: list[systemd.UnitState] = []
 
     def well() -> str | None:
-        seen.append(systemd.unit_state(component.unit_name))
-        if seen[-1].queued:
-            # Until systemd has come to it, what runs is the process that is about to be replaced.
-            return f"{component.unit_name} is about to be started anew"
-        return _wrong_unit(component, seen[-1], begun) or _first_reason(component.healthy)
+        states = _states(component)
+        seen.append(states[component.unit_name])
+        return _lack(component, states, begun)
 
     def hopeless() -> str | None:
         now = seen[-1]
@@ -295,16 +295,29 @@ def _unmet(component: Component, deadline: float, begun: bool = False) -> str | 
     return health.wait_for(well, deadline, hopeless)
 
 
-def _wrong_unit(component: Component, state: systemd.UnitState, begun: bool) -> str | None:
-    """Which unit is not as it has to be: a service runs; one that others start has not failed, and these are active."""
+def _states(component: Component) -> dict[str, systemd.UnitState]:
+    """What systemd says of all units of a component, in one answer."""
     if not component.triggers:
-        states = {component.unit_name: state}
-    elif state.active == "failed" or (begun and state.active != "inactive"):
+        return {component.unit_name: systemd.unit_state(component.unit_name)}
+    return systemd.unit_states((component.unit_name, *component.trigger_units))
+
+
+def _lack(component: Component, states: Mapping[str, systemd.UnitState], begun: bool = False) -> str | None:
+    """The first that is not as it has to be, when its units are as they were seen."""
+    if states[component.unit_name].queued:
+        # Until systemd has come to it, what runs is the process that is about to be replaced.
+        return f"{component.unit_name} is about to be started anew"
+    return _wrong_unit(component, states, begun) or _first_reason(component.healthy)
+
+
+def _wrong_unit(component: Component, states: Mapping[str, systemd.UnitState], begun: bool) -> str | None:
+    """Which unit is not as it has to be: a service runs; one that others start has not failed, and these are active."""
+    state = states[component.unit_name]
+    if component.triggers and (state.active == "failed" or (begun and state.active != "inactive")):
         return f"{component.unit_name} is {state.active} ({state.sub})"
-    else:
-        states = {name: systemd.unit_state(name) for name in component.trigger_units}
-    wrong = (f"{name} is {each.active} ({each.sub})" for name, each in states.items() if each.active != "active")
-    return next(wrong, None)
+    has_to_be = component.trigger_units or [component.unit_name]
+    wrong = (name for name in has_to_be if states[name].active != "active")
+    return next((f"{name} is {states[name].active} ({states[name].sub})" for name in wrong), None)
 
 
 def converge(
@@ -325,7 +338,7 @@ def converge(
     if module.check_mode:
         foreseen = _observe(component, pending)
         more = foresee(foreseen) if foresee else ()
-        unwell = None if foreseen.changed or more else _unmet(component, time.monotonic())
+        unwell = None if foreseen.changed or more else _lack(component, foreseen.states)
         return _result(component, (*foreseen.changes, *more), foreseen.restart is not None, unwell or "")
     with host_lock(module.params["timeout"]):
         plan = first = _observe(component)
@@ -364,9 +377,9 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
 
 def _observe(component: Component, pending: Collection[str] = ()) -> Plan:
     with during(f"k3a-{component.name}"):
-        state = systemd.unit_state(component.unit_name)
+        triggers = _states(component)
+        state = triggers.pop(component.unit_name)
         digest = digest_of(component, pending)
-        triggers = {name: systemd.unit_state(name) for name in component.trigger_units}
         return make_plan(component, state, systemd.running_digest(state.main_pid), digest, triggers)
 
 

@@ -109,6 +109,12 @@ def unit_state(unit: str) -> UnitState:
     return parse_state(shown)
 
 
+def unit_states(units: Sequence[str]) -> dict[str, UnitState]:
+    """Ask systemd about several units at once; it answers in their order."""
+    shown = _systemctl("show", "--property=" + ",".join(PROPERTIES), *units)
+    return dict(zip(units, map(parse_state, shown.strip().split("\n\n"))))
+
+
 def parse_state(shown: str) -> UnitState:
     """The state in the output of C(systemctl show)."""
     values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)

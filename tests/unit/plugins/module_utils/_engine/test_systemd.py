@@ -114,6 +114,18 @@ def test_a_unit_that_systemd_does_not_know():
     assert systemd.parse_state("MainPID=\nNRestarts=\n").main_pid == 0
 
 
+def test_several_units_are_asked_about_at_once(monkeypatch):
+    asked = []
+    answer = f"{SHOWN}\nLoadState=not-found\nActiveState=inactive\n"
+    monkeypatch.setattr(systemd, "_systemctl", lambda *arguments: asked.append(arguments) or answer)
+    states = systemd.unit_states(("a.service", "a.timer"))
+    assert {name: (state.loaded, state.active) for name, state in states.items()} == {
+        "a.service": (True, "activating"),
+        "a.timer": (False, "inactive"),
+    }
+    assert [arguments[2:] for arguments in asked] == [("a.service", "a.timer")]
+
+
 def test_a_unit_that_is_enabled_until_the_reboot_only_is_not_enabled():
     assert not systemd.parse_state("UnitFileState=enabled-runtime\n").enabled
 
