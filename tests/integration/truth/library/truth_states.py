@@ -191,6 +191,7 @@ AUDIT, ARCHIVE, ADMIN = (
     str(ROOT / "server/lib/k3a.pyz"),
     "/etc/k3a/k3a.yaml",
 )
+MONITOR = str(ROOT / "agent/lib/k3a.pyz")
 SCHEDULER = str(ROOT / "server/etc/scheduler.yaml")
 CONTAINERD, SURPLUS = str(ETC / "containerd/config.toml"), str(ETC / "containerd/certs.d/example.org/hosts.toml")
 KUBELET, PODS = str(ETC / "kubelet.yaml"), str(ROOT / "agent/pod-manifests")
@@ -261,6 +262,7 @@ def states():
         State("the administrator's kubeconfig is edited", "kubeconfig", edited(ADMIN), (ADMIN,)),
         State("the administrator's kubeconfig is for all", "kubeconfig", mode(ADMIN, 0o644), (ADMIN,)),
         State("the archive of the approver is damaged", "approver", edited(ARCHIVE), (ARCHIVE,)),
+        State("the command k3a is damaged", "certificate_monitor", edited(MONITOR), (MONITOR,)),
         State("containerd is stopped", "containerd", unit("stop", "containerd"), (service("containerd"),)),
         State("an image is missing", "containerd", dropped_image, (image_in_use(),)),
         State("the configuration of containerd is edited", "containerd", edited(CONTAINERD), (CONTAINERD,)),
