@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of what servers do in turn (throttle: 1): when one of them fails, those after it do nothing.
+
+Ansible itself takes note of a failure only when all hosts have had their turn of a task, whatever C(any_errors_fatal)
+says. So a turn that has begun is written down where all processes of a run see it, until it has ended well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+
+
+class ActionModule(HostAction):
+    """Run the module once, unless the turn before failed. Check mode breaks nothing, and hears what each one says."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The module's answer."""
+        super().run(tmp, task_vars)
+        if self._task.check_mode or self._task.throttle != 1:
+            return self._execute_module(module_args=self._task.args, task_vars=task_vars)
+        turn = Path(shipping.run_directory(), f"turn-{self._task._uuid}")
+        host = (task_vars or {}).get("inventory_hostname", "")
+        with contextlib.suppress(FileNotFoundError):
+            failed = turn.read_text(encoding="utf-8")
+            if failed != host:
+                raise AnsibleActionFail(f"nothing was done on {host}, since {failed} failed in its turn: see there why")
+        turn.write_text(host, encoding="utf-8")
+        result = self._execute_module(module_args=self._task.args, task_vars=task_vars)
+        if not result.get("failed"):
+            turn.unlink()
+        return result
