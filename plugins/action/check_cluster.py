@@ -22,6 +22,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import r
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import open_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import (
     claims,
+    datastore,
     findings,
     operator_kubeconfig,
     recorded,
@@ -104,6 +105,7 @@ class ActionModule(ActionBase):
             *servers.authority_findings(hosts),
             *recorded.record_findings(hosts, answer, group),
             *kubeconfig_findings(hosts, answer, first_server),
+            *datastore.etcd_findings(hosts, answer),
             *servers.ending_findings(answer.ca_certificates),
             *servers.member_findings(group, hosts, answer),
             *servers.cut_off_findings(hosts, answer),

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""The servers' etcd, compared with each other and with what was recorded: they are one cluster, and have its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, MemberReport, ServerReport
+
+
+def etcd_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
+    """What keeps the servers' etcd from being the cluster that it was."""
+    servers = [report for report in reports if report.server and report.facts]
+    return [*_divided(servers), *_others(servers), *_emptied(servers, answer)]
+
+
+def _divided(servers: Sequence[HostReport]) -> Iterator[HostFinding]:
+    """Members that have begun a cluster of their own, as etcd did whose data was gone before k3a forbade it."""
+    hosts: dict[str, list[str]] = {}
+    for server in servers:
+        if server.seen.etcd_cluster:
+            hosts.setdefault(server.seen.etcd_cluster, []).append(server.name)
+    if len(hosts) > 1:
+        parts = "; ".join(f"{' and '.join(names)}: {cluster}" for cluster, names in hosts.items())
+        message = f"the etcd of the servers are clusters of their own ({parts})"
+        remedy = (
+            "find the one that has the cluster's objects, and have each other server join it anew: stop its k3a-etcd, "
+            "move its data away, and set k3a_replace=true for it"
+        )
+        yield HostFinding((), Finding("etcd", FAIL, message, remedy))
+
+
+def _others(servers: Iterable[HostReport]) -> Iterator[HostFinding]:
+    """Servers whose etcd is not the one that they recorded."""
+    for server in servers:
+        seen, recorded = server.seen, server.seen.etcd_recorded
+        running = (seen.etcd_cluster, seen.etcd_member)
+        if all(running) and recorded.cluster_id and running != (recorded.cluster_id, recorded.member_id):
+            message = (
+                f"its etcd is the member {seen.etcd_member} of the cluster {seen.etcd_cluster}, and by {ETCD} it is "
+                f"the member {recorded.member_id} of the cluster {recorded.cluster_id}"
+            )
+            remedy = "put the data of etcd back that it had"
+            yield HostFinding((server.name,), Finding("etcd", FAIL, message, remedy))
+
+
+def _emptied(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
+    """Servers that are voting members, and have lost their data. Where none has any, founding is what is refused."""
+    voters = [member for member in answer.etcd_members if not member.learner]
+    if not voters and not any(server.seen.etcd_data for server in servers):
+        return
+    for server in servers:
+        mine = _member_of(server, voters)
+        # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
+        votes = bool(mine) if voters else server.seen.etcd_recorded.member_id != ""
+        if votes and server.is_known and not server.seen.etcd_data:
+            last = mine is not None and voters == [mine]
+            if last or not server.replace:
+                yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_emptied(server, last)))
+
+
+def _told_of_emptied(server: HostReport, last: bool) -> tuple[str, str]:
+    directory = Layout(server.settings["data_dir"]).etcd
+    message = f"it is a member of etcd, and its data is gone from {directory}"
+    if server.seen.etcd_cluster:
+        message = f"its etcd runs, and its data is gone from {directory}: what the process still holds ends with it"
+    if last:
+        remedy = "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
+        return message, remedy
+    return message, "mount its disk or put its data back; if it is lost, k3a_replace=true has the member replaced"
+
+
+def _member_of(server: HostReport, members: Sequence[MemberReport]) -> MemberReport | None:
+    ids = {server.seen.etcd_member, server.seen.etcd_recorded.member_id}
+    known = [member for member in members if member.id in ids]
+    named = [member for member in members if member.name == server.seen.node_name]
+    return next(iter([*known, *named]), None)

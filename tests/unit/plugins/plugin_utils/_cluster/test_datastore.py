@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import datastore
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostFacts,
+    HostReport,
+    MemberReport,
+    ServerReport,
+)
+
+MEMBERS = tuple(MemberReport(str(n), f"s{n}", (f"https://10.0.0.{n}:2380",), healthy=True) for n in (1, 2, 3))
+
+
+def server(number, facts=None, **about):
+    """A server that is well, but for what is said."""
+    recorded = EtcdIdentity("7", str(number))
+    seen = HostFacts(
+        f"s{number}",
+        (f"10.0.0.{number}",),
+        authority="hash",
+        etcd_data=True,
+        etcd_running=True,
+        etcd_cluster="7",
+        etcd_member=str(number),
+        etcd_recorded=recorded,
+    )
+    given = {"settings": {"data_dir": "/var/lib/k3a"}, **about}
+    return HostReport(f"host{number}", server=True, facts=replace(seen, **facts or {}), **given)
+
+
+S1, S2, S3 = server(1), server(2), server(3)
+STOPPED = {"etcd_running": False, "etcd_cluster": "", "etcd_member": ""}
+EMPTIED = {"etcd_data": False}
+
+
+def told(reports, members=MEMBERS):
+    found = datastore.etcd_findings(reports, ServerReport(etcd_members=members))
+    assert {each.finding.level for each in found} <= {"fail"}
+    return [(*each.hosts, each.finding.message, each.finding.remedy) for each in found]
+
+
+def test_servers_that_are_what_they_recorded_are_fine():
+    assert told([S1, S2, S3]) == []
+
+
+def test_one_that_does_not_run_or_has_not_recorded_anything_yet_is_fine():
+    assert told([S1, server(2, STOPPED), server(3, {"etcd_recorded": EtcdIdentity()})]) == []
+    assert told([S1, server(4, {**STOPPED, **EMPTIED, "etcd_recorded": EtcdIdentity(), "authority": ""})]) == []
+
+
+class TestDivided:
+    def test_members_that_began_a_cluster_of_their_own_are_told_of(self):
+        (found,) = told([S1, server(2, {"etcd_cluster": "8", "etcd_recorded": EtcdIdentity()}), S3])
+        assert found[0] == "the etcd of the servers are clusters of their own (host1 and host3: 7; host2: 8)"
+        assert "k3a_replace=true" in found[1]
+
+
+class TestOthers:
+    def test_an_etcd_that_is_not_the_recorded_one_is_told_of(self):
+        (found,) = told([S1, server(2, {"etcd_recorded": EtcdIdentity("7", "22")}), S3])
+        assert found == (
+            "host2",
+            "its etcd is the member 2 of the cluster 7, and by /etc/k3a/etcd.json it is the member 22 of the cluster 7",
+            "put the data of etcd back that it had",
+        )
+
+
+class TestEmptied:
+    def test_a_member_whose_data_is_gone_is_replaced_only_when_told_to(self):
+        (found,) = told([S1, server(2, {**STOPPED, **EMPTIED}), S3])
+        assert found == (
+            "host2",
+            "it is a member of etcd, and its data is gone from /var/lib/k3a/server/db/etcd",
+            "mount its disk or put its data back; if it is lost, k3a_replace=true has the member replaced",
+        )
+        assert told([S1, server(2, {**STOPPED, **EMPTIED}, replace=True), S3]) == []
+
+    def test_that_it_still_runs_is_said(self):
+        (found,) = told([S1, server(2, EMPTIED), S3])
+        assert found[1] == (
+            "its etcd runs, and its data is gone from /var/lib/k3a/server/db/etcd: what the process still holds ends "
+            "with it"
+        )
+
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_the_last_voting_member_is_never_replaced(self, replaced):
+        (found,) = told([server(1, EMPTIED, replace=replaced)], MEMBERS[:1])
+        assert found[2] == (
+            "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
+        )
+
+    def test_where_no_member_answers_the_record_is_what_is_known(self):
+        down = [server(1, STOPPED), server(2, {**STOPPED, **EMPTIED}), server(3, STOPPED)]
+        assert [found[0] for found in told(down, ())] == ["host2"]
+
+    def test_one_that_was_renamed_is_known_by_its_id(self):
+        assert [found[0] for found in told([S1, server(2, {**EMPTIED, "node_name": "new"}), S3])] == ["host2"]
+
+    def test_one_that_the_others_have_removed_or_that_does_not_vote_yet_joins_anew(self):
+        gone = server(2, {**STOPPED, **EMPTIED})
+        assert told([S1, gone, S3], (MEMBERS[0], MEMBERS[2])) == []
+        assert told([S1, gone, S3], (MEMBERS[0], replace(MEMBERS[1], learner=True), MEMBERS[2])) == []
+
+    def test_where_nobody_has_data_a_new_cluster_is_what_is_refused(self):
+        assert told([server(n, {**STOPPED, **EMPTIED}) for n in (1, 2, 3)], ()) == []
+
+    def test_a_machine_that_was_rebuilt_is_told_of_as_such(self):
+        rebuilt = {**STOPPED, **EMPTIED, "authority": "", "etcd_recorded": EtcdIdentity()}
+        assert told([S1, server(2, rebuilt), S3]) == []
