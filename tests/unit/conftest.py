@@ -30,6 +30,7 @@ if importlib.util.find_spec("ansible_collections") is None:
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api, server_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import lock as locks
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority
 
 # Nodes may have a Python that the controller's side does not support.
@@ -157,6 +158,7 @@ def init(tmp_path, monkeypatch):
     directory.mkdir()
     stand_in = Init(directory)
     monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(directory))
+    monkeypatch.setattr(identity, "ETCD", str(tmp_path / "etc/etcd.json"))
     monkeypatch.setattr(systemd, "_systemctl", stand_in)
     yield stand_in
     for unit in list(stand_in.processes):

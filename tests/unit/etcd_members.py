@@ -5,10 +5,22 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable, Heard, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
+
+
+# The cluster that all of them are members of.
+ID = "10276657743932975437"
+
+
+def identity(number: int, cluster: str = ID) -> EtcdIdentity:
+    """Whose data a host has."""
+    return EtcdIdentity(cluster, str(number))
 
 
 def url(number: int, port: int = 2380) -> str:
@@ -29,12 +41,17 @@ class Cluster:
         self.ill = ill
         self.majority = True
         self.refusals: list[EtcdError] = []
+        # What the first questions are answered with.
+        self.silences: list[EtcdError] = []
         self.told: list[str] = []
         self.led_by = ""
 
     def __call__(self, layout: object, endpoints: Sequence[str]) -> Cluster:
         self.layout, self.endpoints = layout, tuple(endpoints)
         return self
+
+    def heard(self) -> Heard:
+        return Heard(ID, tuple(self.members()))
 
     def members(self) -> list[Member]:
         self._asked()
@@ -68,6 +85,8 @@ class Cluster:
         self.kept = [replace(kept, peer_urls=tuple(peer_urls)) if kept.id == member_id else kept for kept in self.kept]
 
     def _asked(self) -> None:
+        if self.silences:
+            raise self.silences.pop(0)
         if not self.majority:
             raise EtcdUnavailable("no member of etcd answers (https://127.0.0.1:2379: Connection refused)")
 
@@ -76,3 +95,28 @@ class Cluster:
         if self.refusals:
             raise self.refusals.pop(0)
         self.told.append(what)
+
+
+def begin_data(directory: Path, kept: EtcdIdentity) -> None:
+    """Data of a member in a data directory of etcd, as the head of its log."""
+    ids = b"".join(b"%c%b" % (key, varint(int(number))) for key, number in ((8, kept.member_id), (16, kept.cluster_id)))
+    log = directory / "member/wal"
+    log.mkdir(parents=True, exist_ok=True)
+    (log / "0000000000000000-0000000000000000.wal").write_bytes(
+        frame(b"\x08\x04\x10\x00") + frame(b"\x08\x01\x10\xfa\xb3\x82\x96\x0e\x1a%c%b" % (len(ids), ids)) + bytes(64)
+    )
+
+
+def frame(record: bytes) -> bytes:
+    """A record of the log, filled up to a multiple of eight bytes."""
+    fill = -len(record) % 8
+    return struct.pack("<Q", len(record) | ((0x80 | fill) << 56 if fill else 0)) + record + bytes(fill)
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf has it."""
+    parts = []
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])

@@ -25,7 +25,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component as engine
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._host import host as host_step
-from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity as records
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, begin_data, identity, member
 
 if os.geteuid() != 0:
     pytest.skip("units and files of a host belong to root", allow_module_level=True)
@@ -289,8 +290,7 @@ def test_components(step, run_module, node, init, monkeypatch):
     shared, seen = node
     options = {**shared, **GIVEN.get(step, {})}
     if step == "etcd":
-        os.makedirs(f"{shared['data_dir']}/server/db/etcd/member/wal")
-        Path(shared["data_dir"], "server/db/etcd/member/wal/0.wal").touch()
+        begin_data(Path(shared["data_dir"], "server/db/etcd"), identity(1))
     assert drift.difference(drift.check(step, options))
     component = seen[0]
     for path in component.inputs:
@@ -318,6 +318,10 @@ def test_components(step, run_module, node, init, monkeypatch):
 def states_of_etcd(shared: dict[str, Any], _init: Any) -> Iterator[State]:
     left = Path(shared["data_dir"], "server/db/etcd.env")
     yield State("the file of the first start is left", lambda: left.write_text("ETCD_INITIAL_CLUSTER=\n"))
+    record = Path(records.ETCD)
+    yield State("its record is missing", record.unlink)
+    kept = record.read_text()
+    yield State("its record is damaged", lambda: record.write_text("{"), lambda: record.write_text(kept))
 
 
 def states_of_containerd(shared: dict[str, Any], _init: Any) -> Iterator[State]:

@@ -80,7 +80,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 # A file that operators use; nothing runs.
 WITHOUT_UNIT = {"kubeconfig"}
 # These programs are the collection's own code, which changes.
-CODE = ("/k3a.pyz",)
+CODE = ("/k3a.pyz", "/etcd-guard.pyz")
 
 
 def consists_of(name: str, options: dict[str, Any], patch: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
+from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, etcd_guard
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -151,6 +151,7 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         ("Type", "notify"),
         ("User", "kube"),
         ("Group", "kube"),
+        etcd_guard.before_start(params["data_dir"], "apiserver"),
         (
             "ExecStart",
             systemd.command_line(

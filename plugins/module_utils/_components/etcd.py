@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
+from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, etcd_guard
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import join as joining
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -114,7 +114,10 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         ("User", "etcd"),
         ("Group", "etcd"),
         # What counts for the first start only must not look like a change of the unit ever after.
-        ("EnvironmentFile", f"-{joining.first_start_path(layout)}"),
+        ("EnvironmentFile", f"-{layout.etcd_first_start}"),
+        # Whatever happens to its data, it begins no cluster unless its first start is told to.
+        ("Environment", "ETCD_INITIAL_CLUSTER_STATE=existing"),
+        etcd_guard.before_start(params["data_dir"], "etcd"),
         (
             "ExecStart",
             systemd.command_line(program(params, "etcd"), flags.merge(arguments, params["extra_args"])),
@@ -132,8 +135,12 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text(
-            "etcd, the datastore of Kubernetes (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
+            "etcd, the datastore of Kubernetes (k3a)",
+            (*layouts.AFTER_NETWORK, ("RequiresMountsFor", layout.etcd), *layouts.NEVER_GIVE_UP),
+            service,
         ),
+        # What it asks before it starts is the collection's own code: another version restarts nothing.
+        reloaded=(etcd_guard.program_file(params["data_dir"], sys.executable),),
         directories=(
             files.Directory(f"{params['data_dir']}/server/db", 0o711),
             files.Directory(layout.etcd, 0o700, "etcd", "etcd"),
@@ -151,11 +158,12 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     node_ip = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"])[:1])[0]
     node_name = params["node_name"] or address.host_name()
-    join = joining.Join(params, node_name, node_ip, apiserver.awaited_component(params))
+    ready = health.answers_ok(DECLARATION.health)
+    join = joining.Join(params, node_name, node_ip, apiserver.awaited_component(params), ready)
     plan = join.decide(module.check_mode)
     wanted = etcd_component(params, node_name, node_ip)
     if plan.promote:
-        wanted = replace(wanted, healthy=(lambda: membership.promote(join.etcd, node_name), *wanted.healthy))
+        wanted = replace(wanted, healthy=(join.promote, *wanted.healthy))
     try:
         result = component.converge(
             module,
@@ -167,7 +175,7 @@ def run(module: AnsibleModule) -> None:
             must_wait=bool(plan.changed and join.others),
         )
         if not module.check_mode:
-            join.finish()
+            join.finish(plan)
     finally:
         join.resume()
     module.exit_json(**result)

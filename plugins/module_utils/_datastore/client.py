@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 
 # etcd itself gives up on an agreement that does not come after 5 s and two elections.
 AGREEMENT_TIMEOUT = 10.0
@@ -35,7 +36,14 @@ class EtcdError(K3aError):
 
 
 class EtcdUnavailable(EtcdError):
-    """No member could answer: none was reached, or none of those that were has a leader."""
+    """No member could answer: none was reached, or none of those that were has a leader.
+
+    C(answered) says that one was reached, C(untrusted) that the certificate of one is not to be trusted.
+    """
+
+    def __init__(self, message: str = "", answered: bool = False, untrusted: bool = False) -> None:
+        super().__init__(message)
+        self.answered, self.untrusted = answered, untrusted
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,14 @@ class Member:
         return self.name or f"the member at {', '.join(self.peer_urls)}"
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a majority of a cluster says: which cluster it is, and who its members are."""
+
+    cluster_id: str
+    members: tuple[Member, ...]
+
+
 class Etcd:
     """The cluster behind some client URLs, seen with the credentials that the API server has."""
 
@@ -63,10 +79,14 @@ class Etcd:
         self._files = (layout.tls("etcd/server-ca.crt"), layout.tls("etcd/client.crt"), layout.tls("etcd/client.key"))
         self._context: ssl.SSLContext | None = None
 
+    def heard(self) -> Heard:
+        """The cluster and its members as a majority knows them."""
+        answer = self._ask("/v3/cluster/member/list", {"linearizable": True})
+        return Heard(_identity(answer).cluster_id, tuple(map(_member, answer.get("members", []))))
+
     def members(self) -> list[Member]:
         """The members as a majority knows them."""
-        answer = self._ask("/v3/cluster/member/list", {"linearizable": True})
-        return [_member(entry) for entry in answer.get("members", [])]
+        return list(self.heard().members)
 
     def known_members(self) -> list[Member]:
         """The members as the first endpoint that answers knows them, whether or not there is a majority."""
@@ -93,6 +113,10 @@ class Etcd:
     def status(self) -> dict[str, Any]:
         """What the first endpoint that answers says of itself: its member, the leader, its errors."""
         return self._ask("/v3/maintenance/status", {})
+
+    def identity(self) -> EtcdIdentity:
+        """The cluster and the member that the first endpoint that answers is."""
+        return _identity(self.status())
 
     def leader(self) -> str:
         """The id of the member that leads, as the first endpoint that answers knows it."""
@@ -127,13 +151,18 @@ class Etcd:
         self._ask("/v3/kv/deleterange", {"key": _encoded(key.encode())})
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        reasons = []
+        failures: list[tuple[str, Exception]] = []
         for endpoint in self.endpoints:
             try:
                 return self._post(endpoint, path, body)
             except (OSError, http.client.HTTPException, EtcdUnavailable) as error:
-                reasons.append(f"{endpoint}: {str(error) or type(error).__name__}")
-        raise EtcdUnavailable(f"no member of etcd answers ({'; '.join(reasons)})")
+                failures.append((endpoint, error))
+        reasons = "; ".join(f"{endpoint}: {str(error) or type(error).__name__}" for endpoint, error in failures)
+        raise EtcdUnavailable(
+            f"no member of etcd answers ({reasons})",
+            answered=any(isinstance(error, EtcdUnavailable) for _endpoint, error in failures),
+            untrusted=any(isinstance(error, ssl.SSLError) for _endpoint, error in failures),
+        )
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         status, content = self._exchange(endpoint, "POST", path, json.dumps(body).encode(), self._timeout)
@@ -180,6 +209,11 @@ def client_url(host: str) -> str:
 def peer_url(host: str) -> str:
     """Where a member serves its peers."""
     return f"https://{host}:2380"
+
+
+def _identity(answer: Mapping[str, Any]) -> EtcdIdentity:
+    header = answer.get("header", {})
+    return EtcdIdentity(str(header.get("cluster_id", "")), str(header.get("member_id", "")))
 
 
 def _member(entry: Mapping[str, Any]) -> Member:

@@ -8,6 +8,9 @@
 A member joins as a learner, which counts for no majority, and votes once it has caught up. So a run that is killed
 anywhere leaves a learner at most, and the next one finishes it or takes it back. Nobody but the named first server ever
 begins a cluster, and only when no server has data.
+
+Whose data is on the disk, the data itself says (C(data.py)). A name or an address may change; the id of a member does
+not.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, Heard, Member
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD, EtcdIdentity
 
 MEMBERS = "etcd members"
+REMEDY = "put its own data back, or reset the host with reset.yml --limit and let it join anew with k3a_replace=true"
 
 
 class MembershipError(K3aError):
@@ -27,21 +32,42 @@ class MembershipError(K3aError):
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides: this server's disk, and the members as a majority knows them (None: no majority answers)."""
+    """What decides: whose data is on this server's disk (None: there is none), whose it recorded, and what a majority
+    says (None: no majority answers)."""
 
     name: str
     peer_url: str
-    has_data: bool
-    members: tuple[Member, ...] | None
+    kept: EtcdIdentity | None
+    heard: Heard | None
+    recorded: EtcdIdentity | None = None
     first_server: str = ""
     replace: bool = False
 
     @property
+    def members(self) -> tuple[Member, ...]:
+        """The members, as far as a majority says who they are."""
+        return self.heard.members if self.heard else ()
+
+    @property
+    def holder(self) -> Member | None:
+        """The member whose data is on this server's disk."""
+        return self._member(self.kept)
+
+    @property
+    def expected(self) -> Member | None:
+        """The member that this server is by all but its data: by its record, by its address, by its name."""
+        at_url = (member for member in self.members if self.peer_url in member.peer_urls)
+        named = (member for member in self.members if member.name == self.name)
+        return next((found for found in (self._member(self.recorded), *at_url, *named) if found), None)
+
+    @property
     def mine(self) -> Member | None:
         """This server among the members."""
-        known = self.members or ()
-        by_name = [member for member in known if member.name == self.name]
-        return next(iter([*by_name, *(m for m in known if not m.name and self.peer_url in m.peer_urls)]), None)
+        return self.holder or self.expected
+
+    def _member(self, identity: EtcdIdentity | None) -> Member | None:
+        found = (member for member in self.members if identity and member.id == identity.member_id)
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -63,35 +89,65 @@ class Membership:
 
 def decide(seen: Situation) -> Membership:
     """What has to happen for this server to be a voting member."""
-    mine = seen.mine
-    if seen.members is None:
+    if seen.heard is None:
         return _without_majority(seen)
-    if seen.has_data and mine:
-        moved = mine if seen.peer_url not in mine.peer_urls else None
-        return Membership(update=moved, promote=mine.learner)
+    _refuse_foreign(seen, seen.heard)
+    if seen.holder:
+        moved = seen.holder if seen.peer_url not in seen.holder.peer_urls else None
+        return Membership(update=moved, promote=seen.holder.learner)
+    mine = seen.expected
     # Only one learner may be there at a time: another server's, left by a run that was killed, joins again later.
     strangers = tuple(member for member in seen.members if member.learner and member is not mine)
+    # Data of a member that the others have removed: kept, but of no use to them.
+    set_aside = seen.kept is not None
     if mine is None:
-        # Data of a member that the others have removed: kept, but of no use to them.
-        return Membership(set_aside=seen.has_data, remove=strangers, add=True, promote=True)
-    if mine.learner and not mine.name:
+        return Membership(set_aside=set_aside, remove=strangers, add=True, promote=True)
+    if mine.learner and not mine.name and not set_aside:
         return Membership(promote=True)
     if not mine.learner and not seen.replace:
+        what = "the data here is another's" if set_aside else "its data is gone from this host"
+        who = seen.name if mine.name == seen.name else f"{seen.name}, which etcd knows as {mine.label},"
         raise MembershipError(
-            f"{seen.name} is a voting member of etcd and its data is gone from this host; "
+            f"{who} is a voting member of etcd and {what}; "
             "set k3a_replace=true for it to have the member replaced by a new one"
         )
-    return Membership(remove=(mine, *strangers), add=True, promote=True)
+    return Membership(set_aside=set_aside, remove=(mine, *strangers), add=True, promote=True)
+
+
+def _refuse_foreign(seen: Situation, heard: Heard) -> None:
+    """Data of another cluster is somebody's only copy, and nothing that is heard elsewhere says what it is worth."""
+    for what, identity in (("its data is", seen.kept), (f"{ETCD} is", seen.recorded)):
+        if identity and identity.cluster_id != heard.cluster_id:
+            raise MembershipError(
+                f"etcd on {seen.name} cannot join the others: {what} of the cluster {identity.cluster_id} of etcd, "
+                f"and theirs is {heard.cluster_id}; {REMEDY}"
+            )
+    if seen.holder and seen.expected and seen.holder is not seen.expected:
+        raise MembershipError(
+            f"the data of etcd on {seen.name} is that of {seen.holder.label}, and this host is "
+            f"{seen.expected.label}; {REMEDY}"
+        )
 
 
 def _without_majority(seen: Situation) -> Membership:
-    if seen.has_data:
+    if seen.kept and seen.recorded and seen.kept != seen.recorded:
+        raise MembershipError(
+            f"the data of etcd on {seen.name} is of the member {seen.kept.member_id} of the cluster "
+            f"{seen.kept.cluster_id}, and by {ETCD} this host is the member {seen.recorded.member_id} of the cluster "
+            f"{seen.recorded.cluster_id}, and no majority answers that could tell; put its own data back, or start the "
+            "other servers first"
+        )
+    if seen.kept:
         return Membership()
+    if seen.recorded:
+        raise MembershipError(
+            f"{seen.name} is the member {seen.recorded.member_id} of etcd and its data is gone from this host; mount "
+            "its disk or put its data back, or start the other servers first"
+        )
     if seen.first_server == seen.name:
         return Membership(starts_new_cluster=True)
     raise MembershipError(
-        f"{seen.name} cannot join etcd: no majority of its members answers; "
-        "start the other servers first"
+        f"{seen.name} cannot join etcd: no majority of its members answers; start the other servers first"
     )
 
 
@@ -142,7 +198,7 @@ def listing(members: Sequence[Member]) -> str:
 
 def member_diff(seen: Situation, plan: Membership) -> tuple[str, str]:
     """The members before and after, as a diff shows them."""
-    before = tuple(seen.members or ())
+    before = seen.members
     mine = Member("", seen.name, (seen.peer_url,), (), False)
     ours = seen.mine
     gone = {member.id for member in plan.remove} | ({ours.id} if ours else set())
@@ -165,11 +221,11 @@ def withdraw(etcd: Etcd, plan: Membership) -> None:
             etcd.remove(member.id)
 
 
-def promote(etcd: Etcd, name: str) -> str | None:
-    """Let this server vote; the reason while it cannot yet."""
+def promote(etcd: Etcd, name: str, url: str) -> str | None:
+    """Let the member at an address vote; the reason while it cannot yet."""
     try:
-        mine = next((member for member in etcd.members() if member.name == name), None)
-        if mine is None:
+        mine = next((member for member in etcd.members() if url in member.peer_urls), None)
+        if mine is None or not mine.name:
             return f"etcd does not know {name} yet"
         if mine.learner:
             etcd.promote(mine.id)

@@ -99,6 +99,11 @@ class Layout:
         return bool(glob.glob(f"{self.etcd}/member/wal/*.wal"))
 
     @property
+    def etcd_first_start(self) -> str:
+        """The file that tells etcd of its peers; it is there for the first start of a member only."""
+        return f"{self.data_dir}/server/db/etcd.env"
+
+    @property
     def logs(self) -> str:
         """The audit log."""
         return f"{self.data_dir}/server/logs"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd as step
 from ansible_collections.k3a.cluster.plugins.modules import etcd
-from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member, url
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, begin_data, identity, member, url
 
 
 class Joinable(Cluster):
@@ -35,7 +35,9 @@ def run(run_module, init, bundle, tmp_path, monkeypatch):
         pytest.skip("units belong to root")
     wal = tmp_path / "k3a/server/db/etcd/member/wal"
     program = Path(bundle) / "bin/etcd"
-    program.write_text(f"#!/bin/sh\nmkdir -p {wal}; : > {wal}/0.wal\nread x < {bundle}/never\n")
+    begin_data(tmp_path / "begun", identity(99))
+    begun = f"mkdir -p {wal}; [ -e {wal}/*.wal ] || cp {tmp_path}/begun/member/wal/* {wal}"
+    program.write_text(f"#!/bin/sh\n{begun}\nread x < {bundle}/never\n")
     program.chmod(0o755)
     monkeypatch.setattr(step.health, "POLL", 0.01)
     real = step.etcd_component
@@ -65,7 +67,8 @@ def test_the_first_server_begins_a_cluster_once(run, init, tmp_path):
     assert done["changes"][-1] == "etcd members"
     assert done["diff"][-1]["after"] == "s3 https://10.0.0.3:2380\n"
     assert not (tmp_path / "k3a/server/db/etcd.env").exists()
-    again = run(member(3), first_server="s3")
+    assert (tmp_path / "etc/etcd.json").exists()
+    again = run(replace(member(3), id="99"), first_server="s3")
     assert (again["changed"], again["changes"], again["diff"]) == (False, [], [])
 
 
@@ -87,9 +90,9 @@ def test_a_further_server_joins_and_votes_before_the_module_ends(run, init):
 
 def test_a_run_that_was_killed_before_the_member_voted_is_finished(run):
     run(member(1), member(2))
-    done = run(member(1), member(2), member(3, learner=True))
+    done = run(member(1), member(2), replace(member(3, learner=True), id="99"))
     assert (done["changed"], done["restarted"], done["changes"]) == (True, False, ["etcd members"])
-    assert run.cluster.told == ["promote 3"]
+    assert run.cluster.told == ["promote 99"]
 
 
 def test_a_server_that_cannot_join_is_left_as_it_is(run, init, tmp_path):
@@ -105,8 +108,9 @@ def test_a_restart_that_would_cost_the_majority_is_refused_with_nothing_changed(
     run(member(1), member(2))
     former = init.processes["k3a-etcd.service"].pid
     init.told.clear()
+    monkeypatch.setattr(step.joining, "PATIENCE", 0.01)
     monkeypatch.setattr(Joinable, "healthy", lambda _self, asked: asked.name != "s1")
-    failed = run(member(1), member(2), member(3), extra_args=["quota-backend-bytes=1"])
+    failed = run(member(1), member(2), replace(member(3), id="99"), extra_args=["quota-backend-bytes=1"])
     assert failed["failed"]
     assert failed["msg"].startswith("etcd cannot be restarted now: 2 healthy members of etcd must remain, and s1 is")
     assert init.told == []
@@ -127,9 +131,10 @@ def test_the_first_of_the_nodes_addresses_is_the_members(run):
 def test_the_data_of_a_member_that_the_others_have_removed_is_set_aside_as_announced(run, init, tmp_path):
     assert run(member(1), member(2))["changed"]
     data = tmp_path / "k3a/server/db/etcd"
-    log = data / "member/wal/0.wal"
+    log = data / "member/wal/0000000000000000-0000000000000000.wal"
     assert step.health.wait_for(lambda: None if log.exists() else "no log yet", time.monotonic() + 10) is None
     announced = run(member(1), member(2), check=True)
     done = run(member(1), member(2))
-    assert done["changes"] == announced["changes"] == [str(data), "k3a-etcd.service", "etcd members"]
+    record = str(tmp_path / "etc/etcd.json")
+    assert done["changes"] == announced["changes"] == [str(data), "k3a-etcd.service", record, "etcd members"]
     assert len(list(data.parent.glob("etcd-old-*"))) == 1

@@ -9,6 +9,7 @@ import threading
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import client as etcd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.tests.unit import etcd_gateway as gateways
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import Authority
 
@@ -93,6 +94,18 @@ class TestMembers:
     def test_one_says_of_itself_whom_it_follows(self, client, one):
         one.answers["/v3/maintenance/status"] = 200, {"leader": "10276657743932975437"}
         assert client.status()["leader"] == "10276657743932975437"
+
+
+    def test_one_says_which_cluster_and_member_it_is(self, client, one):
+        header = {"cluster_id": "11661517886860798700", "member_id": "8648724509332364393", "revision": "401"}
+        one.answers["/v3/maintenance/status"] = 200, {"header": header}
+        assert client.identity() == EtcdIdentity("11661517886860798700", "8648724509332364393")
+
+    def test_a_majority_says_of_which_cluster_the_members_are(self, client, one):
+        one.answers[LIST] = 200, {"header": {"cluster_id": "11661517886860798700"}, "members": [STARTED]}
+        heard = client.heard()
+        assert heard.cluster_id == "11661517886860798700"
+        assert [member.id for member in heard.members] == [STARTED["ID"]]
 
 
 class TestHealth:
@@ -188,6 +201,7 @@ class TestEndpoints:
         with pytest.raises(etcd.EtcdUnavailable) as raised:
             both.members()
         assert str(raised.value) == f"no member of etcd answers ({one.url}: {message}; {two.url}: {message})"
+        assert (raised.value.answered, raised.value.untrusted) == (True, False)
 
     def test_any_other_refusal_is_final(self, both, one, two):
         message = "etcdserver: member not found"
@@ -208,14 +222,16 @@ class TestEndpoints:
             etcd.Etcd(layout, ["https://127.0.0.1:1", "https://127.0.0.1:2"]).members()
         assert str(raised.value).count("Connection refused") == 2
         assert str(raised.value).startswith("no member of etcd answers (https://127.0.0.1:1: ")
+        assert (raised.value.answered, raised.value.untrusted) == (False, False)
 
 
 class TestTrust:
     def test_a_member_of_another_authority_is_not_believed(self, layout, tmp_path):
         with gateways.member(Authority(tmp_path, "other")) as stranger:
             stranger.answers[LIST] = 200, {"members": [STARTED]}
-            with pytest.raises(etcd.EtcdUnavailable, match="certificate"):
+            with pytest.raises(etcd.EtcdUnavailable, match="certificate") as raised:
                 etcd.Etcd(layout, [stranger.url]).members()
+            assert raised.value.untrusted
             assert stranger.asked == []
 
     def test_who_has_no_certificate_yet_cannot_ask(self, tmp_path, one):

@@ -7,17 +7,26 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable, Heard
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import Membership
-from ansible_collections.k3a.cluster.tests.unit.etcd_members import Cluster, member, url
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import ID, Cluster, identity, member, url
 
 S1, S2 = member(1), member(2)
 
 
-def seen(members, has_data=False, **more):
+MINE = identity(3)
+
+
+def seen(members, kept=None, **more):
     """As the third server sees it."""
-    known = None if members is None else tuple(members)
-    return membership.Situation("s3", url(3), has_data, known, **more)
+    heard = None if members is None else Heard(ID, tuple(members))
+    return membership.Situation("s3", url(3), kept, heard, **more)
+
+
+def refusal(situation):
+    with pytest.raises(membership.MembershipError) as raised:
+        membership.decide(situation)
+    return str(raised.value)
 
 
 class TestDecide:
@@ -27,19 +36,19 @@ class TestDecide:
         assert plan.changed
 
     def test_a_voting_member_with_its_data_has_nothing_to_do(self):
-        plan = membership.decide(seen([S1, S2, member(3)], has_data=True))
+        plan = membership.decide(seen([S1, S2, member(3)], kept=MINE))
         assert plan == Membership()
         assert not plan.changed
 
     def test_a_learner_that_a_killed_run_has_left_is_promoted(self):
-        assert membership.decide(seen([S1, member(3, learner=True)], has_data=True)) == Membership(promote=True)
+        assert membership.decide(seen([S1, member(3, learner=True)], kept=MINE)) == Membership(promote=True)
 
     def test_one_that_was_announced_and_never_started_is_started(self):
         """Only its address tells who it is."""
         announced = member(3, learner=True, started=False)
         assert membership.decide(seen([S1, announced])) == Membership(promote=True)
         # It was killed after it had begun to keep data and before it could tell its name.
-        assert membership.decide(seen([S1, announced], has_data=True)) == Membership(promote=True)
+        assert membership.decide(seen([S1, announced], kept=MINE)) == Membership(promote=True)
 
     def test_a_learner_whose_data_is_gone_joins_anew(self):
         mine = member(3, learner=True)
@@ -53,18 +62,56 @@ class TestDecide:
         assert plan == Membership(remove=(other,), add=True, promote=True)
 
     def test_data_of_a_member_that_was_removed_is_set_aside(self):
-        assert membership.decide(seen([S1, S2], has_data=True)) == Membership(set_aside=True, add=True, promote=True)
+        assert membership.decide(seen([S1, S2], kept=MINE)) == Membership(set_aside=True, add=True, promote=True)
 
     def test_an_address_that_has_changed_is_told(self):
         mine = replace(member(3), peer_urls=(url(33),))
-        plan = membership.decide(seen([S1, S2, mine], has_data=True))
+        plan = membership.decide(seen([S1, S2, mine], kept=MINE))
         assert plan == Membership(update=mine)
         assert plan.changed
         learner = replace(mine, learner=True)
-        assert membership.decide(seen([S1, learner], has_data=True)) == Membership(update=learner, promote=True)
+        assert membership.decide(seen([S1, learner], kept=MINE)) == Membership(update=learner, promote=True)
 
-    def test_one_whose_former_address_another_one_has_is_not_mistaken_for_it(self):
-        assert membership.decide(seen([S1, replace(S2, peer_urls=(url(3),))])).add
+    def test_a_member_at_this_address_is_this_one_whatever_its_name(self):
+        former = replace(member(3), name="of-old")
+        assert membership.decide(seen([S1, former], kept=MINE)) == Membership()
+        assert membership.decide(seen([S1, former], kept=MINE, recorded=MINE)) == Membership()
+        assert refusal(seen([S1, former])) == (
+            "s3, which etcd knows as of-old, is a voting member of etcd and its data is gone from this host; "
+            "set k3a_replace=true for it to have the member replaced by a new one"
+        )
+
+    def test_a_member_that_was_renamed_and_moved_is_known_by_its_data(self):
+        """A host that got another name and another address at once, before or after its first record."""
+        former = replace(member(3), name="of-old", peer_urls=(url(33),))
+        for recorded in (None, MINE):
+            assert membership.decide(seen([S1, S2, former], kept=MINE, recorded=recorded)) == Membership(update=former)
+
+    def test_a_member_whose_data_is_gone_is_known_by_its_record(self):
+        former = replace(member(3), name="of-old", peer_urls=(url(33),))
+        assert "s3, which etcd knows as of-old, is a voting member" in refusal(seen([S1, S2, former], recorded=MINE))
+
+    def test_the_data_of_another_member_is_refused(self):
+        told = refusal(seen([S1, S2, member(3)], kept=identity(2), recorded=MINE, replace=True))
+        assert told.startswith("the data of etcd on s3 is that of s2, and this host is s3; put its own data back, or reset")
+
+    def test_data_of_a_former_membership_does_not_make_the_member_that_is_now_forgotten(self):
+        """An old copy of the disk: the member was replaced since."""
+        now = replace(member(3), id="33")
+        told = refusal(seen([S1, S2, now], kept=MINE, recorded=identity(33)))
+        assert told.startswith("s3 is a voting member of etcd and the data here is another's; set k3a_replace=true")
+        plan = membership.decide(seen([S1, S2, now], kept=MINE, recorded=identity(33), replace=True))
+        assert plan == Membership(set_aside=True, remove=(now,), add=True, promote=True)
+
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_the_data_of_another_cluster_is_never_set_aside(self, replaced):
+        other = identity(3, cluster="7")
+        told = refusal(seen([S1, S2], kept=other, replace=replaced))
+        assert told.startswith(
+            f"etcd on s3 cannot join the others: its data is of the cluster 7 of etcd, and theirs is {ID}; put its own data"
+        )
+        told = refusal(seen([S1, S2], recorded=other, replace=replaced))
+        assert "/etc/k3a/etcd.json is of the cluster 7 of etcd" in told
 
     def test_a_voting_member_whose_data_is_gone_is_replaced_only_when_told_to(self):
         mine, stranger = member(3), member(4, learner=True)
@@ -78,10 +125,21 @@ class TestDecide:
         assert plan == Membership(remove=(mine, stranger), add=True, promote=True)
 
     def test_what_has_its_data_is_not_replaced(self):
-        assert membership.decide(seen([S1, S2, member(3)], has_data=True, replace=True)) == Membership()
+        assert membership.decide(seen([S1, S2, member(3)], kept=MINE, replace=True)) == Membership()
 
 
 class TestWithoutMajority:
+    def test_a_server_that_recorded_its_member_begins_no_other(self):
+        told = refusal(seen(None, recorded=MINE, first_server="s3"))
+        assert told == (
+            "s3 is the member 3 of etcd and its data is gone from this host; mount its disk or put its data back, "
+            "or start the other servers first"
+        )
+
+    def test_data_that_is_not_the_recorded_is_not_started_with(self):
+        told = refusal(seen(None, kept=identity(4), recorded=MINE))
+        assert told.startswith(f"the data of etcd on s3 is of the member 4 of the cluster {ID}, and by /etc/k3a/etcd.json")
+
     def test_the_first_server_begins_a_cluster(self):
         plan = membership.decide(seen(None, first_server="s3"))
         assert plan == Membership(starts_new_cluster=True)
@@ -96,10 +154,10 @@ class TestWithoutMajority:
     @pytest.mark.parametrize("first_server", ["", "s1", "s3"])
     def test_who_has_data_starts_with_it(self, first_server):
         """After an outage of all servers the majority is back only when they have started."""
-        assert membership.decide(seen(None, has_data=True, first_server=first_server, replace=True)) == Membership()
+        assert membership.decide(seen(None, kept=MINE, first_server=first_server, replace=True)) == Membership()
 
     def test_the_first_server_that_was_killed_when_the_cluster_had_begun_begins_no_other(self):
-        assert membership.decide(seen([member(3)], has_data=True, first_server="s3")) == Membership()
+        assert membership.decide(seen([member(3)], kept=MINE, first_server="s3")) == Membership()
 
 
 class TestMajority:
@@ -181,11 +239,11 @@ class TestShown:
         assert self.announced(seen(None, first_server="s3")) == ("", "s3 https://10.0.0.3:2380\n")
 
     def test_one_is_promoted_or_moves(self):
-        before, after = self.announced(seen([S1, member(3, learner=True)], has_data=True))
+        before, after = self.announced(seen([S1, member(3, learner=True)], kept=MINE))
         assert before == "s1 https://10.0.0.1:2380\ns3 https://10.0.0.3:2380 (learner)\n"
         assert after == "s1 https://10.0.0.1:2380\ns3 https://10.0.0.3:2380\n"
         moved = replace(member(3), peer_urls=(url(33),))
-        before, after = self.announced(seen([moved], has_data=True))
+        before, after = self.announced(seen([moved], kept=MINE))
         assert (before, after) == ("s3 https://10.0.0.33:2380\n", "s3 https://10.0.0.3:2380\n")
 
     def test_one_that_is_replaced_stays_one(self):
@@ -247,22 +305,22 @@ class TestWithdraw:
 class TestPromoted:
     def test_a_learner_that_has_caught_up_votes(self):
         etcd = Cluster(S1, member(3, learner=True))
-        assert membership.promote(etcd, "s3") is None
+        assert membership.promote(etcd, "s3", url(3)) is None
         assert etcd.told == ["promote 3"]
-        assert membership.promote(etcd, "s3") is None
+        assert membership.promote(etcd, "s3", url(3)) is None
         assert etcd.told == ["promote 3"]
 
     def test_until_it_has_caught_up_there_is_a_reason(self):
         etcd = Cluster(S1, member(3, learner=True))
         etcd.refusals = [EtcdUnavailable("no member of etcd answers (not in sync)"), EtcdError("too many learners")]
-        assert membership.promote(etcd, "s3") == (
+        assert membership.promote(etcd, "s3", url(3)) == (
             "s3 has not become a voting member of etcd: no member of etcd answers (not in sync)"
         )
-        assert "too many learners" in membership.promote(etcd, "s3")
-        assert membership.promote(etcd, "s3") is None
+        assert "too many learners" in membership.promote(etcd, "s3", url(3))
+        assert membership.promote(etcd, "s3", url(3)) is None
 
     def test_until_it_has_told_its_name_it_is_not_known(self):
         etcd = Cluster(S1, member(3, learner=True, started=False))
-        assert membership.promote(etcd, "s3") == "etcd does not know s3 yet"
+        assert membership.promote(etcd, "s3", url(3)) == "etcd does not know s3 yet"
         etcd.majority = False
-        assert "no member of etcd answers" in membership.promote(etcd, "s3")
+        assert "no member of etcd answers" in membership.promote(etcd, "s3", url(3))
