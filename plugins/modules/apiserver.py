@@ -14,7 +14,11 @@ description:
   - Runs kube-apiserver as the unit C(k3a-apiserver) and the user C(kube).
   - Hardened. Anonymous requests reach the health endpoints only, Secrets are encrypted at rest, requests that change
     something are written to an audit log, and Pod Security admission has a default level.
+  - Starts only before an etcd of the cluster that the host belongs to, and waits for one that does not answer. It asks
+    with a program that M(k3a.cluster.etcd) brings.
   - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server CA.
+  - Of servers that have their turns one by one (C(throttle=1)), those after one that failed fail with its name, and
+    nothing is done on them.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

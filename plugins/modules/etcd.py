@@ -14,13 +14,19 @@ description:
   - Runs etcd as the unit C(k3a-etcd) and the user C(etcd), with TLS for clients and peers and its data in
     C(<data_dir>/server/db/etcd).
   - A server without data joins the members that answer at O(endpoints), first as a learner that does not vote, and is
-    promoted when it has caught up. Only the server that O(first_server) names begins a new cluster.
+    promoted when it has caught up. Only the server that O(first_server) names begins a new cluster; etcd itself never
+    does, whatever happens to its data.
+  - Which member of which cluster the host is gets recorded in C(/etc/k3a/etcd.json). A member is known by its id, which
+    its data and this record have, whatever its name and address. etcd does not start with the data of another one.
   - A member that leads hands over to another before it restarts.
   - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
     have removed is renamed to C(etcd-old-<time>), never deleted.
   - Healthy means that C(/readyz) on the loopback metrics port answers.
   - Fails, before anything is changed, when etcd would lose its majority while this member restarts, when no majority
-    answers a server that has to join, and when the data of a voting member is gone from its host.
+    answers a server that has to join, when the data of a voting member is gone from its host, and when the data is that
+    of another member or cluster.
+  - Of servers that have their turns one by one (C(throttle=1)), those after one that failed fail with its name, and
+    nothing is done on them.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -53,7 +59,8 @@ options:
       - The port of the API server of this server. Where there are others, it is stopped while etcd restarts, so that
         its clients go to them.
   replace:
-    description: Whether a voting member whose data is gone from this host is replaced by a new one.
+    description:
+      - Whether a voting member whose data is gone from this host is replaced by a new one. The last voting member never is.
     type: bool
     default: false
   expose_metrics:

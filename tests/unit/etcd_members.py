@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdError, EtcdUnavailable, Heard, Member
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import (
+    EtcdError,
+    EtcdUnavailable,
+    Heard,
+    Member,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
-
 
 # The cluster that all of them are members of.
 ID = "10276657743932975437"
