@@ -60,7 +60,8 @@ options:
         its clients go to them.
   replace:
     description:
-      - Whether a voting member whose data is gone from this host is replaced by a new one. The last voting member never is.
+      - Whether a voting member whose data is gone from this host is replaced by a new one. The last voting member never
+        is.
     type: bool
     default: false
   expose_metrics:

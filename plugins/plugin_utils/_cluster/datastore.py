@@ -68,18 +68,18 @@ def _emptied(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[Ho
 
 
 def _told_of_emptied(server: HostReport, last: bool) -> tuple[str, str]:
-    directory = Layout(server.settings["data_dir"]).etcd
+    directory = Layout(server.seen.identity.data_dir or server.settings["data_dir"]).etcd
     message = f"it is a member of etcd, and its data is gone from {directory}"
     if server.seen.etcd_cluster:
         message = f"its etcd runs, and its data is gone from {directory}: what the process still holds ends with it"
     if last:
         remedy = "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
         return message, remedy
-    return message, "mount its disk or put its data back; if it is lost, k3a_replace=true has the member replaced"
+    return message, "mount its disk or put its data back, or set k3a_replace=true for it to have the member replaced"
 
 
 def _member_of(server: HostReport, members: Sequence[MemberReport]) -> MemberReport | None:
     ids = {server.seen.etcd_member, server.seen.etcd_recorded.member_id}
     known = [member for member in members if member.id in ids]
-    named = [member for member in members if member.name == server.seen.node_name]
+    named = [member for member in members if member.name == server.known_name]
     return next(iter([*known, *named]), None)

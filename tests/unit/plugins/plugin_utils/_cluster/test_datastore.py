@@ -78,7 +78,7 @@ class TestEmptied:
         assert found == (
             "host2",
             "it is a member of etcd, and its data is gone from /var/lib/k3a/server/db/etcd",
-            "mount its disk or put its data back; if it is lost, k3a_replace=true has the member replaced",
+            "mount its disk or put its data back, or set k3a_replace=true for it to have the member replaced",
         )
         assert told([S1, server(2, {**STOPPED, **EMPTIED}, replace=True), S3]) == []
 
