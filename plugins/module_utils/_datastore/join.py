@@ -110,8 +110,9 @@ class Join:
         """What changes beside etcd itself; or, as an error, why it must not be stopped."""
         changes = []
         mine = self.seen.mine
-        starts_anew = self._starts_anew(plan) and bool(systemd.unit_state(UNIT).main_pid)
-        stops = component_plan.interrupts or starts_anew
+        # A new member has nothing of what runs or stands here now.
+        gives_way = plan.add and bool(systemd.unit_state(UNIT).main_pid)
+        stops = component_plan.interrupts or gives_way
         if mine and (stops or mine in plan.remove):
             self._refuse_loss(plan, mine)
         if mine and stops:
@@ -127,7 +128,7 @@ class Join:
             changes.append(left)
         if plan.set_aside:
             changes.append(files.Change(self.layout.etcd, "data of a former member\n", "set aside as etcd-old-TIME\n"))
-        if starts_anew and not component_plan.restart:
+        if gives_way and not component_plan.restart:
             changes.append(files.Change(UNIT, "active\n", "active (restarted: it begins with new data)\n"))
         recorded = self._record_change(plan)
         if recorded:
@@ -136,8 +137,8 @@ class Join:
             changes.append(files.Change(membership.MEMBERS, *membership.member_diff(self.seen, plan)))
         return changes
 
-    def _starts_anew(self, plan: membership.Membership) -> bool:
-        """Whether etcd is started with data that begins: whatever stands there now is not what it goes on with."""
+    def _begins(self, plan: membership.Membership) -> bool:
+        """Whether etcd is started for the first time as the member that it is then."""
         return plan.add or plan.starts_new_cluster or (plan.promote and not self.seen.kept)
 
     def _refuse_loss(self, plan: membership.Membership, mine: Member) -> None:
@@ -153,7 +154,7 @@ class Join:
 
     def _record_change(self, plan: membership.Membership) -> files.Change | None:
         """How the record of this host's member becomes another one; of one that begins only etcd knows who it is."""
-        if self._starts_anew(plan):
+        if self._begins(plan):
             before = files.content_text(files.read_bytes(identity.ETCD), secret=False)
             return files.Change(identity.ETCD, before, "the ids of this member and its cluster\n")
         # What is on the disk is who it is, where a majority knows it so.
@@ -167,13 +168,12 @@ class Join:
             self.resume_api = True
             systemd.pause(self.api.unit_name)
         self._patiently(lambda: membership.withdraw(self.etcd, plan))
-        if self._starts_anew(plan):
-            self._clear_away()
         if plan.add:
+            self._clear_away()
             self._patiently(self._announce)
         if plan.update:
             self.etcd.update(plan.update.id, [self.seen.peer_url])
-        if self._starts_anew(plan):
+        if self._begins(plan):
             self._write_first_start(plan)
 
     def _clear_away(self) -> None:
@@ -263,7 +263,7 @@ class Join:
 
     def _write_record(self, plan: membership.Membership) -> None:
         """Write down which member of which cluster this host is; before what its first start was told goes."""
-        kept = data.kept_identity(self.layout.etcd) if self._starts_anew(plan) else self.seen.holder and self.seen.kept
+        kept = data.kept_identity(self.layout.etcd) if self._begins(plan) else self.seen.holder and self.seen.kept
         record = kept and record_file.as_file(identity.ETCD, kept)
         if record and files.file_change(record):
             files.write_file(record)
