@@ -144,17 +144,21 @@ def test_the_keys_of_a_module_are_those_of_its_documentation(path):
     assert host_action.returned(path.stem) == documented
 
 
+SHARED = ("step", "turn")
+
+
 def test_every_module_runs_by_such_an_action():
-    """An action of its own, or the one that all others share: what builds takes long, too, and has to say so."""
+    """An action of its own, or one of those that several share: what builds takes long, too, and has to say so."""
     root = Path(host_action.MODULES).parents[1]
     routed = yaml.safe_load((root / "meta/runtime.yml").read_text())["plugin_routing"]["modules"]
-    own = {path.stem for path in (root / "plugins/action").glob("*.py")} - {"__init__", "step"}
+    own = {path.stem for path in (root / "plugins/action").glob("*.py")} - {"__init__", *SHARED}
     modules = {path.stem for path in host_action.MODULES.glob("*.py")} - {"__init__"}
-    shared = {name for name, route in routed.items() if route == {"action_plugin": "k3a.cluster.step"}}
+    routes = [{"action_plugin": f"k3a.cluster.{action}"} for action in SHARED]
+    shared = {name for name, route in routed.items() if route in routes}
     assert shared == routed.keys()
     assert not shared & own
     assert modules == own | shared
-    for name in sorted(own):
+    for name in sorted({*own, *SHARED}):
         text = (root / f"plugins/action/{name}.py").read_text()
         runs_modules = "_execute_module" in text
         assert not runs_modules or "(HostAction)" in text, name
