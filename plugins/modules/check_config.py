@@ -225,6 +225,7 @@ facts:
     etcd_cluster: ""
     etcd_member: ""
     etcd_recorded: {cluster_id: "", member_id: ""}
+    etcd_outdated: false
     node_password: true
     bundle_present: false
     clock: 1795492282.25
@@ -328,6 +329,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_cluster": seen.etcd.cluster_id,
         "etcd_member": seen.etcd.member_id,
         "etcd_recorded": asdict(seen.etcd_recorded),
+        "etcd_outdated": seen.etcd_outdated,
         "node_password": seen.node_password,
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }

@@ -17,7 +17,8 @@ description:
     promoted when it has caught up. Only the server that O(first_server) names begins a new cluster; etcd itself never
     does, whatever happens to its data.
   - Which member of which cluster the host is gets recorded in C(/etc/k3a/etcd.json). A member is known by its id, which
-    its data and this record have, whatever its name and address. etcd does not start with the data of another one.
+    its data and this record have, whatever its name and address. etcd does not start with the data of another one, nor
+    with an old copy of its own.
   - A member that leads hands over to another before it restarts.
   - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
     have removed is renamed to C(etcd-old-<time>), never deleted.

@@ -28,6 +28,7 @@ if importlib.util.find_spec("ansible_collections") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".venv/collections"))
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api, server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import lock as locks
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity
@@ -159,6 +160,7 @@ def init(tmp_path, monkeypatch):
     stand_in = Init(directory)
     monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(directory))
     monkeypatch.setattr(identity, "ETCD", str(tmp_path / "etc/etcd.json"))
+    monkeypatch.setattr(data, "PROGRESS", str(tmp_path / "etc/etcd-progress.json"))
     monkeypatch.setattr(systemd, "_systemctl", stand_in)
     yield stand_in
     for unit in list(stand_in.processes):

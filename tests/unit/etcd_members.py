@@ -101,14 +101,23 @@ class Cluster:
         self.told.append(what)
 
 
-def begin_data(directory: Path, kept: EtcdIdentity) -> None:
-    """Data of a member in a data directory of etcd, as the head of its log."""
+def begin_data(directory: Path, kept: EtcdIdentity, *commits: int) -> None:
+    """Data of a member in a data directory of etcd, as a log: its head, and the states that it went through."""
     ids = b"".join(b"%c%b" % (key, varint(int(number))) for key, number in ((8, kept.member_id), (16, kept.cluster_id)))
     log = directory / "member/wal"
     log.mkdir(parents=True, exist_ok=True)
     (log / "0000000000000000-0000000000000000.wal").write_bytes(
-        frame(b"\x08\x04\x10\x00") + frame(b"\x08\x01\x10\xfa\xb3\x82\x96\x0e\x1a%c%b" % (len(ids), ids)) + bytes(64)
+        frame(b"\x08\x04\x10\x00")
+        + frame(b"\x08\x01\x10\xfa\xb3\x82\x96\x0e\x1a%c%b" % (len(ids), ids))
+        + b"".join(map(state, commits))
+        + bytes(64)
     )
+
+
+def state(commit: int) -> bytes:
+    """A record of the log that says how far a majority has agreed, after one with an entry."""
+    values = b"\x08\x02\x10\x07\x18" + varint(commit)
+    return frame(b"\x08\x02\x10\x01\x1a\x03abc") + frame(b"\x08\x03\x10\x01\x1a%c%b" % (len(values), values))
 
 
 def frame(record: bytes) -> bytes:

@@ -118,6 +118,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         # Whatever happens to its data, it begins no cluster unless its first start is told to.
         ("Environment", "ETCD_INITIAL_CLUSTER_STATE=existing"),
         etcd_guard.before_start(params["data_dir"], "etcd"),
+        etcd_guard.after_stop(params["data_dir"]),
         (
             "ExecStart",
             systemd.command_line(program(params, "etcd"), flags.merge(arguments, params["extra_args"])),

@@ -26,6 +26,11 @@ def before_start(data_dir: str, what: str) -> tuple[str, str]:
     return "ExecStartPre", f"+{systemd.command_line(path(data_dir), ('guard', what, data_dir))}"
 
 
+def after_stop(data_dir: str) -> tuple[str, str]:
+    """The line of etcd's unit that writes down how far it has come."""
+    return "ExecStopPost", f"+{systemd.command_line(path(data_dir), ('guard', 'etcd-stopped', data_dir))}"
+
+
 def program_file(data_dir: str, python: str) -> files.File:
     """The program, run by a Python of the host."""
     return files.File(path(data_dir), program.archive({"guard": guard}, LIBRARY, python=python), mode=0o755)

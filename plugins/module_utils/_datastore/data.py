@@ -6,23 +6,32 @@
 """Whose data etcd keeps on this host: every file of its log begins with the ids of its cluster and member.
 
 So they are known while etcd does not run, and before it is started. A file of the log is a series of frames: the size
-of a record, and the record, a message of protobuf; the first is a checksum, the second has the ids.
+of a record, and the record, a message of protobuf; the first is a checksum, the second has the ids. Some of the others
+say up to which entry a majority has agreed (the commit), which only grows: data that says less than it did is an old
+copy, from which what was agreed on since is gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import mmap
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import record_file
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 
-METADATA = 1
-# Of a record: its type and content. Of the metadata: the ids of the member and of the cluster.
+PROGRESS = f"{record_file.DIRECTORY}/etcd-progress.json"
+METADATA, STATE = 1, 3
+# Of a record: its type and content. Of the metadata: the ids of member and cluster. Of the state: the commit.
 TYPE, CONTENT = 1, 3
 MEMBER, CLUSTER = 1, 2
+COMMIT = 3
 VARINT, BYTES = 0, 2
 # The ids come within the first few of these.
 HEAD = 4096
@@ -32,16 +41,62 @@ class DataDamaged(K3aError):
     """Data of etcd that does not say whose it is."""
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a member has been seen to have come."""
+
+    cluster_id: str
+    member_id: str
+    commit: int
+
+
 def kept_identity(directory: str) -> EtcdIdentity | None:
     """Cluster and member whose data is in a data directory of etcd, or None where etcd has never begun to keep any."""
-    logs = sorted(glob.glob(f"{glob.escape(directory)}/member/wal/*.wal"))
-    if not logs:
+    log = _newest_log(directory)
+    if log is None:
         return None
     try:
-        with open(logs[-1], "rb") as stream:
+        with open(log, "rb") as stream:
             return identity_in(stream.read(HEAD))
     except (ValueError, LookupError):
-        raise DataDamaged(f"{logs[-1]} does not say whose data it is; put the data of etcd back") from None
+        raise DataDamaged(f"{log} does not say whose data it is; put the data of etcd back") from None
+
+
+def kept_progress(directory: str) -> Progress | None:
+    """How far the member has come whose data is in a directory, as it would be after a power cut now."""
+    log, kept = _newest_log(directory), kept_identity(directory)
+    if log is None or kept is None:
+        return None
+    with open(log, "rb") as stream:
+        os.fsync(stream.fileno())
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return Progress(kept.cluster_id, kept.member_id, commit_in(content))
+
+
+def recorded_progress() -> Progress | None:
+    """How far a member of this host has been seen to have come."""
+    # It guards against an old copy; where it cannot be read, that is all that is not known.
+    with contextlib.suppress(record_file.RecordDamaged):
+        return record_file.read(PROGRESS, Progress)
+    return None
+
+
+def is_outdated(kept: Progress | None, recorded: Progress | None) -> bool:
+    """Whether data is that of a member that had come further already."""
+    if not kept or not recorded or kept.member_id != recorded.member_id or kept.cluster_id != recorded.cluster_id:
+        return False
+    return kept.commit < recorded.commit
+
+
+def record_progress(kept: Progress | None) -> None:
+    """Write down how far the member of this host has come."""
+    recorded = recorded_progress()
+    if kept and kept != recorded and not is_outdated(kept, recorded):
+        files.write_file(record_file.as_file(PROGRESS, kept))
+
+
+def _newest_log(directory: str) -> str | None:
+    return max(glob.glob(f"{glob.escape(directory)}/member/wal/*.wal"), default=None)
 
 
 def has_remains(directory: str) -> bool:
@@ -59,7 +114,18 @@ def identity_in(head: bytes) -> EtcdIdentity:
     raise ValueError("it has no metadata")
 
 
-def _records(head: bytes) -> Iterator[bytes]:
+def commit_in(log: bytes | mmap.mmap) -> int:
+    """The last commit in a file of the log, each of which begins with the one before; what is torn ends it."""
+    commit = 0
+    with contextlib.suppress(ValueError, LookupError):
+        for record in _records(log):
+            # Most records are entries, which are of no interest: the type stands first.
+            if record[1] == STATE:
+                commit = int(dict(_fields(bytes(dict(_fields(record))[CONTENT]))).get(COMMIT, 0))
+    return commit
+
+
+def _records(head: bytes | mmap.mmap) -> Iterator[bytes]:
     at = 0
     while at + 8 <= len(head):
         (frame,) = struct.unpack_from("<Q", head, at)

@@ -53,6 +53,13 @@ def check_data(layout: Layout) -> None:
     problem = refusal(layout.etcd, kept, recorded, told=os.path.exists(layout.etcd_first_start))
     if problem:
         raise Refused(problem)
+    progress = data.kept_progress(layout.etcd)
+    if data.is_outdated(progress, data.recorded_progress()):
+        raise Refused(
+            f"the data in {layout.etcd} is an old copy: what was written since is not in it; put the newest data back, "
+            f"and site.yml says what else can be done (where the copy is all that is left, remove {data.PROGRESS})"
+        )
+    data.record_progress(progress)
 
 
 def foreign(answering: EtcdIdentity, ours: EtcdIdentity | None) -> str | None:
@@ -87,11 +94,13 @@ def _say(text: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Ask for one of the two, in a data directory; what is returned is told, and means that it must not start."""
+    """Ask for one of the two, or tell that etcd has stopped; what is returned is told: it must not start."""
     what, data_dir = arguments
     try:
         if what == "etcd":
             check_data(Layout(data_dir))
+        elif what == "etcd-stopped":
+            data.record_progress(data.kept_progress(Layout(data_dir).etcd))
         else:
             await_datastore(Layout(data_dir), _say)
     except (K3aError, OSError) as error:

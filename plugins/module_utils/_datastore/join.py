@@ -68,6 +68,7 @@ class Join:
             kept=kept,
             heard=self._hear(begins, ready),
             recorded=record_file.read(identity.ETCD, EtcdIdentity),
+            outdated=kept is not None and self._is_outdated(),
             first_server=params["first_server"],
             replace=params["replace"],
         )
@@ -98,6 +99,12 @@ class Join:
         if reason and can_be_asked and systemd.unit_state(UNIT).main_pid and ready() is None:
             raise membership.MembershipError(f"etcd has a majority, and cannot be asked for its members: {reason}")
         return found[0] if found else None
+
+    def _is_outdated(self) -> bool:
+        """Whether what is on the disk is an old copy; what runs was asked when it started."""
+        if systemd.unit_state(UNIT).main_pid:
+            return False
+        return data.is_outdated(data.kept_progress(self.layout.etcd), data.recorded_progress())
 
     def decide(self, check_mode: bool) -> membership.Membership:
         """What has to happen; before a new cluster has begun its other members cannot ask it."""

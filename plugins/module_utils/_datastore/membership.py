@@ -40,6 +40,8 @@ class Situation:
     kept: EtcdIdentity | None
     heard: Heard | None
     recorded: EtcdIdentity | None = None
+    # The data is an old copy: the member had come further already.
+    outdated: bool = False
     first_server: str = ""
     replace: bool = False
 
@@ -92,10 +94,10 @@ def decide(seen: Situation) -> Membership:
     if seen.heard is None:
         return _without_majority(seen)
     _refuse_foreign(seen, seen.heard)
-    if seen.holder:
+    if seen.holder and not seen.outdated:
         moved = seen.holder if seen.peer_url not in seen.holder.peer_urls else None
         return Membership(update=moved, promote=seen.holder.learner)
-    mine = seen.expected
+    mine = seen.mine
     # Only one learner may be there at a time: another server's, left by a run that was killed, joins again later.
     strangers = tuple(member for member in seen.members if member.learner and member is not mine)
     # Data of a member that the others have removed: kept, but of no use to them.
@@ -105,7 +107,9 @@ def decide(seen: Situation) -> Membership:
     if mine.learner and not mine.name and not set_aside:
         return Membership(promote=True)
     if not mine.learner and not seen.replace:
-        what = "the data here is another's" if set_aside else "its data is gone from this host"
+        what = "its data is gone from this host"
+        if set_aside:
+            what = "its data is an old copy" if seen.outdated else "the data here is another's"
         who = seen.name if mine.name == seen.name else f"{seen.name}, which etcd knows as {mine.label},"
         raise MembershipError(
             f"{who} is a voting member of etcd and {what}; "
@@ -136,6 +140,11 @@ def _without_majority(seen: Situation) -> Membership:
             f"{seen.kept.cluster_id}, and by {ETCD} this host is the member {seen.recorded.member_id} of the cluster "
             f"{seen.recorded.cluster_id}, and no majority answers that could tell; put its own data back, or start the "
             "other servers first"
+        )
+    if seen.outdated:
+        raise MembershipError(
+            f"the data of etcd on {seen.name} is an old copy: what was written since is not in it; put its newest data "
+            "back, or start the other servers first"
         )
     if seen.kept:
         return Membership()

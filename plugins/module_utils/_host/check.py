@@ -166,6 +166,7 @@ class Observed:
     # Whether anything of a node is in its data directory.
     state: bool = False
     etcd: EtcdIdentity = EtcdIdentity()
+    etcd_outdated: bool = False
     etcd_recorded: EtcdIdentity = EtcdIdentity()
 
 

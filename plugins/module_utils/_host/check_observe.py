@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -54,6 +55,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
     identity = recorded or identities.implied(units, machine)
     # Where the host has its cluster; another directory that is wanted was never its own.
     layout = Layout(identity.data_dir or wanted.data_dir)
+    etcd = _etcd(layout) if "etcd" in running else EtcdIdentity()
     return check.Observed(
         hostname=os.uname().nodename,
         machine_id=machine,
@@ -85,7 +87,9 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         recorded=recorded is not None,
         damaged=tuple(filter(None, (damaged, etcd_damaged))),
         state=identities.has_state(layout.data_dir),
-        etcd=_etcd(layout) if "etcd" in running else EtcdIdentity(),
+        etcd=etcd,
+        # What runs was asked when it started.
+        etcd_outdated=not etcd.cluster_id and _is_outdated(layout),
         etcd_recorded=etcd_recorded or EtcdIdentity(),
     )
 
@@ -105,6 +109,14 @@ def _etcd(layout: Layout) -> EtcdIdentity:
     except (EtcdError, OSError):
         return EtcdIdentity()
     return EtcdIdentity(str(header.get("cluster_id", "")), str(header.get("member_id", "")))
+
+
+def _is_outdated(layout: Layout) -> bool:
+    """Whether the data of etcd is an old copy; data that cannot be read is told of by the step that needs it."""
+    try:
+        return data.is_outdated(data.kept_progress(layout.etcd), data.recorded_progress())
+    except (data.DataDamaged, OSError):
+        return False
 
 
 def _authority(layout: Layout) -> str:

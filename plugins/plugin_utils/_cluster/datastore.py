@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
 def etcd_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """What keeps the servers' etcd from being the cluster that it was."""
     servers = [report for report in reports if report.server and report.facts]
-    return [*_divided(servers), *_others(servers), *_emptied(servers, answer)]
+    return [*_divided(servers), *_others(servers), *_lost(servers, answer)]
 
 
 def _divided(servers: Sequence[HostReport]) -> Iterator[HostFinding]:
@@ -52,8 +52,8 @@ def _others(servers: Iterable[HostReport]) -> Iterator[HostFinding]:
             yield HostFinding((server.name,), Finding("etcd", FAIL, message, remedy))
 
 
-def _emptied(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
-    """Servers that are voting members, and have lost their data. Where none has any, founding is what is refused."""
+def _lost(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
+    """Servers that are voting members, and whose data is lost. Where none has any, founding is what is refused."""
     voters = [member for member in answer.etcd_members if not member.learner]
     if not voters and not any(server.seen.etcd_data for server in servers):
         return
@@ -61,21 +61,26 @@ def _emptied(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[Ho
         mine = _member_of(server, voters)
         # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
         votes = bool(mine) if voters else server.seen.etcd_recorded.member_id != ""
-        if votes and server.is_known and not server.seen.etcd_data:
-            last = mine is not None and voters == [mine]
+        is_lost = server.seen.etcd_outdated or not server.seen.etcd_data
+        if votes and server.is_known and is_lost:
+            last = voters == [mine] if voters else len(servers) == 1
             if last or not server.replace:
-                yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_emptied(server, last)))
+                yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_lost(server, last)))
 
 
-def _told_of_emptied(server: HostReport, last: bool) -> tuple[str, str]:
-    directory = Layout(server.seen.identity.data_dir or server.settings["data_dir"]).etcd
+def _told_of_lost(server: HostReport, last: bool) -> tuple[str, str]:
+    seen = server.seen
+    directory = Layout(seen.identity.data_dir or server.settings["data_dir"]).etcd
     message = f"it is a member of etcd, and its data is gone from {directory}"
-    if server.seen.etcd_cluster:
+    remedy = "mount its disk or put its data back"
+    if seen.etcd_outdated:
+        message = f"the data of etcd in {directory} is an old copy: what was written since is not in it"
+        remedy = "put its newest data back"
+    elif seen.etcd_cluster:
         message = f"its etcd runs, and its data is gone from {directory}: what the process still holds ends with it"
-    if last:
-        remedy = "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
-        return message, remedy
-    return message, "mount its disk or put its data back, or set k3a_replace=true for it to have the member replaced"
+        if last:
+            remedy = "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
+    return message, remedy if last else f"{remedy}, or set k3a_replace=true for it to have the member replaced"
 
 
 def _member_of(server: HostReport, members: Sequence[MemberReport]) -> MemberReport | None:

@@ -54,6 +54,8 @@ class HostFacts:
     etcd_cluster: str = ""
     etcd_member: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
+    # The data of etcd is an old copy: its member had come further already.
+    etcd_outdated: bool = False
     # The components of ours that have a unit.
     installed: tuple[str, ...] = ()
     # The host's time, in seconds since 1970.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
-from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, frame
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, frame, state
 
 # The first 96 bytes of a log that etcd 3.7.3 has written, and what its gateway said of itself.
 REAL = bytes.fromhex(
@@ -52,3 +52,46 @@ def test_one_that_does_not_say_it_is_refused_by_name(tmp_path, content):
     with pytest.raises(data.DataDamaged) as raised:
         data.kept_identity(str(tmp_path))
     assert str(raised.value) == f"{path} does not say whose data it is; put the data of etcd back"
+
+
+class TestProgress:
+    MINE = EtcdIdentity("1", "2")
+
+    @pytest.fixture(autouse=True)
+    def recorded(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(data, "PROGRESS", str(tmp_path / "etcd-progress.json"))
+
+    def test_the_last_state_says_how_far_a_majority_has_agreed(self, tmp_path):
+        begin_data(tmp_path, self.MINE, 7, 300, 9000)
+        assert data.kept_progress(str(tmp_path)) == data.Progress("1", "2", 9000)
+
+    def test_where_nothing_was_agreed_on_it_is_nothing(self, tmp_path):
+        assert data.kept_progress(str(tmp_path)) is None
+        begin_data(tmp_path, self.MINE)
+        assert data.kept_progress(str(tmp_path)) == data.Progress("1", "2", 0)
+
+    @pytest.mark.parametrize("torn", [frame(b"\x08\x03\x10")[:10], b"\x01", b"\xff" * 20, frame(b"\x08\x03\x10\x01\x1a\x09\x08")])
+    def test_what_is_torn_at_the_end_counts_for_nothing(self, torn):
+        """The power went while it was written; etcd cuts it off."""
+        assert data.commit_in(state(7) + state(9) + torn) == 9
+
+    def test_it_is_written_down_and_only_grows(self, tmp_path):
+        for commit in (7, 9, 8):
+            data.record_progress(data.Progress("1", "2", commit))
+        assert data.recorded_progress() == data.Progress("1", "2", 9)
+        data.record_progress(None)
+        data.record_progress(data.Progress("1", "3", 5))  # the member was replaced by a new one
+        assert data.recorded_progress() == data.Progress("1", "3", 5)
+
+    def test_data_that_says_less_than_it_did_is_an_old_copy(self):
+        now = data.Progress("1", "2", 9)
+        assert data.is_outdated(data.Progress("1", "2", 8), now)
+        assert not data.is_outdated(now, now)
+        assert not data.is_outdated(data.Progress("1", "3", 8), now)
+        assert not data.is_outdated(data.Progress("0", "2", 8), now)
+        assert not data.is_outdated(now, None)
+        assert not data.is_outdated(None, now)
+
+    def test_a_record_that_is_damaged_is_none(self, tmp_path):
+        (tmp_path / "etcd-progress.json").write_text("{")
+        assert data.recorded_progress() is None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import guard
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data, guard
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity, record_file
@@ -20,6 +20,9 @@ class Host:
         self.db = folder / "server/db"
         self.silent, self.answering = 0, ids(3)
         monkeypatch.setattr(identity, "ETCD", str(folder / "etcd.json"))
+        monkeypatch.setattr(data, "PROGRESS", str(folder / "etcd-progress.json"))
+        real = files.write_file
+        monkeypatch.setattr(files, "write_file", lambda file: real(files.owned_by_me(file.path, file.content)))
         monkeypatch.setattr(guard, "Etcd", lambda _layout, endpoints: self if endpoints == ["https://127.0.0.1:2379"] else None)
         monkeypatch.setattr(guard, "POLL", 0)
 
@@ -30,10 +33,10 @@ class Host:
         return self.answering
 
     def records(self, recorded):
-        files.write_file(files.owned_by_me(identity.ETCD, record_file.as_file(identity.ETCD, recorded).content))
+        files.write_file(record_file.as_file(identity.ETCD, recorded))
 
-    def keeps(self, kept):
-        begin_data(self.db / "etcd", kept)
+    def keeps(self, kept, *commits):
+        begin_data(self.db / "etcd", kept, *commits)
 
     def ask(self, what):
         return guard.main([what, str(self.folder)])
@@ -74,6 +77,25 @@ class TestEtcd:
             f"and by {identity.ETCD} this host is the member 3 of the cluster {ID}; put its own data back, and site.yml "
             "says what else can be done"
         )
+
+    def test_it_does_not_start_with_an_old_copy_of_its_data(self, host):
+        """A voter that forgot what it agreed to could lose what was acknowledged."""
+        host.keeps(ids(3), 7)
+        assert host.ask("etcd") is None
+        host.keeps(ids(3), 7, 300)
+        assert host.ask("etcd-stopped") is None
+        host.keeps(ids(3), 7)
+        told = host.ask("etcd")
+        assert told.startswith(f"the data in {host.db}/etcd is an old copy: what was written since is not in it; put the")
+        # After a start that was refused, systemd tells that it has stopped.
+        assert host.ask("etcd-stopped") is None
+        assert host.ask("etcd") == told
+        host.keeps(ids(3), 7, 300, 301)
+        assert host.ask("etcd") is None
+
+    def test_a_host_without_data_has_nothing_to_write_down(self, host):
+        assert host.ask("etcd-stopped") is None
+        assert not host.folder.joinpath("etcd-progress.json").exists()
 
     def test_what_cannot_be_read_is_told_by_its_name(self, host):
         host.keeps(ids(3))

@@ -65,6 +65,7 @@ class Server:
         monkeypatch.setattr(joining, "ELECTION", 0.1)
         self.record = folder / "etc/etcd.json"
         monkeypatch.setattr(identity, "ETCD", str(self.record))
+        monkeypatch.setattr(joining.data, "PROGRESS", str(folder / "etc/etcd-progress.json"))
         self.ready = "it is not ready"
 
     def begin_data(self, member=3):
@@ -165,6 +166,16 @@ class TestSeen:
         assert not layout.etcd_has_data
         server.begin_data()
         assert layout.etcd_has_data
+
+
+    def test_an_old_copy_is_seen_where_etcd_does_not_run(self, server):
+        """What runs was asked when it started."""
+        server.begin_data()
+        kept = etcd_members.identity(3)
+        joining.data.record_progress(joining.data.Progress(kept.cluster_id, kept.member_id, 7))
+        assert server.join(Cluster(S1, S2, member(3))).seen.outdated
+        server.systemd.etcd = "active"
+        assert not server.join(Cluster(S1, S2, member(3))).seen.outdated
 
 
 class TestDecide:

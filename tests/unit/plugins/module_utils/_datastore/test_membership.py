@@ -103,6 +103,14 @@ class TestDecide:
         plan = membership.decide(seen([S1, S2, now], kept=MINE, recorded=identity(33), replace=True))
         assert plan == Membership(set_aside=True, remove=(now,), add=True, promote=True)
 
+    def test_an_old_copy_of_its_data_is_as_good_as_none(self):
+        old = {"kept": MINE, "recorded": MINE, "outdated": True}
+        told = refusal(seen([S1, S2, member(3)], **old))
+        assert told.startswith("s3 is a voting member of etcd and its data is an old copy; set k3a_replace=true for it")
+        plan = membership.decide(seen([S1, S2, member(3)], replace=True, **old))
+        assert plan == Membership(set_aside=True, remove=(member(3),), add=True, promote=True)
+        assert refusal(seen(None, **old)).startswith("the data of etcd on s3 is an old copy: what was written since is not")
+
     @pytest.mark.parametrize("replaced", [False, True])
     def test_the_data_of_another_cluster_is_never_set_aside(self, replaced):
         other = identity(3, cluster="7")

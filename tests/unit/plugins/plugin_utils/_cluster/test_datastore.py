@@ -72,7 +72,7 @@ class TestOthers:
         )
 
 
-class TestEmptied:
+class TestLost:
     def test_a_member_whose_data_is_gone_is_replaced_only_when_told_to(self):
         (found,) = told([S1, server(2, {**STOPPED, **EMPTIED}), S3])
         assert found == (
@@ -95,6 +95,18 @@ class TestEmptied:
         assert found[2] == (
             "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
         )
+
+    def test_an_old_copy_is_no_data_either(self):
+        old = {**STOPPED, "etcd_outdated": True}
+        (found,) = told([S1, server(2, old), S3])
+        assert found == (
+            "host2",
+            "the data of etcd in /var/lib/k3a/server/db/etcd is an old copy: what was written since is not in it",
+            "put its newest data back, or set k3a_replace=true for it to have the member replaced",
+        )
+        assert told([S1, server(2, old, replace=True), S3]) == []
+        (found,) = told([server(1, old, replace=True)], ())
+        assert found[2] == "put its newest data back"
 
     def test_where_no_member_answers_the_record_is_what_is_known(self):
         down = [server(1, STOPPED), server(2, {**STOPPED, **EMPTIED}), server(3, STOPPED)]
