@@ -102,12 +102,13 @@ def _line(report: HostReport) -> str:
 def sign_of_a_cluster(report: HostReport) -> str:
     """What shows that a host has, or had, a part in a cluster; nothing when nothing does."""
     seen = report.seen
-    if seen.etcd_running:
-        return "its etcd runs"
     if seen.identity.cluster_id:
         return f"it records that it belongs to the cluster {seen.identity.cluster_id}"
     if seen.etcd_recorded.cluster_id:
         return f"it records that its etcd is a member of the cluster {seen.etcd_recorded.cluster_id}"
+    # One that is started again and again, since its data is gone, counts as one that runs: what is known goes first.
+    if seen.etcd_running:
+        return "its etcd runs"
     if not seen.recorded and (seen.authority or seen.installed):
         what = f"the services {', '.join(seen.installed)}" if seen.installed else "the CA of a cluster"
         return f"it has {what} of k3a, and no record of a cluster that is being made"
