@@ -10,6 +10,19 @@ from pathlib import Path
 from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd_guard
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, identity
 
+# With records in a directory of the test: the host that runs it may be a server itself.
+ALLOWED = """
+import sys
+sys.path.insert(0, "{program}")
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data, guard
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity
+identity.ETCD, data.PROGRESS = "{folder}/etcd.json", "{folder}/etcd-progress.json"
+real = files.write_file
+files.write_file = lambda file: real(files.owned_by_me(file.path, file.content))
+sys.exit(guard.main(["etcd", "{data_dir}"]))
+"""
+
 
 def test_the_program_that_systemd_asks_has_all_that_it_needs(tmp_path):
     data_dir = tmp_path / "k3a"
@@ -18,16 +31,23 @@ def test_the_program_that_systemd_asks_has_all_that_it_needs(tmp_path):
     Path(file.path).write_bytes(file.content)
     Path(file.path).chmod(file.mode)
 
-    def ask():
-        directive, line = etcd_guard.before_start(str(data_dir), "etcd")
-        assert directive == "ExecStartPre"
+    def ask(told=etcd_guard.before_start(str(data_dir), "etcd"), where="ExecStartPre"):
+        directive, line = told
+        assert directive == where
         command = line.removeprefix("+").replace("\\\n", "").split()
         return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
 
+    stopped = ask(etcd_guard.after_stop(str(data_dir)), "ExecStopPost")
+    assert (stopped.returncode, stopped.stderr) == (0, "")
     refused = ask()
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"the data of etcd is gone from {data_dir}/server/db/etcd, and etcd begins")
     begin_data(data_dir / "server/db/etcd", identity(3))
-    allowed = ask()
-    # The host that runs the tests may be a server itself.
-    assert allowed.returncode == 0 or "etcd.json this host is the member" in allowed.stderr
+    allowed = subprocess.run(
+        [sys.executable, "-IS", "-c", ALLOWED.format(program=file.path, folder=tmp_path, data_dir=data_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    assert (tmp_path / "etcd-progress.json").exists()

@@ -13,6 +13,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Component, Wanted, judge
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
+from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, identity
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
 
 WANTED = Wanted(
@@ -121,6 +122,20 @@ class TestInstalled:
         Path(f"{tmp_path}/wanted/server/db/etcd/member/wal").mkdir(parents=True)
         Path(f"{tmp_path}/wanted/server/db/etcd/member/wal/0.wal").write_text("")
         assert self.seen(Layout(f"{tmp_path}/wanted")).etcd_data
+
+    def test_data_of_etcd_that_is_an_old_copy_is_seen_where_it_does_not_run(self, tmp_path, monkeypatch):
+        layout, mine = Layout(str(tmp_path / "k3a")), identity(3)
+        monkeypatch.setattr(look.data, "PROGRESS", str(tmp_path / "etcd-progress.json"))
+        begin_data(Path(layout.etcd), mine, 7)
+        assert not self.seen(layout).etcd_outdated
+        progress = {"format": 1, "cluster_id": mine.cluster_id, "member_id": mine.member_id, "commit": 9}
+        (tmp_path / "etcd-progress.json").write_text(json.dumps(progress))
+        assert self.seen(layout).etcd_outdated
+        monkeypatch.setattr(look, "_etcd", lambda _layout: mine)
+        ours = (Component("etcd", "k3a-etcd.service", False, ()),)
+        monkeypatch.setattr(look, "_systemd", lambda _run, _own: (252, frozenset({"k3a-etcd.service"})))
+        wanted = replace(WANTED, data_dir=layout.data_dir, components=ours)
+        assert not look.observe(wanted, lambda _command: (0, "", "")).etcd_outdated
 
     def test_the_local_etcd_says_who_it_is_while_it_runs(self, tmp_path, monkeypatch):
         asked = []

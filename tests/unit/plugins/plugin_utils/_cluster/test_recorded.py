@@ -285,6 +285,8 @@ class TestFounding:
         "facts, sign",
         [
             ({"etcd_running": True}, "its etcd runs"),
+            # As one that is started again and again does.
+            ({"etcd_running": True, "recorded": True, "identity": Identity(cluster_id="u1")}, "it records that it belongs"),
             ({"recorded": True, "identity": Identity(cluster_id="u1")}, "it records that it belongs to the cluster u1"),
             ({"recorded": True, "etcd_recorded": EtcdIdentity("7", "8")}, "it records that its etcd is a member of the cluster 7"),
             ({"installed": ("etcd", "kubelet"), "state": True}, "it has the services etcd, kubelet of k3a, and no record of a cluster"),
