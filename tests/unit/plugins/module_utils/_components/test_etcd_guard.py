@@ -31,15 +31,14 @@ def test_the_program_that_systemd_asks_has_all_that_it_needs(tmp_path):
     Path(file.path).write_bytes(file.content)
     Path(file.path).chmod(file.mode)
 
-    def ask(told=etcd_guard.before_start(str(data_dir), "etcd"), where="ExecStartPre"):
-        directive, line = told
+    def ask(directive, line, where):
         assert directive == where
         command = line.removeprefix("+").replace("\\\n", "").split()
         return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
 
-    stopped = ask(etcd_guard.after_stop(str(data_dir)), "ExecStopPost")
+    stopped = ask(*etcd_guard.after_stop(str(data_dir)), where="ExecStopPost")
     assert (stopped.returncode, stopped.stderr) == (0, "")
-    refused = ask()
+    refused = ask(*etcd_guard.before_start(str(data_dir), "etcd"), where="ExecStartPre")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"the data of etcd is gone from {data_dir}/server/db/etcd, and etcd begins")
     begin_data(data_dir / "server/db/etcd", identity(3))
