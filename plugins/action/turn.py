@@ -13,14 +13,16 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
 
 class ActionModule(HostAction):
     """Run the module once, unless the turn before failed. Check mode breaks nothing, and hears what each one says."""
 
+    @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's answer."""
         super().run(tmp, task_vars)
@@ -31,7 +33,7 @@ class ActionModule(HostAction):
         with contextlib.suppress(FileNotFoundError):
             failed = turn.read_text(encoding="utf-8")
             if failed != host:
-                raise AnsibleActionFail(f"nothing was done on {host}, since {failed} failed in its turn: see there why")
+                raise K3aError(f"nothing was done on {host}, since {failed} failed in its turn: see there why")
         turn.write_text(host, encoding="utf-8")
         result = self._execute_module(module_args=self._task.args, task_vars=task_vars)
         if not result.get("failed"):
