@@ -90,7 +90,7 @@ def await_datastore(layout: Layout, say: Callable[[str], object]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")
 
 
 def main(arguments: Sequence[str]) -> str | None:

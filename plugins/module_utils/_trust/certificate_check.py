@@ -248,18 +248,23 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
 
 
+def tell(text: str) -> None:
+    """Tell whoever runs the command, which may be systemd."""
+    sys.stderr.write(f"{text}\n")
+
+
 def check(data_dir: str, output: str) -> int:
     """Show when the certificates end."""
     found, moment = certificates(data_dir), datetime.now(timezone.utc)
     if output == "json":
-        print(json.dumps({"certificates": as_data(found, moment)}, indent=2))
+        sys.stdout.write(json.dumps({"certificates": as_data(found, moment)}, indent=2) + "\n")
     elif found:
-        print(table(found, moment), end="")
+        sys.stdout.write(table(found, moment))
     else:
-        print(f"there are no certificates in {data_dir}", file=sys.stderr)
+        tell(f"there are no certificates in {data_dir}")
     if output != "json":
         for warned in warnings(found, moment):
-            print(warned.text, file=sys.stderr)
+            tell(warned.text)
     return exit_code(found, moment)
 
 
@@ -268,7 +273,7 @@ def warn(data_dir: str, server_url: str) -> int:
     found, moment = certificates(data_dir), datetime.now(timezone.utc)
     told = warnings(found, moment)
     for warned in told:
-        print(f"<4>{warned.text}", file=sys.stderr)
+        tell(f"<4>{warned.text}")
     node = node_name(found)
     if told and node:
         try:
@@ -277,7 +282,7 @@ def warn(data_dir: str, server_url: str) -> int:
             for warned in told:
                 api.request("POST", EVENTS, body=event(node, warned, moment))
         except node_api.ApiError as error:
-            print(f"<4>the Node {node} has no event about this: {error}", file=sys.stderr)
+            tell(f"<4>the Node {node} has no event about this: {error}")
     return WELL
 
 
@@ -306,5 +311,5 @@ def main(given: Sequence[str], data_dir: str) -> int:
     try:
         return check(data_dir, asked.output) if asked.command == "check" else warn(data_dir, asked.server_url)
     except (K3aError, OSError) as error:
-        print(f"k3a: {sentence(error)}", file=sys.stderr)
+        tell(f"k3a: {sentence(error)}")
         return UNKNOWN

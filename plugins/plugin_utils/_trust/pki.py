@@ -279,8 +279,9 @@ def _load_certificate(pem: str) -> x509.Certificate:
     """A certificate of which every part that is asked for later can be read."""
     certificate = x509.load_pem_x509_certificate(pem.encode())
     # Each is read when it is asked for, and then raises what it is that is damaged.
-    _ = certificate.public_key(), certificate.subject, certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    _ = [extension.value for extension in certificate.extensions]
+    for part in ("subject", "not_valid_before_utc", "not_valid_after_utc", "extensions"):
+        getattr(certificate, part)
+    certificate.public_key()
     return certificate
 
 

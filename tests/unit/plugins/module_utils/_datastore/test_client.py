@@ -95,7 +95,6 @@ class TestMembers:
         one.answers["/v3/maintenance/status"] = 200, {"leader": "10276657743932975437"}
         assert client.status()["leader"] == "10276657743932975437"
 
-
     def test_one_says_which_cluster_and_member_it_is(self, client, one):
         header = {"cluster_id": "11661517886860798700", "member_id": "8648724509332364393", "revision": "401"}
         one.answers["/v3/maintenance/status"] = 200, {"header": header}

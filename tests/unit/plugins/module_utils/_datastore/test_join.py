@@ -167,7 +167,6 @@ class TestSeen:
         server.begin_data()
         assert layout.etcd_has_data
 
-
     def test_an_old_copy_is_seen_where_etcd_does_not_run(self, server):
         """What runs was asked when it started."""
         server.begin_data()

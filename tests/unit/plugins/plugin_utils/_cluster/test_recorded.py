@@ -38,7 +38,7 @@ CLUSTER = ServerReport(
 )
 SILENT = ServerReport("server-1", ca_certificates={"server": AUTHORITY})
 NAMES = "put the host's name, k3a_node_name and k3a_with_node_id back as they were"
-ONE, THREE = ["server-1"], ["server-1", "server-2", "server-3"]
+ONE, THREE = ("server-1",), ("server-1", "server-2", "server-3")
 
 
 def host(name="server-1", replaced=False, settings=None, identity=None, **facts):
@@ -126,7 +126,6 @@ class TestName:
     def test_an_old_node_of_a_machine_that_has_its_new_one_is_nobody(self):
         answer = replace(CLUSTER, nodes=(*CLUSTER.nodes, NodeReport("old", "m2")))
         assert told(host("agent-1"), answer) == []
-
 
     def test_a_machine_that_joined_by_a_token_leaves_in_two_places(self):
         (text,) = told(host("agent-1", node_name="new"), servers=())
