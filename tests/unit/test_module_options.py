@@ -42,8 +42,10 @@ VARIABLE_OF = {
     ("node_registration", "taints"): "k3a_node_taint",
     ("reset", "kubeconfig"): "k3a_write_kubeconfig",
     ("scheduler", "extra_args"): "k3a_kube_scheduler_arg",
-    ("test_nodes", "agents"): "nodes_agents",
-    ("test_nodes", "servers"): "nodes_servers",
+    **{
+        ("test_nodes", option): f"nodes_{option}"
+        for option in ("agents", "disk_size", "disks", "interfaces", "kind", "memory", "release", "servers")
+    },
     ("token", "groups"): "k3a_token_groups",
     ("token", "token"): "k3a_bootstrap_token",
     ("token", "usages"): "k3a_token_usages",
