@@ -2,6 +2,13 @@
 NAME ?= k3a
 SERVERS ?= 1
 AGENTS ?= 2
+# What the nodes are made of: containers, or machines, which may have what is not their default by these variables.
+KIND ?= container
+RELEASE ?=
+MEMORY ?=
+DISKS ?=
+DISK_SIZE ?=
+INTERFACES ?=
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -14,10 +21,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MYPYPATH := .venv/collections
 
 SET := -e nodes_name=$(NAME) -e nodes_directory=$(CURDIR)/build/$(NAME)
+NODES := -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS) -e nodes_kind=$(KIND) \
+  $(if $(RELEASE),-e nodes_release=$(RELEASE)) $(if $(MEMORY),-e nodes_memory=$(MEMORY)) \
+  $(if $(DISKS),-e nodes_disks=$(DISKS)) $(if $(DISK_SIZE),-e nodes_disk_size=$(DISK_SIZE)) \
+  $(if $(INTERFACES),-e nodes_interfaces=$(INTERFACES))
 
 help:
 	@echo "make cluster NAME=k3a SERVERS=1 AGENTS=2   a cluster on test nodes; inventory and kubeconfig in build/NAME"
-	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only"
+	@echo "make nodes NAME=k3a SERVERS=1 AGENTS=2     the nodes only; KIND=machine: emulated, each with a kernel of its own"
 	@echo "make bench, make bench-scale               what it costs: on nodes; on up to 1000 hosts, the controller alone"
 	@echo "make clean NAME=k3a                        remove them and all they left"
 	@echo "make test                                  what CI runs on every change, cheapest first; or one of its parts:"
@@ -26,7 +37,7 @@ help:
 
 # Podman and what else test nodes are made with, and all that a build of the bundle needs but Go.
 setup:
-	@tools/setup
+	@tools/setup $(KIND)
 
 .venv: .venv/installed
 
@@ -47,11 +58,12 @@ bundle: setup .venv
 	ansible-playbook playbooks/bundle.yml
 
 nodes: setup .venv
-	ansible-playbook playbooks/test_nodes.yml $(SET) -e nodes_servers=$(SERVERS) -e nodes_agents=$(AGENTS)
+	ansible-playbook playbooks/test_nodes.yml $(SET) $(NODES)
 
 cluster: bundle nodes
 	ansible-playbook playbooks/site.yml -i build/$(NAME)/hosts
-	@podman exec $(NAME)-server-1 kubectl get nodes,pods --all-namespaces --output wide
+	@ansible server[0] -i build/$(NAME)/hosts --become -m ansible.builtin.command \
+	  -a "kubectl get nodes,pods --all-namespaces --output wide"
 
 # What it costs: module runs, CPU-seconds, wall time and memory, on a set of nodes of its own.
 bench: bundle
@@ -112,9 +124,11 @@ programs: setup
 	@for each in flannel load_balancer; do \
 	  (cd bundle/$$each && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go test -trimpath ./...) || exit; done
 
-# Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha
+# Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha; machines is
+# one of test-all's parts.
 SCENARIOS ?= default ha
 
+molecule: KIND := $(if $(filter machines,$(SCENARIOS)),machine,container)
 molecule: setup .venv
 	@trap 'for each in $(SCENARIOS); do $(MAKE) --silent clean NAME=molecule-$$each; done' EXIT; \
 	  trap 'exit 130' INT TERM; \

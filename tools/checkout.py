@@ -23,11 +23,25 @@ def copy_checkout(tree: Path) -> None:
             shutil.copy2(source, copy)
 
 
-def built_bundle(cache: str | None = None) -> Path | None:
-    """The bundle of this checkout in a cache, if it was built."""
+def import_collections() -> None:
+    """Put this checkout's own plugins where they are imported from."""
     collections = str(CHECKOUT / ".venv/collections")
     if collections not in sys.path:
         sys.path.insert(0, collections)
+
+
+def built_disk(release: str) -> Path | None:
+    """The disk that machines of a release begin with, if it was built."""
+    import_collections()
+    from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import disk  # noqa: PLC0415
+
+    found = disk.disk_of(release)
+    return Path(found.directory) if found.exists() else None
+
+
+def built_bundle(cache: str | None = None) -> Path | None:
+    """The bundle of this checkout in a cache, if it was built."""
+    import_collections()
     # Not on the path before.
     from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root  # noqa: PLC0415
     from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive  # noqa: PLC0415

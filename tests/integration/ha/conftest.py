@@ -39,6 +39,8 @@ ASK_ETCD = (
 WHOLE = 180
 # A client that waits for its answer, as most do, hears of a dead server from the load balancer or not at all.
 PATIENT, IMPATIENT = 60.0, 1.0
+# Where a client is that outlives every node.
+HERE = "the controller"
 
 
 # ---- the cluster, server by server
@@ -93,10 +95,10 @@ class Servers:
         address = report["current"].rpartition(":")[0]
         return next(name for name in self.names if self.cluster.addresses[name] == address)
 
-    def wait_until_whole(self, nodes: list[str] | None = None) -> None:
+    def wait_until_whole(self, nodes: list[str] | None = None, timeout: float = WHOLE) -> None:
         """Every server a voting member of the cluster it was of, every API ready, every node alive."""
         since = time.time()
-        self._wait(lambda: self._whole(since, nodes or self.cluster.nodes), "the cluster is whole", WHOLE)
+        self._wait(lambda: self._whole(since, nodes or self.cluster.nodes), "the cluster is whole", timeout)
 
     def _whole(self, since: float, nodes: list[str]) -> tuple[bool, object]:
         try:
@@ -253,21 +255,25 @@ class Writings:
 
 
 class Writer:
-    """A client on a node that writes 20 times a second through the node's load balancer."""
+    """A client that writes 20 times a second: on a node, through the node's load balancer, or here, to a server."""
 
     def __init__(self, cluster, node: str, namespace: str, timeout: float) -> None:
+        if node == HERE:
+            command, host, port = [sys.executable, "-c", WRITER], cluster.addresses[cluster.servers[0]], 6443
+        else:
+            command, host, port = cluster.ssh(node, f"sudo python3 -c {shlex.quote(WRITER)}"), "127.0.0.1", 6444
         self.node = node
         self.timeout = timeout
         self.namespace = namespace
         self._said = Spool()
         self._process = subprocess.Popen(
-            cluster.ssh(node, f"sudo python3 -c {shlex.quote(WRITER)}"),
+            command,
             stdin=subprocess.PIPE,
             stdout=self._said.file,
             stderr=subprocess.PIPE,
             text=True,
         )
-        given = {"namespace": namespace, "timeout": timeout, "port": 6444, **administrator(cluster)}
+        given = {"namespace": namespace, "timeout": timeout, "host": host, "port": port, **administrator(cluster)}
         self._process.stdin.write(json.dumps(given) + "\n")
         self._process.stdin.flush()
 
@@ -309,18 +315,20 @@ def administrator(cluster) -> dict[str, str]:
 
 
 class Writing:
-    """Two clients at once, on two nodes: one that gives up after a second, and one that waits for its answers."""
+    """Clients that write at once, each on a node of its own and with a patience of its own."""
 
-    def __init__(self, cluster, servers: Servers, wait: Callable, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, cluster, servers: Servers, wait: Callable, tell: Callable[[str], None], clients: dict[str, float]
+    ) -> None:
         self._servers = servers
         self._wait = wait
         self._tell = tell
         self.result: dict[str, Writings] = {}
-        self._namespaces = [f"writer-{int(time.time())}-{number}" for number in (1, 2)]
+        self._namespaces = [f"writer-{int(time.time())}-{number}" for number, _client in enumerate(clients, 1)]
         for namespace in self._namespaces:
             cluster.kubectl("create", "namespace", namespace)
-        pairs = zip(cluster.agents, self._namespaces, (IMPATIENT, PATIENT), strict=True)
-        self._writers = [Writer(cluster, *arguments) for arguments in pairs]
+        pairs = zip(clients.items(), self._namespaces, strict=True)
+        self._writers = [Writer(cluster, node, namespace, timeout) for (node, timeout), namespace in pairs]
 
     def go_on(self, writes: int = 20, timeout: float = 60) -> None:
         """Until each has written so much more."""
@@ -357,6 +365,17 @@ class Writing:
         )
 
 
+@contextlib.contextmanager
+def begun(cluster, servers: Servers, wait: Callable, tell: Callable[[str], None], clients: dict[str, float]):
+    """Clients that have begun to write, of whom nothing is left."""
+    writing = Writing(cluster, servers, wait, tell, clients)
+    try:
+        writing.go_on()
+        yield writing
+    finally:
+        writing.clean()
+
+
 # ---- fixtures
 
 
@@ -382,11 +401,14 @@ def tell(capfd) -> Callable[[str], None]:
 
 
 @pytest.fixture
+def writing_from_here(cluster, servers, wait, tell) -> Iterator[Writing]:
+    """A client that has begun to write, and outlives every node."""
+    with begun(cluster, servers, wait, tell, {HERE: 10.0}) as clients:
+        yield clients
+
+
+@pytest.fixture
 def writing(cluster, servers, wait, tell) -> Iterator[Writing]:
     """Clients that have begun to write."""
-    clients = Writing(cluster, servers, wait, tell)
-    try:
-        clients.go_on()
+    with begun(cluster, servers, wait, tell, dict(zip(cluster.agents, (IMPATIENT, PATIENT), strict=True))) as clients:
         yield clients
-    finally:
-        clients.clean()

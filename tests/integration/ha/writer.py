@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a node: writes ConfigMaps through the node's load balancer, one after the other, until its input ends.
+"""Runs on a node or elsewhere: writes ConfigMaps, one after the other, until its input ends.
 
 The first line of its input is JSON: where to write, with which credentials. They are in memory here, and nowhere else.
 It says in a line each what became of a write, with the time. No number is tried twice: what was not acknowledged may
@@ -57,7 +57,7 @@ def main():
         try:
             if connection is None:
                 connection = http.client.HTTPSConnection(
-                    "127.0.0.1", given["port"], context=context, timeout=given["timeout"]
+                    given["host"], given["port"], context=context, timeout=given["timeout"]
                 )
             say("written", number, write(connection, given["namespace"], number))
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -6,28 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import image
-
-TARGETS = """\
-|nodistro|main|https://packages.example.com/node/
-Debian|bookworm-security|main|https://security.example.org/debian-security/
-Debian|trixie|main|https://new.example.org/debian/
-Debian|bookworm|contrib|https://contrib.example.org/debian/
-Debian|bookworm|main|https://mirror.example.org/debian/
-"""
-
-
-def test_the_mirror_is_the_one_that_apt_uses_for_the_same_release():
-    assert image.debian_mirror(TARGETS) == "https://mirror.example.org/debian/"
-
-
-def test_another_release_of_debian_comes_from_the_same_archive():
-    newer = "".join(line for line in TARGETS.splitlines(True) if "bookworm|main" not in line)
-    assert image.debian_mirror(newer) == "https://new.example.org/debian/"
-
-
-def test_no_debian_archive_is_told_apart():
-    assert image.debian_mirror("Ubuntu|noble|main|https://archive.example.org/ubuntu/\n") is None
+from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import debian, image
 
 
 def test_the_tag_follows_the_recipe(monkeypatch):
@@ -50,22 +29,16 @@ def test_an_image_that_is_there_is_not_built(monkeypatch, tmp_path):
     assert commands == [["podman", "images"]]
 
 
-def test_without_a_mirror_the_user_is_told_which_option_to_set(monkeypatch, tmp_path):
-    monkeypatch.setattr(image, "LOCK", str(tmp_path / "lock"))
-    with pytest.raises(image.NodesError, match="set 'mirror'"):
-        image.ensure_image(lambda argv: "", mirror=None)
-
-
 def test_a_failed_build_leaves_no_directory(monkeypatch, tmp_path):
     monkeypatch.setattr(image, "LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(image, "WORK", str(tmp_path))
+    monkeypatch.setattr(debian, "WORK", str(tmp_path))
 
     def run(argv):
         if argv[0] == "debootstrap":
-            raise image.NodesError("'debootstrap' failed")
+            raise debian.NodesError("'debootstrap' failed")
         return ""
 
-    with pytest.raises(image.NodesError, match="debootstrap"):
+    with pytest.raises(debian.NodesError, match="debootstrap"):
         image.ensure_image(run, mirror="https://mirror.example.org/debian/")
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
@@ -82,8 +55,3 @@ def test_images_of_earlier_recipes_go_unless_they_are_in_use():
 
     image.remove_older(run)
     assert removed == ["localhost/k3a-node:old"]
-
-
-def test_the_image_shares_no_identity_between_nodes():
-    assert image.FILES["/etc/machine-id"][1] == ""
-    assert "etc/ssh/ssh_host_*" in image.REMOVED

@@ -60,29 +60,11 @@ def test_plan_brings_back_what_stands_still_and_removes_what_is_too_much():
     )
 
 
-@pytest.mark.parametrize(
-    ("hard", "expected"),
-    [((-1, -1), (1048576, 32768)), ((20000, 96365), (20000, 32768)), ((1 << 30, 100), (1048576, 100))],
-)
-def test_limits_are_never_above_those_of_the_caller(hard, expected):
-    assert sets.limits(*hard) == {"nofile": expected[0], "nproc": expected[1]}
-
-
-def test_run_arguments():
-    command = sets.run_arguments("k3a", wanted()[0], {"nofile": 100}, modules=False)
-    assert command[-2:] == [sets.image_name(), sets.INIT]
-    text = " ".join(command)
-    for part in (
-        "--hostname k3a-server-1",
-        "--label k3a.nodes=k3a",
-        "--network k3a-nodes-k3a --ip 10.89.4.11 --mac-address 02:00:0a:59:04:0b",
-        "--ulimit nofile=100:100",
-        "destination=/var/lib/k3a,",
-        "--stop-signal SIGRTMIN+3",
-    ):
-        assert part in text
-    assert "/lib/modules" not in text
-    assert "/lib/modules:/lib/modules:ro" in sets.run_arguments("k3a", wanted()[0], {}, modules=True)
+def test_plan_makes_anew_what_is_lost():
+    existing = {"k3a-server-1": "lost", "k3a-agent-1": "running", "k3a-agent-2": "running", "k3a-agent-3": "lost"}
+    assert sets.plan_nodes(wanted(), existing) == sets.Plan(
+        remove=["k3a-agent-3", "k3a-server-1"], create=[wanted()[0]]
+    )
 
 
 def test_probe():
@@ -92,17 +74,6 @@ def test_probe():
         "conntrack": "writable",
         "host_key": "ssh-ed25519 AAAA=",
         "authorized_key": "",
-    }
-
-
-def test_accommodations_are_only_for_what_the_machine_lacks():
-    everything = sets.effective_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n")
-    without = sets.effective_capabilities("CapEff:\t000001fffeffffff\n")
-    assert sets.accommodations(True, everything, conntrack_writable=True) == {}
-    assert sets.accommodations(False, without, conntrack_writable=False) == {
-        "k3a_allow_cgroup_v1": True,
-        "k3a_restrict_oom_score_adj": True,
-        "k3a_manage_conntrack": False,
     }
 
 
