@@ -11,10 +11,10 @@ import hashlib
 import ipaddress
 import json
 import os
+import select
 import shlex
 import shutil
 import signal
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -281,8 +281,9 @@ def ports(bridge: str) -> list[str]:
 
 
 def kill(pid: int) -> None:
-    """End a process that is not ours to wait for, and see it gone: its taps are busy as long as it is there."""
+    """End a process that is not ours to wait for; its disks and interfaces are its own until it has ended."""
     with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
-    while read_file(f"/proc/{pid}/stat").rpartition(") ")[2][:1] not in ("", "Z"):
-        time.sleep(0.05)
+        select.select([process], [], [])
+        os.close(process)
