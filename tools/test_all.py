@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import check_bump
 import check_rebuild
-from checkout import CHECKOUT
+from checkout import CHECKOUT, built_disk
 
 LONGEST = 45  # minutes that a part may take
 
@@ -25,6 +25,11 @@ LONGEST = 45  # minutes that a part may take
 def nothing() -> str | None:
     """What a part lacks that needs no programs."""
     return None
+
+
+def lacking_disk(release: str) -> Callable[[], str | None]:
+    """What machines of a release begin with."""
+    return lambda: None if built_disk(release) else f"the disk of machines with {release}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,14 @@ class Part:
     lacking: Callable[[], str | None] = nothing
 
 
+MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
 PARTS = {
+    "machines": Part(
+        "a server with a kernel of its own: install, power cut, reset",
+        MACHINES,
+        minutes=12,
+        lacking=lacking_disk("bookworm"),
+    ),
     "core-2.20": Part("sanity and units on the oldest ansible-core", ("make", "core", "CORE=2.20"), 8),
     "bump": Part(
         "a component's other version and back leave nothing",
@@ -50,6 +62,12 @@ PARTS = {
         ("python", "tools/check_rebuild.py"),
         minutes=8,
         lacking=check_rebuild.lacking,
+    ),
+    "machines-13": Part(
+        "the same on Debian 13, with an agent, and more power cuts",
+        ("env", "K3A_TEST_RELEASE=trixie", "K3A_TEST_AGENTS=1", "K3A_TEST_CUTS=3", *MACHINES),
+        minutes=35,
+        lacking=lacking_disk("trixie"),
     ),
 }
 
