@@ -63,7 +63,9 @@ def tree():
 
 
 def output(*argv):
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    # systemd takes longer than the 25 seconds that its clients wait to list its units, where all of it is emulated.
+    environment = {**os.environ, "SYSTEMD_BUS_TIMEOUT": "5min"}
+    return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 def lines(path):

@@ -19,6 +19,14 @@ PROGRAM = "qemu-system-x86_64"
 LABEL = "type=11,value=k3a.nodes="
 
 
+# A busy machine emulates another so slowly that systemd, which counts seconds, would give up what only takes its time.
+# And nobody logs in at the console, which is a file.
+BOOT = (
+    "root=/dev/vda rw console=ttyS0 quiet systemd.mask=serial-getty@ttyS0.service"
+    " systemd.default_timeout_start_sec=15min systemd.default_device_timeout_sec=15min"
+)
+
+
 @dataclass(frozen=True)
 class Machine:
     """A machine as qemu is told of it."""
@@ -52,7 +60,7 @@ def command(machine: Machine, disk: Disk, public_key: str) -> list[str]:
     loses its power. (A write that reached the disk without a flush is kept as well: this disk is a kind one.)
     """
     addresses = ",".join(address for _tap, address in machine.interfaces)
-    boot = f"root=/dev/vda rw console=ttyS0 quiet k3a.name={machine.name} k3a.addresses={addresses}"
+    boot = f"{BOOT} k3a.name={machine.name} k3a.addresses={addresses}"
     boot += f" k3a.gateway={machine.gateway} {boot_key(public_key)}"
     found = [PROGRAM, "-name", f"guest={machine.name}", "-smbios", LABEL + machine.set_name]
     found += ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", str(machine.memory)]
