@@ -92,7 +92,8 @@ class NodeSet:
                 return "a key that is not there yet"
             os.makedirs(self.directory, exist_ok=True)
             self.host.run(["rm", "-f", key, key + ".pub"])
-            self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"test nodes {self.name}", "-f", key])
+            comment = sets.key_comment(self.name)
+            self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key])
         return sets.read_file(key + ".pub").strip()
 
     def reach(
@@ -129,7 +130,7 @@ class NodeSet:
     def absent(self, kinds: list[Kind]) -> dict:
         """Remove the set, whatever its nodes are made of."""
         if os.path.isdir(self.directory):
-            if not sets.is_ours(self.directory):
+            if not sets.is_ours(self.directory, self.name):
                 raise NodesError(f"{self.directory} holds no inventory of test nodes: if it can go, remove it by hand")
             self.host.announce(self.directory, "present", "absent")
         for kind in kinds:

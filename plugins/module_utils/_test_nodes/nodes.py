@@ -139,6 +139,13 @@ def read_file(path: str) -> str:
         return ""
 
 
-def is_ours(directory: str) -> bool:
-    """Whether a directory can be removed with the set: empty, or with an inventory that we wrote."""
-    return not os.listdir(directory) or read_file(os.path.join(directory, "hosts")).startswith(HEADER)
+def key_comment(set_name: str) -> str:
+    return f"test nodes {set_name}"
+
+
+def is_ours(directory: str, set_name: str) -> bool:
+    """Whether a directory can be removed with the set: empty, or with an inventory that we wrote, or were to write."""
+    found = os.listdir(directory)
+    if not found or "hosts" in found:
+        return not found or read_file(os.path.join(directory, "hosts")).startswith(HEADER)
+    return read_file(os.path.join(directory, "id_ed25519.pub")).strip().endswith(f" {key_comment(set_name)}")

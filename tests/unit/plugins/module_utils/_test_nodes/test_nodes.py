@@ -105,10 +105,19 @@ def test_a_closed_port_does_not_answer():
 
 
 def test_a_directory_is_ours_only_with_our_inventory(tmp_path):
-    assert sets.is_ours(str(tmp_path))
+    assert sets.is_ours(str(tmp_path), "k3a")
     (tmp_path / "thesis.txt").write_text("years of work")
-    assert not sets.is_ours(str(tmp_path))
+    assert not sets.is_ours(str(tmp_path), "k3a")
     (tmp_path / "hosts").write_text("[server]\n")
-    assert not sets.is_ours(str(tmp_path))
+    assert not sets.is_ours(str(tmp_path), "k3a")
     (tmp_path / "hosts").write_text(sets.inventory([], {}, str(tmp_path)))
-    assert sets.is_ours(str(tmp_path))
+    assert sets.is_ours(str(tmp_path), "k3a")
+
+
+def test_a_directory_of_a_set_that_never_came_up_is_ours(tmp_path):
+    (tmp_path / "machines").mkdir()
+    (tmp_path / "id_ed25519").write_text("secret")
+    (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAA me@home\n")
+    assert not sets.is_ours(str(tmp_path), "k3a")
+    (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAA test nodes k3a\n")
+    assert sets.is_ours(str(tmp_path), "k3a")
