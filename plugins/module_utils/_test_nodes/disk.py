@@ -56,7 +56,8 @@ for address in $(echo "$addresses" | tr , ' '); do
   mac=$(printf 02:00:%02x:%02x:%02x:%02x $(echo "${{address%/*}}" | tr . ' '))
   {{
     printf '[Match]\\nMACAddress=%s\\n\\n[Network]\\nAddress=%s\\nIPv6AcceptRA=no\\n' "$mac" "$address"
-    [ $number != 0 ] || printf 'Gateway=%s\\n' "$gateway"
+    # A server that does not answer, as in a network without the internet; with none at all a kubelet does not start.
+    [ $number != 0 ] || printf 'Gateway=%s\\nDNS=%s\\n' "$gateway" "$gateway"
   }} >/etc/systemd/network/10-test-node-$number.network
   number=$((number + 1))
 done
@@ -127,7 +128,9 @@ def root() -> str:
 
 
 def recipe(suite: str) -> Recipe:
-    return Recipe(suite, debian.PACKAGES + PACKAGES, FILES, debian.MASKED, ENABLED)
+    """Its console is a file, at which nobody logs in."""
+    masked = (*debian.MASKED, "serial-getty@ttyS0.service")
+    return Recipe(suite, debian.PACKAGES + PACKAGES, FILES, masked, ENABLED)
 
 
 def disk_of(suite: str) -> Disk:
