@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import debian, disk
@@ -76,3 +77,19 @@ def test_an_older_disk_goes_unless_a_machine_refers_to_it(cache, tmp_path):
 def test_a_machine_has_devices_and_boots_from_few_modules():
     assert "systemd-udevd.service" not in disk.recipe("bookworm").masked
     assert disk.FILES["/etc/initramfs-tools/conf.d/test-node"][1] == "MODULES=list\n"
+
+
+def test_what_makes_a_copy_a_machine_is_a_shell_script(tmp_path):
+    """With what it was given, as far as it goes without being root of a machine: the networks."""
+    text = disk.FILES[disk.INIT][1]
+    assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+    (tmp_path / "systemd/network").mkdir(parents=True)
+    networks = text[text.index("number=0\n") : text.index("ssh-keygen")].replace("/etc/", f"{tmp_path}/")
+    given = "addresses=10.97.4.11/24,10.97.5.11/24\ngateway=10.97.4.1\n"
+    subprocess.run(["sh", "-e"], input=given + networks, text=True, check=True)
+    first = (tmp_path / "systemd/network/10-test-node-0.network").read_text()
+    assert "MACAddress=02:00:0a:61:04:0b\n" in first
+    assert first.endswith("Address=10.97.4.11/24\nIPv6AcceptRA=no\nGateway=10.97.4.1\nDNS=10.97.4.1\n")
+    second = (tmp_path / "systemd/network/10-test-node-1.network").read_text()
+    assert "MACAddress=02:00:0a:61:05:0b\n" in second
+    assert "Gateway" not in second
