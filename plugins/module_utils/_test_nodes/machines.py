@@ -266,7 +266,8 @@ class Machines:
         return "\n".join(read_file(self._path(name, "console.log")).splitlines()[-5:])
 
     def variables(self, probes: list[dict[str, str]]) -> Mapping[str, object]:
-        return {"k3a_wait_timeout": 600}
+        """Seconds that are enough on a busy machine, for a login and sudo, too."""
+        return {"ansible_timeout": 60, "k3a_wait_timeout": 600}
 
 
 def has_link(name: str) -> bool:
