@@ -44,11 +44,12 @@ class Unit:
     active: str
     main_pid: int = 0
     slice: str = ""
+    has_job: bool = False
 
     @property
     def running(self) -> bool:
-        """Whether there is something to stop."""
-        return self.active not in ("inactive", "failed")
+        """Whether there is something to stop: an inactive unit that waits for another one starts when that one ends."""
+        return self.active not in ("inactive", "failed") or self.has_job
 
     @property
     def of_pods(self) -> bool:
@@ -93,7 +94,13 @@ def parse_units(shown: str) -> list[Unit]:
     """The units in the output of C(systemctl show), which has a block of properties for each."""
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n")]
     return [
-        Unit(block["Id"], block["ActiveState"], int(block.get("MainPID") or 0), block.get("Slice", ""))
+        Unit(
+            block["Id"],
+            block["ActiveState"],
+            int(block.get("MainPID") or 0),
+            block.get("Slice", ""),
+            block.get("Job", "") not in ("", "0"),
+        )
         for block in blocks
         if block.get("Id") and (block["LoadState"] != "not-found" or block["ActiveState"] != "inactive")
     ]
@@ -101,9 +108,8 @@ def parse_units(shown: str) -> list[Unit]:
 
 def units(*patterns: str) -> list[Unit]:
     """The units that systemd knows by these patterns, loaded or still running without a file."""
-    return parse_units(
-        run("systemctl", "show", "--all", "--property=Id,LoadState,ActiveState,MainPID,Slice", *patterns, check=False)
-    )
+    properties = "--property=Id,LoadState,ActiveState,MainPID,Slice,Job"
+    return parse_units(run("systemctl", "show", "--all", properties, *patterns, check=False))
 
 
 def stop(wanted: Collection[str], timeout: float) -> None:

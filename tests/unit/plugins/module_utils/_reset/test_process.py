@@ -86,6 +86,15 @@ def test_units_are_those_that_systemd_has_or_that_still_are_something():
     assert units[0].main_pid == 527
 
 
+def test_a_unit_that_waits_to_be_started_is_stopped_too():
+    """It crashed, and comes back after the API server: which ends its wait by being stopped."""
+    properties = ["LoadState=loaded", "ActiveState=inactive", "MainPID=0", "Slice=system.slice"]
+    blocks = [
+        "\n".join([f"Id=k3a-{name}.service", *properties, job]) for name, job in (("a", "Job=812"), ("b", "Job="))
+    ]
+    assert [unit.running for unit in process.parse_units("\n\n".join(blocks))] == [True, False]
+
+
 def test_a_scope_outside_the_slices_of_pods_is_somebody_else_s():
     assert not Unit("cri-containerd-1.scope", "active", slice="system.slice").of_pods
 
