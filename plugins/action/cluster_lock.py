@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
@@ -43,21 +44,26 @@ class ActionModule(HostAction):
         name = holder(process.pid, keeper.playbooks())
         arguments = {**self._task.args, "id": process.identity, "holder": name}
         required = arguments.pop("required", True)
+        since = lock_status.now()
         result = self._answer(arguments, task_vars)
         other: dict[str, Any] = result.get("other_lock") or {}
         if result.get("failed") and not other and not boolean(required):
-            return {"changed": False, "is_holder": False, "msg": result.get("msg", "")}
-        dead = bool(other) and keeper.is_dead(other["id"])
+            return {"changed": False, "is_holder": False, "is_leased": False, "msg": result.get("msg", "")}
+        dead = bool(other) and keeper.is_dead(str(other.get("id", "")))
         if result.get("failed") and dead:
             arguments["replaces"] = other["id"]
             result = self._answer(arguments, task_vars)
         interpreter = result.pop("interpreter", "")
+        is_leased = not result.get("failed") and not result.get("unleased_reason")
         if self._task.check_mode:
             if other and not dead:
-                self._display.warning(lock.held_message(other))
-        elif interpreter and not result["was_holder"] and arguments.get("state", "present") == "present":
-            keeper.start(process, self._command(interpreter, process.identity))
-        return {"is_holder": not result.get("failed"), **result}
+                self._display.warning(warning_of(other))
+        elif interpreter and arguments.get("state", "present") == "present":
+            book = lock_status.Book(self._task.delegate_to or (task_vars or {}).get("inventory_hostname", ""))
+            book.write(lock_status.Status(since, since if is_leased else None))
+            if not result["was_holder"]:
+                keeper.start(process, self._command(interpreter, process.identity), book)
+        return {**result, "is_holder": not result.get("failed"), "is_leased": is_leased}
 
     def _answer(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """The module's answer; a host on which no module can run is one that cannot keep a lock."""
@@ -69,9 +75,13 @@ class ActionModule(HostAction):
             return {"failed": True, "msg": str(error)}
 
     def _command(self, interpreter: str, identity: str) -> keeper.Command:
-        program = Path(lock.__file__).read_text()
-
         def run(verb: str) -> int:
-            return shipping.command(self, [interpreter, "-c", program, verb, identity])
+            return shipping.command(self, [interpreter, "-IS", lock.PROGRAM, "lock", verb, identity])
 
         return run
+
+
+def warning_of(other: Mapping[str, Any]) -> str:
+    """What a check says of a cluster that is held."""
+    told = {key: one_line(str(other.get(key, ""))) for key in ("holder", "since")}
+    return f"another k3a playbook holds this cluster: {told['holder']}, since {told['since']}"

@@ -12,13 +12,16 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, may change in any release.
-  - Takes a cluster for the playbook that runs, or fails at once and says who holds it.
-  - The lock is a file in C(/run) of one server. Run this module on, or delegated to, a server that all playbooks of
-    the cluster can reach, before anything is changed.
+  - Takes a cluster for the playbook that runs, or fails and says who holds it.
+  - The lock is the Lease C(k3a-playbook) in the namespace C(kube-system), and the file C(/run/k3a-cluster.lock) on the
+    server that renews it. Run this module on, or delegated to, one server after the other until one has the Lease
+    (RV(is_leased)), before anything is changed. Where none has it, there is no cluster yet or none whose API answers.
+    Then the lock is the file on all servers that can be reached.
   - The lock is held until C(ansible-playbook) ends, in whatever way, and is free within two seconds then; no task has
     to give it back. A process beside C(ansible-playbook) sees to that and renews the lock over the task's own
-    connection.
-  - A lock that is not renewed, since controller or network are gone, expires within 60 seconds.
+    connection. It takes the Lease, too, when the API comes to answer.
+  - A lock that is not renewed, since controller or network are gone, expires within 180 seconds, a file within 60. A
+    Lease that has expired is watched for 30 seconds before it is taken over, since clocks differ.
   - That process needs a connection that starts a program for each command, as P(ansible.builtin.ssh#connection) and
     P(ansible.builtin.local#connection) do. With another one the lock may expire while the playbook still runs.
   - Taking a lock that the same playbook holds already renews it. Nothing that this module does is a change.
@@ -66,11 +69,21 @@ is_holder:
   returned: always
   type: bool
   sample: true
+is_leased:
+  description: Whether the playbook has the Lease, or could have it in check mode.
+  returned: always
+  type: bool
+  sample: true
 was_holder:
-  description: Whether the playbook held the cluster already.
+  description: Whether the playbook held the cluster by this server's file already.
   returned: success
   type: bool
   sample: false
+unleased_reason:
+  description: Why the playbook does not have the Lease; empty when it does.
+  returned: success
+  type: str
+  sample: "the API at https://127.0.0.1:6443 cannot be reached: Connection refused"
 other_lock:
   description: The lock of another playbook, if there is one.
   returned: in check mode, or when the cluster is held
@@ -81,9 +94,21 @@ other_lock:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api, lease, lock, lock_file, server_api
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
+    files,
+    layout,
+    options,
+    own_units,
+    process,
+    program,
+    systemd,
+)
+from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 
+# What the keeper's program needs besides its command.
+LIBRARY = (api, errors, files, layout, lease, lock_file, options, own_units, process, server_api, systemd)
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "required": {"type": "bool", "default": True},
@@ -101,17 +126,18 @@ def run(module: AnsibleModule) -> None:
     # The keeper is to use the Python that is known to work.
     result = {"changed": False, "was_holder": False, "interpreter": sys.executable}
     if module.check_mode:
-        held = lock.holder_of(lock.LOCK)
-        ours = held is not None and held["id"] == params["id"]
-        module.exit_json(**result, other_lock=None if ours else held)
+        other, unleased = lock.other_lock(params["id"])
+        module.exit_json(**result, other_lock=other, unleased_reason=unleased)
     if params["state"] == "absent":
-        lock.release(params["id"], lock.LOCK)
-        module.exit_json(**result)
+        lock.release(params["id"])
+        module.exit_json(**result, unleased_reason="")
     try:
-        result["was_holder"] = lock.take(params["id"], params["holder"], params["replaces"], lock.LOCK)
-    except lock.Held as error:
+        taken = lock.take(params["id"], params["holder"], params["replaces"])
+    except lock_file.Held as error:
         raise K3aError(str(error), other_lock=error.lock) from None
-    module.exit_json(**result)
+    if not taken.was_holder:
+        files.write_file(files.File(lock.PROGRAM, program.archive({"lock": lock}, LIBRARY), mode=0o600))
+    module.exit_json(**{**result, "was_holder": taken.was_holder}, unleased_reason=taken.unleased)
 
 
 def main() -> None:

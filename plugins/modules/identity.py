@@ -48,11 +48,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: The record, where it changed, or would in check mode.
+  description: The record and its directory, where they changed, or would in check mode.
   returned: success
   type: list
   elements: str
-  sample: [/etc/k3a/identity.json]
+  sample: [/etc/k3a, /etc/k3a/identity.json]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -3,136 +3,136 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""One playbook at a time on a cluster: a lock file on one of its servers, which expires unless it is renewed.
+"""One playbook at a time on a cluster: a Lease of its API, and a file on the server that renews it.
 
-This file is also a program of its own, that the keeper of a lock sends to the server whole; so it imports nothing but
-the standard library. It counts time since boot: setting the clock extends no lock, and a reboot empties /run anyway.
+Two controllers may reach different servers, and the Lease is what all of them see. The file holds where there is no API
+yet, or none that answers: then it has to be on every server that can be reached. This is also the command that the
+keeper of a lock runs on the server, again and again (C(plugin_utils/_ansible/lock_keeper.py)).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
-import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-LOCK = "/run/k3a-cluster.lock"
-TTL = 60.0
-# What the program answers when the lock is no longer its caller's.
-LOST = 3
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock_file
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError, ApiUnreachable
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Holding, Lease
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock_file import Held
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import ServerApi, own_api
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 
-
-class Held(Exception):
-    """Another playbook holds the cluster. No K3aError: this file is also a program by itself."""
-
-    def __init__(self, lock: dict[str, Any]) -> None:
-        super().__init__(held_message(lock))
-        self.lock = lock
-
-
-def held_message(lock: dict[str, Any]) -> str:
-    """What to tell of a lock that somebody else holds."""
-    return (
-        f"another k3a playbook holds this cluster: {lock['holder']}, since {lock['since']}; "
-        f"wait for it to end (the lock of a dead run expires within {TTL:.0f} s)"
-    )
-
-
-def take(identity: str, holder: str, replaces: str = "", path: str = LOCK) -> bool:
-    """Take the lock, or renew it; whether it was held already. A lock that is to be replaced counts as free."""
-    with _opened(path, create=True) as descriptor:
-        current = _valid(descriptor)
-        held = current is not None and current["id"] == identity
-        if current is not None and not held and current["id"] != replaces:
-            raise Held(current)
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        _write(descriptor, current if held and current else {"id": identity, "holder": holder, "since": since})
-        return held
+NAMESPACE = "kube-system"
+NAME = "k3a-playbook"
+# The keeper's program on the server, for as long as the lock is held.
+PROGRAM = "/run/k3a-cluster-lock.pyz"
+# Seconds: longer than etcd and an API server take to start again, since nothing can be renewed meanwhile.
+DURATION = 180
+# Seconds for which a lease that looks expired is watched: the clocks of two servers may differ.
+PATIENCE = 30.0
+# Seconds for one answer of the API, and for all tries of a request.
+ANSWER, TRIES = 4.0, 8.0
+# What the program answers: the lock is kept, by its file only, or no longer its caller's.
+KEPT, UNLEASED, LOST = 0, 4, 3
 
 
-def renew(identity: str, path: str = LOCK) -> bool:
-    """Whether the lock is still the caller's, and lives on. One that ran out and that nobody took is."""
-    with _opened(path) as descriptor:
-        current = _read(descriptor)
-        if current is None or current["id"] != identity:
-            return False
-        _write(descriptor, current)
-        return True
+class Lock(NamedTuple):
+    """What a playbook has of the lock: whether it had the file before, and why it has no lease, or nothing."""
+
+    was_holder: bool
+    unleased: str
 
 
-def release(identity: str, path: str = LOCK) -> bool:
-    """Give the lock back; whether it was the caller's."""
-    with _opened(path) as descriptor:
-        current = _read(descriptor)
-        if current is None or current["id"] != identity:
-            return False
-        os.unlink(path)
-        return True
+def lease_of(identity: str, holder: str = "", tries: float = TRIES) -> Lease:
+    """The lease as the API of this server has it, as the unit of that says where it is."""
+    unit = own_units.installed().get("apiserver", "")
+    port = own_units.argument(unit, "secure-port")
+    if not port:
+        raise ApiUnreachable("this host has no API server yet")
+    api = ServerApi(own_api(Layout(own_units.data_dir(unit)), int(port), ANSWER), tries)
+    return Lease(api, NAMESPACE, NAME, identity, DURATION, holder, PATIENCE)
 
 
-def holder_of(path: str = LOCK) -> dict[str, Any] | None:
-    """Who holds the lock now."""
-    with _opened(path) as descriptor:
-        return _valid(descriptor)
-
-
-@contextlib.contextmanager
-def _opened(path: str, create: bool = False) -> Iterator[int | None]:
-    """The file, to oneself; None when there is none."""
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
-    while True:
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            yield None
-            return
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(descriptor, path):
-                yield descriptor
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    # The one who held it may have removed it meanwhile.
+def take(identity: str, holder: str, dead: str = "", sleep: Callable[[float], None] = time.sleep) -> Lock:
+    """Take the lock or renew it, also from a holder that is known to be dead; C(Held) says who else has it."""
+    was_holder = lock_file.take(identity, holder, dead, lock_file.LOCK)
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
+        take_lease(lease_of(identity, holder), dead, sleep)
+    except ApiError as error:
+        return Lock(was_holder, str(error))
+    except Held:
+        if not was_holder:
+            lock_file.release(identity, lock_file.LOCK)
+        raise
+    return Lock(was_holder, "")
 
 
-def _read(descriptor: int | None) -> dict[str, Any] | None:
-    if descriptor is None:
-        return None
+def take_lease(lease: Lease, dead: str, sleep: Callable[[float], None]) -> None:
+    """Hold the lease. One that was not renewed in time is watched for a while, and then taken over."""
+    watched: Holding | None = None
+    if dead and lease.replace(dead):
+        return
+    while not lease.hold():
+        other = lease.other()
+        if other and (is_fresh(other) or (watched and other != watched)):
+            raise Held(described(other), DURATION)
+        watched = other
+        sleep(1.0)
+
+
+def is_fresh(holding: Holding) -> bool:
+    """Whether a lease was renewed in time, by this host's clock; one from the future counts as one from the past."""
+    return abs(holding.age(time.time())) < DURATION
+
+
+def described(holding: Holding) -> dict[str, Any]:
+    """A holding in the form of a lock file."""
+    return {"id": holding.id, "holder": holding.description, "since": holding.since}
+
+
+def other_lock(identity: str) -> tuple[dict[str, Any] | None, str]:
+    """What another playbook has of the lock now, and why the lease cannot be read, or nothing."""
+    found = lock_file.holder_of(lock_file.LOCK)
+    other = found if found is not None and found["id"] != identity else None
     try:
-        lock = json.loads(os.pread(descriptor, 65536, 0))
-        texts = {key: str(lock[key]) for key in ("id", "holder", "since")}
-        return {**texts, "expires": float(lock["expires"])}
-    except (ValueError, KeyError, TypeError):
-        return None  # it was killed before it had written anything that counts
+        holding = lease_of(identity).other()
+    except ApiError as error:
+        return other, str(error)
+    return other or (described(holding) if holding and is_fresh(holding) else None), ""
 
 
-def _valid(descriptor: int | None) -> dict[str, Any] | None:
-    current = _read(descriptor)
-    return current if current is not None and current["expires"] > _now() else None
+def renew(identity: str) -> int:
+    """Keep file and lease; a lease that could not be taken at first is, once the API answers."""
+    current = lock_file.holder_of(lock_file.LOCK)
+    if not lock_file.renew(identity, lock_file.LOCK):
+        return LOST
+    try:
+        lease = lease_of(identity, (current or {}).get("holder", ""), ANSWER)
+        if lease.hold():
+            return KEPT
+        other = lease.other()
+    except ApiError:
+        return UNLEASED
+    return LOST if other and is_fresh(other) else UNLEASED
 
 
-def _write(descriptor: int | None, lock: dict[str, Any]) -> None:
-    if descriptor is not None:
-        content = json.dumps({**lock, "expires": _now() + TTL}).encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, content, 0)
+def release(identity: str) -> int:
+    """Give everything back; a lease that the API does not take expires."""
+    released = lock_file.release(identity, lock_file.LOCK)
+    with contextlib.suppress(ApiError):
+        lease_of(identity, tries=ANSWER).release()
+    if not released:
+        return LOST
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(PROGRAM)
+    return KEPT
 
 
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-if __name__ == "__main__":
-    raise SystemExit(0 if {"renew": renew, "release": release}[sys.argv[1]](*sys.argv[2:]) else LOST)
+def main(arguments: list[str]) -> int:
+    """Renew or release the lock of an identity."""
+    verb, identity = arguments
+    return {"renew": renew, "release": release}[verb](identity)

@@ -13,9 +13,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
     JSON,
     ApiError,
@@ -26,6 +25,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import (
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 OPTIONS: dict[str, Any] = {
     "data_dir": options.DATA_DIR,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lease
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
@@ -137,7 +138,8 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    archive = program.archive({"approve": loop}, (approver, csr, der, errors, node_api, node_password), command_data)
+    library = (approver, csr, der, errors, lease, node_api, node_password)
+    archive = program.archive({"approve": loop}, library, command_data)
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text("Approver of node certificates (k3a)", unit, service),

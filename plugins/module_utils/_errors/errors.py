@@ -36,6 +36,11 @@ def sentence(error: Exception) -> str:
     return str(error)
 
 
+def one_line(text: str) -> str:
+    """A text of somebody else without ends of lines, and with nothing in it that could steer a terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+
+
 @contextlib.contextmanager
 def during(what: str, result: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Have an error say first what was to be done, and bring along the C(result) of what was done until then."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
@@ -49,7 +50,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
     )
     contested = {socket.inode for _port, socket in check.contested(sockets, wanted)}
     running = {each.name for each in wanted.components if each.unit in active_units}
-    machine, units = identities.machine_id(), identities.own_units()
+    machine, units = identities.machine_id(), own_units.installed()
     recorded, damaged = _read(identities.recorded)
     etcd_recorded, etcd_damaged = _read(identities.recorded_etcd)
     identity = recorded or identities.implied(units, machine)

@@ -96,7 +96,7 @@ def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str]
     )
     texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(MODULES) + "\n", SYSCTL: sysctl}
     return Host(
-        directories=(files.Directory(data_dir, 0o755), files.Directory("/etc/k3a", 0o755)),
+        directories=(files.Directory(data_dir, 0o755),),
         files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
         settings=settings,
         record=record_path(data_dir),

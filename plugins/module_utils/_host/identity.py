@@ -12,14 +12,13 @@ files is compared like a record, so that a host that was renamed meanwhile is re
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, own_units
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.own_units import argument
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import record_file
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
 MACHINE_ID = "/etc/machine-id"
 NODE_USER = "system:node:"
 
-_UNIT = re.compile(r"k3a-(.+)\.service")
-# Every program of ours is run by its path in a bundle.
-_DATA_DIR = re.compile(r'^ExecStart="?(/\S*)/data/(?:files/)?[^/\s]+/', re.M)
-
 
 def machine_id() -> str:
     """The id of this machine, or nothing."""
@@ -60,18 +55,11 @@ def recorded_etcd() -> EtcdIdentity | None:
     return record_file.read(ETCD, EtcdIdentity)
 
 
-def own_units(directory: str = UNIT_DIRECTORY) -> dict[str, str]:
-    """The texts of the services of ours that are installed, by the names of their components."""
-    names = os.listdir(directory) if os.path.isdir(directory) else []
-    found = {match[1]: f"{directory}/{name}" for name in names for match in [_UNIT.fullmatch(name)] if match}
-    return {name: (files.read_bytes(path) or b"").decode(errors="replace") for name, path in sorted(found.items())}
-
-
 def implied(units: Mapping[str, str], machine: str, certificate: str = KUBELET_CLIENT) -> Identity:
     """Who a host without a record is, by its services and the kubelet's certificate; without services it is nobody."""
     if not units:
         return Identity()
-    data_dir = next((found[1] for text in units.values() for found in [_DATA_DIR.search(text)] if found), "")
+    data_dir = next(filter(None, map(own_units.data_dir, units.values())), "")
     # A flag is looked for in all of them: it has one meaning, whichever component has it.
     text = "\n".join(units.values())
     issuer = argument(text, "service-account-issuer").partition("://kubernetes.default.svc.")
@@ -85,12 +73,6 @@ def implied(units: Mapping[str, str], machine: str, certificate: str = KUBELET_C
         service_cidr=listed(argument(text, "service-cluster-ip-range")),
         cluster_domain=issuer[2],
     )
-
-
-def argument(unit: str, name: str) -> str:
-    """The value of an argument of a unit's program; nothing where it has none, or one that has to be quoted."""
-    found = re.search(rf"\s--{name}=([^\s\"\\]+)", unit)
-    return found[1] if found else ""
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -124,7 +106,7 @@ def own_data_dir(given: str) -> str:
         known = recorded()
     except record_file.RecordDamaged:
         known = None
-    return (known or implied(own_units(), machine_id())).data_dir or given
+    return (known or implied(own_units.installed(), machine_id())).data_dir or given
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -160,13 +142,15 @@ def given_identity(params: Mapping[str, Any]) -> Identity:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     given = given_identity(module.params)
-    change = files.file_change(record_file.as_file(IDENTITY, continued(recorded(), given)))
-    if change and not module.check_mode:
+    directory = files.Directory(record_file.DIRECTORY, 0o755)
+    record = record_file.as_file(IDENTITY, continued(recorded(), given))
+    changes = [each for each in (files.directory_change(directory), files.file_change(record)) if each]
+    if changes and not module.check_mode:
         with host_lock(module.params["timeout"]):
-            files.make_directory(files.Directory(record_file.DIRECTORY, 0o755))
+            files.make_directory(directory)
             files.write_file(record_file.as_file(IDENTITY, continued(recorded(), given)))
     module.exit_json(
-        changed=bool(change),
-        changes=[change.path] if change else [],
-        diff=[change.as_diff()] if change else [],
+        changed=bool(changes),
+        changes=[change.path for change in changes],
+        diff=[change.as_diff() for change in changes],
     )

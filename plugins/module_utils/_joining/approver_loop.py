@@ -12,10 +12,8 @@ approvers judge at the same time is settled by the first, and what one that was 
 from __future__ import annotations
 
 import base64
-import calendar
 import contextlib
 import os
-import re
 import signal
 import socket
 import sys
@@ -25,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease, seconds_of
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as csr_reader
 
@@ -37,7 +36,6 @@ NODES = "/api/v1/nodes"
 EVENTS = node_api.object_path("/api/v1", "events", "default")
 CONFIG = node_api.object_path("/api/v1", "configmaps", "kube-system", "k3a-config")
 ENDPOINTS = node_api.object_path("/apis/discovery.k8s.io/v1", "endpointslices", "default")
-LEASES = node_api.object_path("/apis/coordination.k8s.io/v1", "leases", node_password.NAMESPACE)
 PAGE = "100"
 
 # Seconds: how long a lease lasts, how often it is renewed or looked at, how often what is left over is looked for.
@@ -98,59 +96,6 @@ class Journal:
     def well(self, subject: str) -> None:
         if self._troubles.pop(subject, None) is not None:
             self.say(f"{subject}: well again")
-
-
-class Lease:
-    """Who of the approvers works. Expiry is counted on this host's own clock, from the last renewal that it saw."""
-
-    def __init__(self, api: node_api.NodeApi, holder: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._api = api
-        self._holder = holder
-        self._clock = clock
-        self._seen: tuple[Any, ...] = ()
-        self._seen_at = 0.0
-
-    def hold(self) -> bool:
-        """Take or renew the lease; whether it is held now."""
-        path = f"{LEASES}/{NAME}"
-        found = self._api.get(path)
-        spec = (found or {}).get("spec") or {}
-        current = spec.get("holderIdentity") or ""
-        state = (current, spec.get("renewTime"))
-        if state != self._seen:
-            self._seen, self._seen_at = state, self._clock()
-        expired = self._clock() - self._seen_at >= LEASE
-        if current not in ("", self._holder) and not expired:
-            return False
-        now = micro_time(time.time())
-        mine = current == self._holder
-        wanted = {
-            "holderIdentity": self._holder,
-            "leaseDurationSeconds": LEASE,
-            "acquireTime": spec.get("acquireTime") if mine else now,
-            "renewTime": now,
-            "leaseTransitions": spec.get("leaseTransitions", 0) + (0 if mine else 1),
-        }
-        return self._write("POST" if found is None else "PUT", LEASES if found is None else path, found, wanted)
-
-    def release(self) -> None:
-        """Let another approver take over at once."""
-        path = f"{LEASES}/{NAME}"
-        found = self._api.get(path)
-        spec = (found or {}).get("spec") or {}
-        if spec.get("holderIdentity") == self._holder:
-            self._write("PUT", path, found, {**spec, "holderIdentity": ""})
-
-    def _write(self, method: str, path: str, found: Mapping[str, Any] | None, spec: dict[str, Any]) -> bool:
-        metadata = (found or {}).get("metadata") or {"name": NAME, "namespace": node_password.NAMESPACE}
-        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        try:
-            self._api.request(method, path, body=body)
-        except node_api.ApiRefused as error:
-            if error.status != 409:
-                raise
-            return False  # another one was faster
-        return True
 
 
 class Approver:
@@ -427,18 +372,6 @@ class Approver:
                 raise
 
 
-def micro_time(seconds: float) -> str:
-    """A moment as a lease has it."""
-    whole = int(seconds)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1e6):06d}Z"
-
-
-def seconds_of(timestamp: str) -> float:
-    """A moment of the API in seconds; one that is not there is now."""
-    parts = [int(part) for part in re.findall(r"\d+", timestamp)[:6]]
-    return float(calendar.timegm((*parts, 0, 0, 0))) if len(parts) == 6 else time.time()
-
-
 def run(lease: Lease, approver_: Approver, journal: Journal, sleep: Callable[[float], None] = time.sleep) -> None:
     """Work while the lease is held and wait while it is not, until Stopped is raised."""
     pause, active = FIRST_PAUSE, False
@@ -502,7 +435,7 @@ def main(arguments: list[str], approved: Sequence[str]) -> int:
     except node_api.ApiError as error:
         journal.say(str(error), warning=True)
         return 1
-    lease = Lease(api, holder())
+    lease = Lease(api, node_password.NAMESPACE, NAME, holder(), LEASE)
     stop = Stop()
 
     def sleep(seconds: float) -> None:

@@ -22,12 +22,15 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ansible import context
 from ansible.utils import display as displays
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock import LOST, TTL
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock import KEPT, LOST, UNLEASED
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lock_file import TTL
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.lock_status import Book, Status, now
 
 PERIOD = TTL / 4
 RETRY = TTL / 12
@@ -119,7 +122,7 @@ class Watch:
         return True
 
 
-def start(process: Process, command: Command) -> None:
+def start(process: Process, command: Command, book: Book) -> None:
     """Keep the lock from now on, in a process that is nobody's child."""
     child = os.fork()
     if child:
@@ -129,7 +132,7 @@ def start(process: Process, command: Command) -> None:
         os.setsid()
         if os.fork() == 0:
             isolate()
-            keep(Watch(process), command)
+            keep(Watch(process), command, book)
     finally:
         os._exit(0)  # nothing of what the task or ansible-playbook do at their ends is to happen here
 
@@ -153,14 +156,21 @@ def isolate() -> None:
     displays.logger = None
 
 
-def keep(watch: Watch, command: Command) -> None:
-    """Renew the lock until the process has ended, then release it; stop when the lock is another's."""
+def keep(watch: Watch, command: Command, book: Book) -> None:
+    """Renew the lock until the process has ended, then release it; stop when the lock is another's.
+
+    What became of it is written into the book.
+    """
     pause = PERIOD
     while not watch.ended(pause):
+        asked = now()
         status = exchange(command, "renew", RENEW_LIMIT, watch)
-        if status == LOST:
+        if status in (KEPT, UNLEASED):
+            book.write(Status(asked, asked if status == KEPT else book.read().leased))
+        elif status == LOST:
+            book.write(replace(book.read(), lost=True))
             return
-        pause = RETRY if status else PERIOD
+        pause = PERIOD if status in (KEPT, UNLEASED) else RETRY
     exchange(command, "release", RELEASE_LIMIT)
 
 

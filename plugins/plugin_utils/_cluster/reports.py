@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError as ReportError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record, records
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
@@ -178,11 +179,6 @@ def _claims(result: Mapping[str, Any]) -> tuple[HostFacts | None, tuple[Finding,
 def _shown(finding: Finding) -> Finding:
     """A finding as a line that is no more than that: it could pretend to be several, or steer a terminal."""
     return replace(finding, message=one_line(finding.message), remedy=one_line(finding.remedy))
-
-
-def one_line(text: str) -> str:
-    """A text without ends of lines, and with nothing in it that cannot be printed."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
 
 
 def host_reports(results: list[dict[str, Any]]) -> list[HostReport]:

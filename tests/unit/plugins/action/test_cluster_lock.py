@@ -10,14 +10,19 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.k3a.cluster.plugins.action import cluster_lock as action
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock, lock_file
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
 from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "cluster.lock"))
+    monkeypatch.setattr(lock_file, "LOCK", str(tmp_path / "cluster.lock"))
+    monkeypatch.setattr(lock, "PROGRAM", str(tmp_path / "lock.pyz"))
+    monkeypatch.setattr(own_units, "installed", dict)
+    monkeypatch.setattr(action.shipping, "run_directory", lambda: str(tmp_path))
     return str(tmp_path / "cluster.lock")
 
 
@@ -25,7 +30,7 @@ def path(tmp_path, monkeypatch):
 def started(monkeypatch):
     """The keepers that were started: for which process, with which command."""
     started = []
-    monkeypatch.setattr(keeper, "start", lambda process, command: started.append((process, command)))
+    monkeypatch.setattr(keeper, "start", lambda process, command, book: started.append((process, command)))
     return started
 
 
@@ -51,7 +56,7 @@ def test_one_keeper_however_often_a_playbook_takes_its_lock(run_action, path, st
     assert run_action(action, module)["was_holder"] is True
     ((process, _command),) = started
     assert process == keeper.playbook()
-    held = lock.holder_of(path)
+    held = lock_file.holder_of(path)
     assert held["id"] == process.identity and f"process {process.pid}" in held["holder"]
 
 
@@ -64,31 +69,43 @@ def test_the_keeper_speaks_over_the_connection_of_the_task(run_action, path, sta
     ((process, command),) = started
     assert command("renew") == 7
     words = shlex.split(asked[0])
-    assert words[1] == "-c" and words[3:] == ["renew", process.identity]
-    # The program that is sent is the very one: it renews what the module took.
-    done = subprocess.run([*words, path], check=False)
-    assert done.returncode == 0
+    assert words[1:] == ["-IS", lock.PROGRAM, "lock", "renew", process.identity]
+
+
+def test_what_became_of_it_is_known_to_all_of_the_run(run_action, path, started):
+    assert lock_status.statuses() == []
+    result = run_action(action, module)
+    assert (result["is_leased"], result["unleased_reason"]) == (False, "this host has no API server yet")
+    (status,) = lock_status.statuses()
+    assert status.leased is None and lock_status.trouble([status], lock_status.now()) == ""
+
+
+def test_a_lease_is_told(run_action, path, started, monkeypatch):
+    monkeypatch.setattr(lock, "take", lambda *_: lock.Lock(was_holder=False, unleased=""))
+    assert run_action(action, module)["is_leased"] is True
+    (status,) = lock_status.statuses()
+    assert status.leased == status.renewed and len(started) == 1
 
 
 def test_a_cluster_that_is_held_fails_and_nothing_is_kept(run_action, path, started):
-    lock.take("elsewhere/1/1", "ann@ctl", path=path)
+    lock_file.take("elsewhere/1/1", "ann@ctl", path=path)
     result = run_action(action, module)
     assert result["failed"] and "holds this cluster: ann@ctl" in result["msg"]
     assert started == []
 
 
 def test_a_holder_of_this_controller_that_is_dead_is_replaced_at_once(run_action, path, started, dead):
-    lock.take(dead, "ann@ctl", path=path)
+    lock_file.take(dead, "ann@ctl", path=path)
     assert not run_action(action, module).get("failed")
-    assert len(started) == 1 and lock.holder_of(path)["id"] == keeper.playbook().identity
+    assert len(started) == 1 and lock_file.holder_of(path)["id"] == keeper.playbook().identity
 
 
 def test_check_mode_warns_of_a_holder_that_lives(run_action, path, started, warned, dead):
     run_action(action, module, check=True)
-    lock.take(dead, "ann@ctl", path=path)
+    lock_file.take(dead, "ann@ctl", path=path)
     run_action(action, module, check=True)
     assert warned == []
-    lock.take("elsewhere/1/1", "bob@ctl", replaces=dead, path=path)
+    lock_file.take("elsewhere/1/1", "bob@ctl", replaces=dead, path=path)
     assert not run_action(action, module, check=True).get("failed")
     assert len(warned) == 1 and "bob@ctl" in warned[0]
     assert started == []
@@ -97,7 +114,7 @@ def test_check_mode_warns_of_a_holder_that_lives(run_action, path, started, warn
 def test_a_lock_can_be_given_back_early(run_action, path, started):
     run_action(action, module)
     run_action(action, module, state="absent")
-    assert lock.holder_of(path) is None and len(started) == 1
+    assert lock_file.holder_of(path) is None and len(started) == 1
 
 
 @pytest.fixture
@@ -126,7 +143,7 @@ def test_unless_checks_are_to_say_why(run_action, path, started, without_python)
 
 
 def test_a_cluster_that_is_held_is_a_failure_in_any_case(run_action, path, started):
-    lock.take("elsewhere/1/1", "ann@ctl", path=path)
+    lock_file.take("elsewhere/1/1", "ann@ctl", path=path)
     result = run_action(action, module, required=False)
     assert result["failed"] and result["is_holder"] is False and "ann@ctl" in result["msg"]
 

@@ -7,12 +7,14 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.action import turn as action
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status
 
 
 @pytest.fixture
 def take(monkeypatch, tmp_path):
     """A host's turn of a task, as one process of a run has it; others of the run share its directory."""
     monkeypatch.setattr(action.shipping, "run_directory", lambda: str(tmp_path))
+    lock_status.Book("s1").write(lock_status.Status(lock_status.now()))
     told = []
 
     def take(host, answer, task="1", check_mode=False, throttle=1):
@@ -71,3 +73,12 @@ def test_another_task_has_its_own_turn(take):
 def test_where_there_are_no_turns_everybody_is_asked(take, otherwise):
     take("s1", FAILED, **otherwise)
     assert take("s2", WELL, **otherwise) == WELL
+
+
+@pytest.mark.parametrize("throttle", [0, 1])
+def test_nothing_is_done_without_the_lock_of_the_cluster(take, throttle):
+    lock_status.Book("s1").write(lock_status.Status(lock_status.now(), lost=True))
+    refused = take("s1", WELL, throttle=throttle)
+    assert refused["failed"] and "nothing was done on s1: another playbook holds" in refused["msg"]
+    assert take("s1", WELL, check_mode=True, throttle=throttle) == WELL
+    assert take.told == ["s1"]

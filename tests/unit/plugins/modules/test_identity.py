@@ -33,7 +33,7 @@ def record(tmp_path, monkeypatch):
 
 def test_a_host_records_who_it_is_before_its_cluster_has_begun(run_module, record):
     found = run_module(identity, **GIVEN)
-    assert (found["changed"], found["changes"]) == (True, [str(record)])
+    assert (found["changed"], found["changes"]) == (True, [str(record.parent), str(record)])
     assert json.loads(record.read_text()) == {
         "format": 1,
         "machine_id": "m1",
@@ -53,7 +53,7 @@ def test_a_host_records_who_it_is_before_its_cluster_has_begun(run_module, recor
 
 def test_check_mode_shows_the_record_and_writes_none(run_module, record):
     found = run_module(identity, check=True, **GIVEN)
-    assert found["changed"] and '"node_name": "s1"' in found["diff"][0]["after"]
+    assert found["changed"] and '"node_name": "s1"' in found["diff"][1]["after"]
     assert not record.exists()
 
 

@@ -3,155 +3,188 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
-from pathlib import Path
+import time
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock, lock_file
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiUnreachable, NodeApi
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease, micro_time
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units, program
+from ansible_collections.k3a.cluster.plugins.modules import cluster_lock as module
+from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
-NOW = 1000.0
+PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k3a-playbook"
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "_now", lambda: NOW)
-    return str(tmp_path / "cluster.lock")
+    monkeypatch.setattr(lock_file, "LOCK", str(tmp_path / "cluster.lock"))
+    monkeypatch.setattr(lock, "PROGRAM", str(tmp_path / "lock.pyz"))
+    return tmp_path / "cluster.lock"
 
 
-def later(monkeypatch, seconds):
-    monkeypatch.setattr(lock, "_now", lambda: NOW + seconds)
+@pytest.fixture
+def api(path, monkeypatch):
+    """The API of this server, with its objects; it may be away."""
+    with keeping() as (objects, url):
+        objects.is_away = False
+        objects.clock = time.monotonic
+
+        def lease_of(identity, holder="", tries=0.0):
+            if objects.is_away:
+                raise ApiUnreachable("the API cannot be reached")
+            given = (identity, lock.DURATION, holder, lock.PATIENCE, lambda: objects.clock())
+            return Lease(NodeApi(url), lock.NAMESPACE, lock.NAME, *given)
+
+        monkeypatch.setattr(lock, "lease_of", lease_of)
+        yield objects
 
 
-def content(path):
-    return json.loads(Path(path).read_text())
+def held_by(api, name, ago=0.0):
+    spec = {"holderIdentity": name, "acquireTime": micro_time(0), "renewTime": micro_time(time.time() - ago)}
+    api.add(PATH, {"metadata": {"annotations": {"k3a.io/holder": f"{name}@ctl"}}, "spec": spec})
 
 
-def test_a_free_cluster_is_taken(path):
-    assert lock.take("a", "ann@ctl, process 1", path=path) is False
-    assert content(path)["expires"] == NOW + lock.TTL
-    assert os.stat(path).st_mode & 0o777 == 0o600
-    assert lock.holder_of(path)["holder"] == "ann@ctl, process 1"
+def holder(api):
+    return api.kept[PATH]["spec"]["holderIdentity"]
 
 
-def test_who_holds_it_takes_it_again_and_keeps_the_time_it_began(path, monkeypatch):
-    lock.take("a", "ann", path=path)
-    before = content(path)
-    later(monkeypatch, 50)
-    assert lock.take("a", "ann", path=path) is True
-    assert content(path) == {**before, "expires": NOW + 50 + lock.TTL}
+def test_a_playbook_has_file_and_lease(api, path):
+    assert lock.take("a", "ann@ctl") == lock.Lock(was_holder=False, unleased="")
+    assert (lock_file.holder_of(str(path))["id"], holder(api)) == ("a", "a")
+    assert lock.take("a", "ann@ctl") == lock.Lock(was_holder=True, unleased="")
 
 
-def test_another_is_told_who_holds_it_and_changes_nothing(path):
-    lock.take("a", "ann@ctl, process 1, site.yml", path=path)
-    before = content(path)
-    with pytest.raises(lock.Held) as error:
-        lock.take("b", "bob", path=path)
-    assert str(error.value) == (
-        f"another k3a playbook holds this cluster: ann@ctl, process 1, site.yml, since {before['since']}; "
-        "wait for it to end (the lock of a dead run expires within 60 s)"
-    )
-    assert content(path) == before
+def test_one_that_reaches_another_server_is_refused(api, path):
+    held_by(api, "other")
+    with pytest.raises(lock.Held, match="holds this cluster: other@ctl, since 1970"):
+        lock.take("a", "ann")
+    # Nothing is left of the try.
+    assert not path.exists() and holder(api) == "other"
 
 
-def test_a_holder_that_is_known_to_be_dead_is_replaced_but_no_other(path):
-    lock.take("a", "ann", path=path)
+def test_a_file_that_was_held_before_stays_when_the_lease_is_anothers(api, path):
+    api.is_away = True
+    lock.take("a", "ann")
+    api.is_away = False
+    held_by(api, "other")
     with pytest.raises(lock.Held):
-        lock.take("b", "bob", "c", path=path)
-    assert lock.take("b", "bob", "a", path=path) is False
-    assert content(path)["id"] == "b"
+        lock.take("a", "ann")
+    assert lock_file.holder_of(str(path))["id"] == "a"
 
 
-def test_a_lock_runs_out(path, monkeypatch):
-    lock.take("a", "ann", path=path)
-    later(monkeypatch, lock.TTL + 1)
-    assert lock.holder_of(path) is None
-    assert lock.take("b", "bob", path=path) is False
-    assert content(path)["holder"] == "bob"
+def test_without_an_answer_the_file_is_what_there_is(api, path):
+    api.is_away = True
+    assert lock.take("a", "ann") == lock.Lock(False, "the API cannot be reached")
+    assert path.exists()
 
 
-def test_renewing_extends_only_ones_own_lock(path, monkeypatch):
-    assert not lock.renew("a", path)
-    assert not os.path.exists(path)
-    lock.take("a", "ann", path=path)
-    later(monkeypatch, 30)
-    assert not lock.renew("b", path)
-    assert content(path)["expires"] == NOW + lock.TTL
-    assert lock.renew("a", path)
-    assert content(path)["expires"] == NOW + 30 + lock.TTL
+def test_where_there_is_no_api_server_none_is_asked(path, monkeypatch):
+    monkeypatch.setattr(own_units, "installed", dict)
+    assert lock.take("a", "ann").unleased == "this host has no API server yet"
 
 
-def test_a_lock_that_ran_out_while_the_controller_slept_is_renewed_unless_another_has_it(path, monkeypatch):
-    lock.take("a", "ann", path=path)
-    later(monkeypatch, 500)
-    assert lock.renew("a", path)
-    later(monkeypatch, 1000)
-    lock.take("b", "bob", path=path)
-    assert not lock.renew("a", path)
+def test_a_lease_that_has_expired_is_watched_before_it_is_taken(api):
+    held_by(api, "gone", ago=lock.DURATION + 1)
+    waited = []
+    api.clock = lambda: len(waited)
+    assert lock.take("a", "ann", sleep=waited.append).unleased == ""
+    assert sum(waited) == lock.PATIENCE and holder(api) == "a"
 
 
-def test_only_the_holder_gives_it_back_and_nothing_is_left(path, tmp_path):
-    lock.take("a", "ann", path=path)
-    assert not lock.release("b", path)
-    assert lock.release("a", path)
-    assert list(tmp_path.iterdir()) == []
-    assert not lock.release("a", path)
+@pytest.mark.parametrize("ago", [lock.DURATION + 60, -2 * lock.DURATION])
+def test_a_holder_whose_clock_differs_is_seen_to_live(api, ago):
+    held_by(api, "other", ago)
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 5:
+            held_by(api, "other", ago - 5)
+
+    with pytest.raises(lock.Held):
+        lock.take("a", "ann", sleep=wait)
+    assert len(waited) < lock.PATIENCE and holder(api) == "other"
 
 
-@pytest.mark.parametrize("torn", ["", '{"id": "a", "hol', "[]", '{"id": "a"}', "null"])
-def test_a_file_that_was_not_written_to_its_end_holds_nothing(path, torn):
-    Path(path).write_text(torn)
-    assert lock.holder_of(path) is None
-    assert not lock.renew("a", path)
-    assert lock.take("b", "bob", path=path) is False
-    assert content(path)["id"] == "b"
+def test_a_holder_that_is_known_to_be_dead_is_replaced_at_once(api, path):
+    lock.take("dead", "ann")
+    lock.take("a", "ann", dead="dead", sleep=pytest.fail)
+    assert (lock_file.holder_of(str(path))["id"], holder(api)) == ("a", "a")
 
 
-def test_looking_makes_no_file(path):
-    assert lock.holder_of(path) is None
-    assert not os.path.exists(path)
+def test_looking_takes_nothing(api, path):
+    assert lock.other_lock("a") == (None, "")
+    assert not path.exists() and PATH not in api.kept
+    held_by(api, "other")
+    assert lock.other_lock("a")[0]["holder"] == "other@ctl"
+    held_by(api, "other", ago=lock.DURATION + 1)
+    assert lock.other_lock("a") == (None, "")
+    api.is_away = True
+    lock_file.take("b", "bob", path=str(path))
+    other, unleased = lock.other_lock("a")
+    assert (other["holder"], unleased) == ("bob", "the API cannot be reached")
 
 
-def test_a_link_in_its_place_is_not_followed(path, tmp_path):
-    target = tmp_path / "target"
-    target.write_text("untouched")
-    os.symlink(target, path)
-    with pytest.raises(OSError):
-        lock.take("a", "ann", path=path)
-    assert target.read_text() == "untouched"
+class TestKeeping:
+    def test_both_are_renewed(self, api):
+        lock.take("a", "ann")
+        before = api.kept[PATH]["spec"]["renewTime"]
+        assert lock.renew("a") == lock.KEPT
+        assert api.kept[PATH]["spec"]["renewTime"] > before
+        assert api.kept[PATH]["metadata"]["annotations"] == {"k3a.io/holder": "ann"}
+
+    def test_the_lease_is_taken_when_the_api_comes_to_answer(self, api):
+        api.is_away = True
+        lock.take("a", "ann")
+        assert lock.renew("a") == lock.UNLEASED
+        api.is_away = False
+        assert lock.renew("a") == lock.KEPT
+        assert api.kept[PATH]["metadata"]["annotations"] == {"k3a.io/holder": "ann"}
+
+    def test_a_lease_that_another_one_renews_is_lost(self, api):
+        lock.take("a", "ann")
+        held_by(api, "other")
+        assert lock.renew("a") == lock.LOST
+
+    def test_of_one_that_nobody_renews_nothing_is_known(self, api):
+        api.is_away = True
+        lock.take("a", "ann")
+        api.is_away = False
+        held_by(api, "gone", ago=lock.DURATION + 1)
+        assert lock.renew("a") == lock.UNLEASED
+
+    def test_a_file_that_is_gone_is_lost(self, api, path):
+        lock.take("a", "ann")
+        path.unlink()
+        assert lock.renew("a") == lock.LOST
+
+    @pytest.mark.parametrize("away", [True, False])
+    def test_all_is_given_back(self, api, path, away):
+        lock.take("a", "ann")
+        api.is_away = away
+        open(lock.PROGRAM, "w").close()
+        assert lock.release("a") == lock.KEPT
+        assert holder(api) == ("a" if away else "")
+        assert not path.exists() and not os.path.exists(lock.PROGRAM)
+
+    def test_what_is_anothers_stays(self, api, path):
+        lock.take("a", "ann")
+        assert lock.release("b") == lock.LOST
+        assert path.exists() and holder(api) == "a"
 
 
-def test_of_many_at_once_exactly_one_gets_it(path):
-    outcomes = []
-
-    def contend(name):
-        try:
-            outcomes.append(lock.take(name, name, path=path))
-        except lock.Held:
-            outcomes.append("held")
-
-    threads = [threading.Thread(target=contend, args=(str(number),)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(map(str, outcomes)) == ["False", *["held"] * 7]
-
-
-def test_the_file_is_a_program_by_itself(tmp_path):
-    path = str(tmp_path / "cluster.lock")
-    program = Path(lock.__file__).read_text()
+def test_its_program_needs_nothing_but_the_standard_library(tmp_path):
+    file = tmp_path / "lock.pyz"
+    file.write_bytes(program.archive({"lock": lock}, module.LIBRARY))
 
     def status(*words):
-        command = [sys.executable, "-I", "-c", program, *words]
-        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode
+        command = [sys.executable, "-IS", str(file), "lock", *words]
+        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
 
-    assert status("renew", "a", path) == lock.LOST
-    lock.take("a", "ann", path=path)
-    assert status("renew", "a", path) == 0
-    assert status("release", "b", path) == lock.LOST
-    assert status("release", "a", path) == 0
-    assert not os.path.exists(path)
+    # Nobody has this identity, on whatever machine that is.
+    done = status("renew", "nobody/0/0")
+    assert (done.returncode, done.stderr) == (lock.LOST, "")

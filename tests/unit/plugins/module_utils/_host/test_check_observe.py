@@ -161,6 +161,6 @@ class TestInstalled:
         password = tmp_path / "password"
         password.write_text("secret\n")
         monkeypatch.setattr(look, "PASSWORD_FILE", str(password))
-        monkeypatch.setattr(look.identities, "own_units", lambda: {"flannel": ""})
+        monkeypatch.setattr(look.own_units, "installed", lambda: {"flannel": ""})
         seen = self.seen(Layout(str(tmp_path)))
         assert (seen.installed, seen.node_password) == ({"flannel"}, True)

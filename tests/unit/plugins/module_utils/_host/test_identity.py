@@ -102,7 +102,7 @@ class TestDirectory:
     @pytest.fixture
     def given(self, monkeypatch, tmp_path):
         monkeypatch.setattr(identity, "IDENTITY", f"{tmp_path}/identity.json")
-        monkeypatch.setattr(identity, "own_units", dict)
+        monkeypatch.setattr(identity.own_units, "installed", dict)
         return "/given"
 
     def test_it_is_the_recorded_one(self, given, tmp_path):
@@ -114,7 +114,7 @@ class TestDirectory:
         if damaged:
             (tmp_path / "identity.json").write_text("{")
         assert identity.own_data_dir(given) == given
-        monkeypatch.setattr(identity, "own_units", lambda: {"kubelet": unit("/running", "kubelet")})
+        monkeypatch.setattr(identity.own_units, "installed", lambda: {"kubelet": unit("/running", "kubelet")})
         assert identity.own_data_dir(given) == "/running"
 
 
@@ -136,10 +136,3 @@ class TestState:
         assert not identity.has_state(str(tmp_path))
         (tmp_path / "agent").mkdir()
         assert identity.has_state(str(tmp_path))
-
-
-def test_services_of_ours_by_their_components(tmp_path):
-    for name in ("k3a-kubelet.service", "k3a-load-balancer.service", "k3a-x.timer", "kubelet.service", ".k3a-a.service.new"):
-        (tmp_path / name).write_text(f"[Unit]\n# {name}\n")
-    assert list(identity.own_units(str(tmp_path))) == ["kubelet", "load-balancer"]
-    assert identity.own_units(f"{tmp_path}/none") == {}

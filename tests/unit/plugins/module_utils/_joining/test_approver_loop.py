@@ -10,6 +10,7 @@ import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 from ansible_collections.k3a.cluster.tests.unit import csr_samples as samples
@@ -17,7 +18,8 @@ from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 OLD = "2020-01-01T00:00:00Z"
 PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
-LEASE = f"{loop.LEASES}/k3a-approver"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/k3a-system/leases"
+LEASE = f"{LEASES}/k3a-approver"
 
 
 class Cluster:
@@ -34,7 +36,7 @@ class Cluster:
         return loop.Approver(node_api.NodeApi(self.url), loop.Journal(self.journal.append), PROCESSES, lambda: self.now)
 
     def lease(self, holder):
-        return loop.Lease(node_api.NodeApi(self.url), holder, lambda: self.now)
+        return Lease(node_api.NodeApi(self.url), node_password.NAMESPACE, loop.NAME, holder, loop.LEASE, clock=lambda: self.now)
 
     def ask(self, csr, password=""):
         name = csr["metadata"]["name"]
@@ -413,53 +415,6 @@ def test_of_many_new_nodes_each_has_its_turn(cluster, monkeypatch):
     assert looked == [f"{loop.NODES}/{name}" for name in names * 2]
 
 
-def test_one_lease_has_one_holder(cluster):
-    a, b = cluster.lease("a"), cluster.lease("b")
-    assert [a.hold(), b.hold(), a.hold()] == [True, False, True]
-    spec = cluster.objects.kept[LEASE]["spec"]
-    assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == ("a", 15, 1)
-    assert spec["acquireTime"] <= spec["renewTime"]
-
-
-def test_a_lease_that_is_renewed_is_never_taken(cluster):
-    a, b = cluster.lease("a"), cluster.lease("b")
-    for _time in range(10):
-        cluster.now += loop.RENEWAL
-        assert [a.hold(), b.hold()] == [True, False]
-
-
-def test_a_lease_whose_holder_died_is_taken(cluster):
-    a, b = cluster.lease("a"), cluster.lease("b")
-    assert [a.hold(), b.hold()] == [True, False]
-    cluster.now += loop.LEASE - 1
-    assert not b.hold()
-    cluster.now += 1
-    assert [b.hold(), a.hold()] == [True, False]
-    assert cluster.objects.kept[LEASE]["spec"]["leaseTransitions"] == 2
-
-
-def test_a_lease_that_was_released_is_taken_at_once(cluster):
-    a, b = cluster.lease("a"), cluster.lease("b")
-    assert [a.hold(), b.hold()] == [True, False]
-    b.release()
-    assert not b.hold()
-    a.release()
-    assert b.hold()
-
-
-def test_a_restarted_holder_goes_on(cluster):
-    assert cluster.lease("a").hold() and cluster.lease("a").hold()
-
-
-def test_of_two_that_take_a_lease_at_once_one_gets_it(cluster):
-    def faster(method, path):
-        if method == "POST":
-            cluster.objects.add(LEASE, {"metadata": {}, "spec": {"holderIdentity": "b"}})
-
-    cluster.objects.before = faster
-    assert not cluster.lease("a").hold()
-
-
 class Ended(Exception):
     """The end of a test of what never ends."""
 
@@ -486,7 +441,7 @@ def nothing():
 def test_failures_are_told_once_and_tried_again_ever_more_slowly(cluster):
     no = (404, 'namespaces "k3a-system" not found')
     cluster.objects.refusals[("GET", LEASE)] = [(403, "leases is forbidden")] * 2
-    cluster.objects.refusals[("POST", loop.LEASES)] = [no] * 4
+    cluster.objects.refusals[("POST", LEASES)] = [no] * 4
     cluster.objects.refusals[("WATCH", loop.REQUESTS)] = [(500, "etcd leader changed")]
     pauses = run(cluster, [nothing] * 6)
     assert pauses == [0.25, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0]
@@ -503,7 +458,7 @@ def test_one_that_has_no_lease_does_not_work(cluster):
     cluster.ask(samples.component())
     pauses = run(cluster, [nothing])
     assert (pauses, cluster.condition()[0]) == ([loop.RENEWAL] * 2, None)
-    assert [path for _method, path, _query in cluster.objects.asked if path != LEASE] == [loop.LEASES]
+    assert [path for _method, path, _query in cluster.objects.asked if path != LEASE] == [LEASES]
 
 
 def test_it_takes_over(cluster):
@@ -530,59 +485,3 @@ def test_systemd_is_told(tmp_path, monkeypatch):
         assert listening.recv(100) == b"READY=1"
 
 
-def test_times():
-    assert loop.seconds_of("1970-01-02T00:00:01Z") == 86401
-    assert loop.micro_time(86401.25) == "1970-01-02T00:00:01.250000Z"
-    assert abs(loop.seconds_of("") - time.time()) < 100
-
-
-def test_the_holder_is_this_host_and_stays_it():
-    assert loop.holder() == loop.holder()
-    assert loop.holder().startswith(socket.gethostname())
-
-
-@pytest.mark.parametrize("arguments", [[], ["https://127.0.0.1:6443", "more"]])
-def test_wrong_arguments(arguments, capsys):
-    assert loop.main(arguments, PROCESSES) == 2
-    assert "usage" in capsys.readouterr().err
-
-
-def test_credentials_that_are_not_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert loop.main(["https://127.0.0.1:6443"], PROCESSES) == 1
-    assert "server-ca.crt" in capsys.readouterr().err
-
-
-class TestStop:
-    """A signal ends the approver where it waits: elsewhere Python may be in the middle of what has to be whole."""
-
-    def test_it_ends_at_once_where_it_waits(self):
-        stop = loop.Stop()
-        with pytest.raises(loop.Stopped), stop:
-            stop.tell()
-
-    def test_elsewhere_it_ends_when_it_comes_to_wait(self):
-        stop = loop.Stop()
-        with stop:
-            pass
-        stop.tell()
-        with pytest.raises(loop.Stopped), stop:
-            raise AssertionError("it waits")
-
-    def test_once_it_ends_another_signal_stops_nothing(self):
-        stop = loop.Stop()
-        with pytest.raises(loop.Stopped), stop:
-            stop.tell()
-        stop.tell()
-
-    def test_a_request_is_not_cut_off_and_a_watch_is(self, cluster):
-        stop = loop.Stop()
-        cluster.approver = loop.Approver(
-            node_api.NodeApi(cluster.url), loop.Journal(cluster.journal.append), PROCESSES, lambda: cluster.now, stop
-        )
-        cluster.ask(samples.joining(), "right")
-        cluster.objects.before = lambda method, path: stop.tell()
-        with pytest.raises(loop.Stopped):
-            cluster.approver.work(1)
-        assert cluster.condition()[0] == "Approved"
-        assert cluster.objects.under(loop.JOIN_SECRETS) == []

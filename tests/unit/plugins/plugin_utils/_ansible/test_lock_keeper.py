@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status
 
 PATIENCE = 20.0
 
@@ -129,6 +130,19 @@ def test_a_process_that_ended_before_anybody_watched_has_ended(playbook):
 # --- keeping -------------------------------------------------------------------------------------------------------
 
 
+class Records:
+    """A book in memory of what became of the lock."""
+
+    def __init__(self):
+        self.written = [lock_status.Status(0.0)]
+
+    def read(self):
+        return self.written[-1]
+
+    def write(self, status):
+        self.written.append(status)
+
+
 class Turns:
     """A watch under which the playbook lives for so many waits."""
 
@@ -143,22 +157,31 @@ class Turns:
 
 def test_it_renews_until_the_playbook_ends_and_then_releases(tmp_path):
     book, turns = Book(tmp_path / "book"), Turns(2)
-    keeper.keep(turns, book)
+    keeper.keep(turns, book, Records())
     assert book.told == ["renew", "renew", "release"]
     assert turns.waits == [keeper.PERIOD] * 3
 
 
 def test_a_renewal_that_failed_is_tried_again_sooner(tmp_path):
     book, turns = Book(tmp_path / "book", [255, 0]), Turns(2)
-    keeper.keep(turns, book)
+    keeper.keep(turns, book, Records())
     assert turns.waits == [keeper.PERIOD, keeper.RETRY, keeper.PERIOD]
     assert keeper.PERIOD + keeper.RENEW_LIMIT + 2 * keeper.RETRY < keeper.TTL
 
 
 def test_a_lost_lock_is_let_go(tmp_path):
-    book = Book(tmp_path / "book", [0, keeper.LOST])
-    keeper.keep(Turns(9), book)
+    book, records = Book(tmp_path / "book", [0, keeper.LOST]), Records()
+    keeper.keep(Turns(9), book, records)
     assert book.told == ["renew", "renew"]
+    assert [status.lost for status in records.written] == [False, False, True]
+
+
+def test_when_it_was_renewed_is_written_down(tmp_path):
+    book, records = Book(tmp_path / "book", [keeper.UNLEASED, keeper.KEPT, keeper.UNLEASED, keeper.FAILED]), Records()
+    keeper.keep(Turns(4), book, records)
+    _before, by_file, by_lease, again = records.written
+    assert (by_file.leased, by_lease.leased, again.leased) == (None, by_lease.renewed, by_lease.renewed)
+    assert 0 < by_file.renewed <= by_lease.renewed <= again.renewed <= lock_status.now()
 
 
 def test_a_command_that_raises_has_failed(tmp_path):
@@ -190,7 +213,7 @@ def test_the_keeper_outlives_its_task_and_ends_with_the_playbook(tmp_path, playb
         book(f"{verb}:{os.getsid(0)}:{os.getppid()}")
         return 0
 
-    keeper.start(of(playbook), command)
+    keeper.start(of(playbook), command, Records())
     assert book.told == []
     playbook.kill()
     until(lambda: book.told)
@@ -201,7 +224,7 @@ def test_the_keeper_outlives_its_task_and_ends_with_the_playbook(tmp_path, playb
 
 STARTER = """
 import contextlib, os, subprocess, sys, time
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper, lock_status
 playbook, report = int(sys.argv[1]), sys.argv[2]
 extra = os.open(report, os.O_RDONLY)
 def links():
@@ -219,7 +242,7 @@ def command(verb):
     with open(report, "w") as stream:
         stream.write(" ".join(sorted(kept)))
     return 0
-keeper.start(keeper.Process(keeper.controller(), playbook, keeper.start_time(playbook)), command)
+keeper.start(keeper.Process(keeper.controller(), playbook, keeper.start_time(playbook)), command, lock_status.Book("s1"))
 print("begun")
 """
 
