@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -91,7 +92,7 @@ def is_fresh(holding: Holding) -> bool:
 
 def described(holding: Holding) -> dict[str, Any]:
     """A holding in the form of a lock file."""
-    return {"id": holding.id, "holder": holding.description, "since": holding.since}
+    return {"id": holding.id, "holder": holding.description, "since": re.sub(r"\.\d+", "", holding.since)}
 
 
 def other_lock(identity: str) -> tuple[dict[str, Any] | None, str]:
