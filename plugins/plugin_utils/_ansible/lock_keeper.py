@@ -157,7 +157,7 @@ def isolate() -> None:
 
 
 def keep(watch: Watch, command: Command, book: Book) -> None:
-    """Renew the lock until the process has ended, then release it; stop when the lock is another's.
+    """Renew the lock until the process has ended or the lock is another's, then release what is left of it.
 
     What became of it is written into the book.
     """
@@ -169,7 +169,7 @@ def keep(watch: Watch, command: Command, book: Book) -> None:
             book.write(Status(asked, asked if status == KEPT else book.read().leased))
         elif status == LOST:
             book.write(replace(book.read(), lost=True))
-            return
+            break
         pause = PERIOD if status in (KEPT, UNLEASED) else RETRY
     exchange(command, "release", RELEASE_LIMIT)
 

@@ -36,7 +36,7 @@ def api(path, monkeypatch):
         def lease_of(identity, holder="", tries=0.0):
             if objects.is_away:
                 raise ApiUnreachable("the API cannot be reached")
-            given = (identity, lock.DURATION, holder, lock.PATIENCE, lambda: objects.clock())
+            given = (identity, lock.DURATION, holder, lock.PATIENCE, objects.clock)
             return Lease(NodeApi(url), lock.NAMESPACE, lock.NAME, *given)
 
         monkeypatch.setattr(lock, "lease_of", lease_of)
@@ -48,13 +48,13 @@ def held_by(api, name, ago=0.0):
     api.add(PATH, {"metadata": {"annotations": {"k3a.io/holder": f"{name}@ctl"}}, "spec": spec})
 
 
-def holder(api):
+def holder_of(api):
     return api.kept[PATH]["spec"]["holderIdentity"]
 
 
 def test_a_playbook_has_file_and_lease(api, path):
     assert lock.take("a", "ann@ctl") == lock.Lock(was_holder=False, unleased="")
-    assert (lock_file.holder_of(str(path))["id"], holder(api)) == ("a", "a")
+    assert (lock_file.holder_of(str(path))["id"], holder_of(api)) == ("a", "a")
     assert lock.take("a", "ann@ctl") == lock.Lock(was_holder=True, unleased="")
 
 
@@ -63,7 +63,7 @@ def test_one_that_reaches_another_server_is_refused(api, path):
     with pytest.raises(lock.Held, match="holds this cluster: other@ctl, since 1970"):
         lock.take("a", "ann")
     # Nothing is left of the try.
-    assert not path.exists() and holder(api) == "other"
+    assert not path.exists() and holder_of(api) == "other"
 
 
 def test_a_file_that_was_held_before_stays_when_the_lease_is_anothers(api, path):
@@ -92,7 +92,7 @@ def test_a_lease_that_has_expired_is_watched_before_it_is_taken(api):
     waited = []
     api.clock = lambda: len(waited)
     assert lock.take("a", "ann", sleep=waited.append).unleased == ""
-    assert sum(waited) == lock.PATIENCE and holder(api) == "a"
+    assert sum(waited) == lock.PATIENCE and holder_of(api) == "a"
 
 
 @pytest.mark.parametrize("ago", [lock.DURATION + 60, -2 * lock.DURATION])
@@ -107,13 +107,13 @@ def test_a_holder_whose_clock_differs_is_seen_to_live(api, ago):
 
     with pytest.raises(lock.Held):
         lock.take("a", "ann", sleep=wait)
-    assert len(waited) < lock.PATIENCE and holder(api) == "other"
+    assert len(waited) < lock.PATIENCE and holder_of(api) == "other"
 
 
 def test_a_holder_that_is_known_to_be_dead_is_replaced_at_once(api, path):
     lock.take("dead", "ann")
     lock.take("a", "ann", dead="dead", sleep=pytest.fail)
-    assert (lock_file.holder_of(str(path))["id"], holder(api)) == ("a", "a")
+    assert (lock_file.holder_of(str(path))["id"], holder_of(api)) == ("a", "a")
 
 
 def test_looking_takes_nothing(api, path):
@@ -168,13 +168,13 @@ class TestKeeping:
         api.is_away = away
         open(lock.PROGRAM, "w").close()
         assert lock.release("a") == lock.KEPT
-        assert holder(api) == ("a" if away else "")
+        assert holder_of(api) == ("a" if away else "")
         assert not path.exists() and not os.path.exists(lock.PROGRAM)
 
     def test_what_is_anothers_stays(self, api, path):
         lock.take("a", "ann")
         assert lock.release("b") == lock.LOST
-        assert path.exists() and holder(api) == "a"
+        assert path.exists() and holder_of(api) == "a"
 
 
 def test_its_program_needs_nothing_but_the_standard_library(tmp_path):

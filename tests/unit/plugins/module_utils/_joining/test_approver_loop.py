@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api

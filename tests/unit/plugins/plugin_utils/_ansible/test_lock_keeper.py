@@ -172,7 +172,7 @@ def test_a_renewal_that_failed_is_tried_again_sooner(tmp_path):
 def test_a_lost_lock_is_let_go(tmp_path):
     book, records = Book(tmp_path / "book", [0, keeper.LOST]), Records()
     keeper.keep(Turns(9), book, records)
-    assert book.told == ["renew", "renew"]
+    assert book.told == ["renew", "renew", "release"]
     assert [status.lost for status in records.written] == [False, False, True]
 
 
