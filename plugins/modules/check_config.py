@@ -221,6 +221,7 @@ facts:
     installed: []
     identity: {machine_id: "", cluster_id: "", node_name: "", data_dir: ""}
     recorded: false
+    kept_ips: []
     state: false
     etcd_cluster: ""
     etcd_member: ""
@@ -324,6 +325,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "load_balancer": "load-balancer" in seen.installed,
         "installed": sorted(seen.installed),
         "identity": asdict(seen.identity),
+        "kept_ips": [ip for ip in seen.identity.node_ips if ip in {a.ip for a in seen.addresses}],
         "recorded": seen.recorded,
         "state": seen.state,
         "etcd_cluster": seen.etcd.cluster_id,

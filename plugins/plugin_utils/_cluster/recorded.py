@@ -45,6 +45,7 @@ def record_findings(
         own = copied or [
             *_of_another_cluster(report, answer, servers),
             *_renamed(report, nodes, servers),
+            *_redirected(report),
             *(_moved(report, servers) or _emptied(report, servers)),
         ]
         found += [HostFinding((report.name,), Finding("identity", FAIL, *told)) for told in own]
@@ -169,6 +170,25 @@ def _renamed(
         return []
     message = f"it is the node {former} of the cluster, and its name is {report.seen.node_name} now"
     return [(message, _or_anew(NAMES, report, servers, former))]
+
+
+def _redirected(report: HostReport) -> list[tuple[str, str]]:
+    """A host that would get another address, although it has its own, since its default route leads elsewhere now.
+
+    The route is anybody's to change, a VPN's for one. A host that lost its address moves, and so does one that is told.
+    """
+    seen, former = report.seen, report.seen.identity.node_ips
+    left = [ip for ip in seen.kept_ips if ip not in seen.node_ips]
+    is_told = report.settings.get("node_ip") or report.settings.get("flannel_iface")
+    if not (report.is_established and left and seen.node_ips) or is_told:
+        return []
+    message = (
+        f"it is the node {report.known_name} with the address {', '.join(former)}, which it still has, and its default"
+        f" route leads to {', '.join(seen.node_ips)} now"
+    )
+    stay, move = ",".join(former), ",".join(seen.node_ips)
+    remedy = f"set k3a_node_ip to {stay} for it to stay what it is, or to {move} to move it"
+    return [(message, remedy)]
 
 
 def _moved(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:

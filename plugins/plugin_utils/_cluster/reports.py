@@ -49,6 +49,8 @@ class HostFacts:
     # Who the host is: its record or, where it has none yet, what follows from what runs there.
     identity: Identity = Identity()
     recorded: bool = False
+    # Those of its addresses as a node that are still on the host, whichever it would be given now.
+    kept_ips: tuple[str, ...] = ()
     # Whether anything of a node or a server is in its data directory.
     state: bool = False
     # Cluster and member as the local etcd says while it runs, and as the host recorded them.

@@ -135,6 +135,33 @@ class TestName:
         )
 
 
+class TestAddress:
+    """The default route gives a host its address when it begins, and nobody another one afterwards."""
+
+    ELSEWHERE = {"node_ips": ("192.168.77.7",), "kept_ips": ("10.0.0.1",)}
+
+    @pytest.mark.parametrize("name", ["server-1", "agent-1"])
+    def test_a_default_route_that_leads_elsewhere_moves_nobody(self, name):
+        node = {"server-1": "s1", "agent-1": "a1"}[name]
+        assert told(host(name, **self.ELSEWHERE)) == [
+            f"{name}: it is the node {node} with the address 10.0.0.1, which it still has, and its default route leads "
+            "to 192.168.77.7 now; set k3a_node_ip to 10.0.0.1 for it to stay what it is, or to 192.168.77.7 to move it"
+        ]
+
+    @pytest.mark.parametrize("settings", [{"node_ip": ["192.168.77.7"]}, {"flannel_iface": "eth1"}])
+    def test_one_that_is_told_to_moves(self, settings):
+        assert told(host(settings=settings, **self.ELSEWHERE)) == []
+
+    def test_so_does_one_that_has_lost_its_address(self):
+        assert told(host(node_ips=("10.0.0.2",))) == []
+
+    def test_one_that_gets_a_second_address_has_its_first(self):
+        assert told(host(node_ips=("10.0.0.1", "fd00::1"), kept_ips=("10.0.0.1",))) == []
+
+    def test_one_that_is_still_to_begin_takes_what_it_is_given(self):
+        assert told(host(installed=(), state=False, **self.ELSEWHERE)) == []
+
+
 class TestMachine:
     def test_a_copy_is_told_once_and_nothing_else_is_its_own(self):
         copy = host(machine_id="m7", node_name="other", settings={"data_dir": "/other"})
