@@ -42,6 +42,7 @@ class Part:
     lacking: Callable[[], str | None] = nothing
 
 
+IDENTITY = ("make", "bundle", "molecule", "SCENARIOS=identity")
 MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
 PARTS = {
     "machines": Part(
@@ -62,6 +63,16 @@ PARTS = {
         ("python", "tools/check_rebuild.py"),
         minutes=8,
         lacking=check_rebuild.lacking,
+    ),
+    "identity-one": Part(
+        "what happens to a server, an agent and a machine that joined by a token, cell by cell",
+        ("env", "K3A_TEST_SERVERS=1", "K3A_TEST_AGENTS=2", *IDENTITY),
+        minutes=25,
+    ),
+    "identity-three": Part(
+        "what happens to one of three servers, cell by cell",
+        ("env", "K3A_TEST_SERVERS=3", "K3A_TEST_AGENTS=0", *IDENTITY),
+        minutes=25,
     ),
     "machines-13": Part(
         "the same on Debian 13, with an agent, and more power cuts",

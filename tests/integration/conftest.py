@@ -10,8 +10,9 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ import testinfra
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from kubernetes import client, config
+
+# Modules of the tests are loaded by their paths, so those that share something have to be told where it is.
+sys.path.append(str(Path(__file__).parent))
+
+from servers import HERE, IMPATIENT, PATIENT, Outsider, Playbooks, Servers, Writing, begun
 
 SNAPSHOT = Path(__file__).with_name("snapshot_host.py").read_text()
 LOOK_AROUND = Path(__file__).with_name("look_around.py").read_text()
@@ -152,3 +158,59 @@ def core(api: client.ApiClient) -> client.CoreV1Api:
 @pytest.fixture(scope="session")
 def wait():
     return wait_until
+
+
+@pytest.fixture(scope="session")
+def servers(cluster, wait) -> Servers:
+    return Servers(cluster, wait)
+
+
+@pytest.fixture(scope="session")
+def playbooks(cluster) -> Playbooks:
+    return Playbooks(cluster)
+
+
+@pytest.fixture
+def tell(capfd) -> Callable[[str], None]:
+    """Say something that is of interest even when the test passes."""
+
+    def say(text: str) -> None:
+        with capfd.disabled():
+            print(f"\n    {text}", flush=True)
+
+    return say
+
+
+@pytest.fixture
+def writing_from_here(cluster, servers, wait, tell) -> Iterator[Writing]:
+    """A client that has begun to write, and outlives every node."""
+    with begun(cluster, servers, wait, tell, {HERE: 10.0}) as clients:
+        yield clients
+
+
+@pytest.fixture
+def writing(cluster, servers, wait, tell) -> Iterator[Writing]:
+    """Clients that have begun to write."""
+    with begun(cluster, servers, wait, tell, dict(zip(cluster.agents, (IMPATIENT, PATIENT), strict=True))) as clients:
+        yield clients
+
+
+@pytest.fixture(scope="module")
+def outsider(cluster, servers, playbooks, tmp_path_factory):
+    """The last agent, which is taken out of the cluster, and in the end put back by its inventory."""
+    servers.wait_until_whole()
+    found = Outsider(cluster, playbooks, tmp_path_factory.mktemp("outsider"))
+    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={found.name}")
+    assert found.running() == ""
+    yield found
+    found.leave()
+    cluster.feed(cluster.servers[0], "", "kubectl", "delete", "node", found.name, "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def token(playbooks, tmp_path_factory):
+    path = tmp_path_factory.mktemp("token") / "token"
+    played = playbooks.succeed("token_create.yml", "-e", f"k3a_token_file={path}", "-e", "k3a_token_ttl=1h")
+    text = path.read_text().strip()
+    assert text.startswith("K10") and text not in played.output
+    return text

@@ -9,58 +9,6 @@ import json
 
 import pytest
 
-RUNNING = "systemctl list-units --plain --no-legend 'k3a-*'; pgrep --list-full --full '[/]var/lib/k3a/' || true"
-
-
-class Outsider:
-    """A machine that no inventory of the cluster names."""
-
-    def __init__(self, cluster, playbooks, directory) -> None:
-        self.cluster = cluster
-        self.playbooks = playbooks
-        self.name = cluster.agents[-1]
-        self.url = f"https://{cluster.addresses[cluster.servers[-1]]}:6443"
-        self._directory = directory
-        self._inventory = directory / "hosts"
-        keep = cluster.inventory.read_text().partition("[all:vars]")
-        self._inventory.write_text(f"{self.name} ansible_host={cluster.addresses[self.name]}\n\n{keep[1]}{keep[2]}")
-
-    def join(self, token: str, *options: str, **variables: object):
-        """Run the playbook as on a machine of its own; the token is in a file, as it should be."""
-        path = self._directory / "variables.json"
-        path.touch(0o600)
-        path.write_text(json.dumps({"join_hosts": "all", "k3a_server_url": self.url, "k3a_token": token, **variables}))
-        return self.playbooks.run("join.yml", "-e", f"@{path}", *options, inventory=self._inventory)
-
-    def leave(self) -> None:
-        """Become a machine with nothing of ours on it."""
-        self.playbooks.succeed("reset.yml", "-e", "join_hosts=all", "-e", "k3a_reset=yes", inventory=self._inventory)
-        assert self.running() == ""
-
-    def running(self) -> str:
-        return self.cluster.feed(self.name, "", "sh", "-c", RUNNING)
-
-
-@pytest.fixture(scope="module")
-def outsider(cluster, servers, playbooks, tmp_path_factory):
-    """The last agent, which is taken out of the cluster, and in the end put back by its inventory."""
-    servers.wait_until_whole()
-    found = Outsider(cluster, playbooks, tmp_path_factory.mktemp("outsider"))
-    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={found.name}")
-    assert found.running() == ""
-    yield found
-    found.leave()
-    cluster.feed(cluster.servers[0], "", "kubectl", "delete", "node", found.name, "--ignore-not-found")
-
-
-@pytest.fixture(scope="module")
-def token(playbooks, tmp_path_factory):
-    path = tmp_path_factory.mktemp("token") / "token"
-    played = playbooks.succeed("token_create.yml", "-e", f"k3a_token_file={path}", "-e", "k3a_token_ttl=1h")
-    text = path.read_text().strip()
-    assert text.startswith("K10") and text not in played.output
-    return text
-
 
 def changed_in(text: str, position: int) -> str:
     """Another token of the same form."""

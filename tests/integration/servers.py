@@ -20,15 +20,14 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import pytest
 import yaml
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 WRITER = Path(__file__).with_name("writer.py").read_text()
 TLS = "/var/lib/k3a/server/tls/etcd"
 ASK_ETCD = (
@@ -41,6 +40,8 @@ WHOLE = 180
 PATIENT, IMPATIENT = 60.0, 1.0
 # Where a client is that outlives every node.
 HERE = "the controller"
+# Seconds from one write to the next.
+PERIOD = 0.05
 
 
 # ---- the cluster, server by server
@@ -185,9 +186,13 @@ class Playing:
     def runs(self) -> bool:
         return self._process.poll() is None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Stop it, or let it go on, with all that it has started."""
+        os.killpg(self._process.pid, number)
+
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         self._process.wait()
 
     def end(self) -> Played:
@@ -233,6 +238,41 @@ class Playbooks:
         assert self.succeed("site.yml").changed == {}
 
 
+# ---- a machine that joins by a token
+
+
+RUNNING = "systemctl list-units --plain --no-legend 'k3a-*'; pgrep --list-full --full '[/]var/lib/k3a/' || true"
+
+
+class Outsider:
+    """A machine that no inventory of the cluster names."""
+
+    def __init__(self, cluster, playbooks, directory) -> None:
+        self.cluster = cluster
+        self.playbooks = playbooks
+        self.name = cluster.agents[-1]
+        self.url = f"https://{cluster.addresses[cluster.servers[-1]]}:6443"
+        self._directory = directory
+        self._inventory = directory / "hosts"
+        keep = cluster.inventory.read_text().partition("[all:vars]")
+        self._inventory.write_text(f"{self.name} ansible_host={cluster.addresses[self.name]}\n\n{keep[1]}{keep[2]}")
+
+    def join(self, token: str, *options: str, **variables: object):
+        """Run the playbook as on a machine of its own; the token is in a file, as it should be."""
+        path = self._directory / "variables.json"
+        path.touch(0o600)
+        path.write_text(json.dumps({"join_hosts": "all", "k3a_server_url": self.url, "k3a_token": token, **variables}))
+        return self.playbooks.run("join.yml", "-e", f"@{path}", *options, inventory=self._inventory)
+
+    def leave(self) -> None:
+        """Become a machine with nothing of ours on it."""
+        self.playbooks.succeed("reset.yml", "-e", "join_hosts=all", "-e", "k3a_reset=yes", inventory=self._inventory)
+        assert self.running() == ""
+
+    def running(self) -> str:
+        return self.cluster.feed(self.name, "", "sh", "-c", RUNNING)
+
+
 # ---- clients that write
 
 
@@ -255,9 +295,9 @@ class Writings:
 
 
 class Writer:
-    """A client that writes 20 times a second: on a node, through the node's load balancer, or here, to a server."""
+    """A client that writes all the time: on a node, through the node's load balancer, or here, to a server."""
 
-    def __init__(self, cluster, node: str, namespace: str, timeout: float) -> None:
+    def __init__(self, cluster, node: str, namespace: str, timeout: float, period: float) -> None:
         if node == HERE:
             command, host, port = [sys.executable, "-c", WRITER], cluster.addresses[cluster.servers[0]], 6443
         else:
@@ -273,7 +313,8 @@ class Writer:
             stderr=subprocess.PIPE,
             text=True,
         )
-        given = {"namespace": namespace, "timeout": timeout, "host": host, "port": port, **administrator(cluster)}
+        given = {"namespace": namespace, "timeout": timeout, "period": period, "host": host, "port": port}
+        given |= administrator(cluster)
         self._process.stdin.write(json.dumps(given) + "\n")
         self._process.stdin.flush()
 
@@ -318,7 +359,13 @@ class Writing:
     """Clients that write at once, each on a node of its own and with a patience of its own."""
 
     def __init__(
-        self, cluster, servers: Servers, wait: Callable, tell: Callable[[str], None], clients: dict[str, float]
+        self,
+        cluster,
+        servers: Servers,
+        wait: Callable,
+        tell: Callable[[str], None],
+        clients: dict[str, float],
+        period: float = PERIOD,
     ) -> None:
         self._servers = servers
         self._wait = wait
@@ -328,7 +375,7 @@ class Writing:
         for namespace in self._namespaces:
             cluster.kubectl("create", "namespace", namespace)
         pairs = zip(clients.items(), self._namespaces, strict=True)
-        self._writers = [Writer(cluster, node, namespace, timeout) for (node, timeout), namespace in pairs]
+        self._writers = [Writer(cluster, node, namespace, timeout, period) for (node, timeout), namespace in pairs]
 
     def go_on(self, writes: int = 20, timeout: float = 60) -> None:
         """Until each has written so much more."""
@@ -347,14 +394,23 @@ class Writing:
         for writer in self._writers:
             found = self.result[writer.node]
             self._tell(f"{writer.node}, gives up after {writer.timeout:.0f} s: {found}")
-            listed = self._servers.get(
-                self._servers.names[0], "configmaps", "--selector=k3a-test=writer", "-n", writer.namespace
-            )
-            versions = {int(c["data"]["i"]): int(c["metadata"]["resourceVersion"]) for c in listed["items"]}
-            lost = {i: rv for i, rv in found.acknowledged.items() if versions.get(i) != rv}
-            assert lost == {}, f"{writer.node}: acknowledged and lost"
-            order = list(found.acknowledged.values())
-            assert order == sorted(set(order)), f"{writer.node}: a resourceVersion went back"
+            self._count(writer, found)
+
+    def count(self) -> None:
+        """Check that nothing they were promised until now is lost, while they go on."""
+        for writer in self._writers:
+            self._count(writer, writer.writings())
+
+    def _count(self, writer: Writer, found: Writings) -> None:
+        """Compare what a client was promised with what there is."""
+        listed = self._servers.get(
+            self._servers.names[0], "configmaps", "--selector=k3a-test=writer", "-n", writer.namespace
+        )
+        versions = {int(c["data"]["i"]): int(c["metadata"]["resourceVersion"]) for c in listed["items"]}
+        lost = {i: rv for i, rv in found.acknowledged.items() if versions.get(i) != rv}
+        assert lost == {}, f"{writer.node}: acknowledged and lost"
+        order = list(found.acknowledged.values())
+        assert order == sorted(set(order)), f"{writer.node}: a resourceVersion went back"
 
     def clean(self) -> None:
         for writer in self._writers:
@@ -366,49 +422,11 @@ class Writing:
 
 
 @contextlib.contextmanager
-def begun(cluster, servers: Servers, wait: Callable, tell: Callable[[str], None], clients: dict[str, float]):
+def begun(cluster, servers: Servers, wait: Callable, tell: Callable[[str], None], clients: dict[str, float], **more):
     """Clients that have begun to write, of whom nothing is left."""
-    writing = Writing(cluster, servers, wait, tell, clients)
+    writing = Writing(cluster, servers, wait, tell, clients, **more)
     try:
         writing.go_on()
         yield writing
     finally:
         writing.clean()
-
-
-# ---- fixtures
-
-
-@pytest.fixture(scope="session")
-def servers(cluster, wait) -> Servers:
-    return Servers(cluster, wait)
-
-
-@pytest.fixture(scope="session")
-def playbooks(cluster) -> Playbooks:
-    return Playbooks(cluster)
-
-
-@pytest.fixture
-def tell(capfd) -> Callable[[str], None]:
-    """Say something that is of interest even when the test passes."""
-
-    def say(text: str) -> None:
-        with capfd.disabled():
-            print(f"\n    {text}", flush=True)
-
-    return say
-
-
-@pytest.fixture
-def writing_from_here(cluster, servers, wait, tell) -> Iterator[Writing]:
-    """A client that has begun to write, and outlives every node."""
-    with begun(cluster, servers, wait, tell, {HERE: 10.0}) as clients:
-        yield clients
-
-
-@pytest.fixture
-def writing(cluster, servers, wait, tell) -> Iterator[Writing]:
-    """Clients that have begun to write."""
-    with begun(cluster, servers, wait, tell, dict(zip(cluster.agents, (IMPATIENT, PATIENT), strict=True))) as clients:
-        yield clients

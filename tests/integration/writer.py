@@ -16,8 +16,6 @@ import sys
 import threading
 import time
 
-PERIOD = 0.05
-
 
 def trusting(authority, certificate, key):
     context = ssl.create_default_context(cadata=authority)
@@ -65,7 +63,7 @@ def main():
             connection.close()
             connection = None
         number += 1
-        due = max(due + PERIOD, time.monotonic())
+        due = max(due + given["period"], time.monotonic())
         ended.wait(due - time.monotonic())
     say("ended", number, "")
 
