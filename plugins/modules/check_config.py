@@ -73,7 +73,7 @@ options:
   resolv_conf:
     type: str
     default: ""
-    description: A file that has to be on the host for the kubelet.
+    description: The resolver configuration that pods will get instead of the host's; it has to name a DNS server.
   allow_cgroup_v1:
     type: bool
     default: false

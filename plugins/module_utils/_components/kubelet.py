@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The kubelet as data: its KubeletConfiguration, its arguments, the resolver configuration that pods inherit."""
+"""The kubelet as data: its KubeletConfiguration and its arguments."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
 if TYPE_CHECKING:
@@ -70,27 +70,6 @@ DECLARATION = Declaration(
 )
 # Seconds that an API may take to say whether it has a node; one that does not answer changes nothing.
 LOOK_TIMEOUT = 2.0
-RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
-
-
-def usable_resolv_conf(candidates: Sequence[str] = RESOLV_CONFS) -> str:
-    """The first resolver configuration that a pod can use, as K3s chooses it, or nothing."""
-    return next((path for path in candidates if names_reachable_servers(files.read_bytes(path))), "")
-
-
-def names_reachable_servers(content: bytes | None) -> bool:
-    """Whether a resolver configuration names servers, and none that only the host itself can reach."""
-    lines = [line.split() for line in (content or b"").decode(errors="replace").splitlines()]
-    servers = [line[1].split("%")[0] for line in lines if len(line) > 1 and line[0] == "nameserver"]
-    return bool(servers) and all(_reachable(server) for server in servers)
-
-
-def _reachable(server: str) -> bool:
-    try:
-        ip = ipaddress.ip_address(server)
-    except ValueError:
-        return False
-    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
 
 
 def parse_taint(taint: str) -> dict[str, str]:
@@ -242,11 +221,8 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    resolv_conf = params["resolv_conf"] or usable_resolv_conf()
+    resolv_conf = params["resolv_conf"] or resolver.usable_resolv_conf()
     if not resolv_conf:
-        raise K3aError(
-            "neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
-            "set k3a_resolv_conf to a file that does"
-        )
+        raise K3aError(f"{resolver.NONE_USABLE}; {resolver.REMEDY}")
     wanted = kubelet_component(params, address.host_name(), node_ips, resolv_conf)
     module.exit_json(**component.converge(module, wanted, params["pending"]))

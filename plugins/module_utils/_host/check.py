@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
+from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
@@ -149,7 +150,8 @@ class Observed:
     mount: Mount
     space: Space
     bundles: frozenset[str]
-    missing_files: frozenset[str]
+    # Of the resolver configuration that pods would get; None where there is none.
+    dns_servers: tuple[str, ...] | None
     addresses: tuple[address.Address, ...]
     routes: tuple[address.Route, ...]
     sockets: tuple[Socket, ...]
@@ -180,6 +182,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_kernel(seen, wanted),
         *_memory(seen, wanted),
         *_storage(seen, wanted),
+        *_resolver(seen, wanted),
         *_addresses(seen, wanted),
         *_routes(seen, wanted),
         *_ports(seen, wanted),
@@ -311,9 +314,19 @@ def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         if seen.space.free_inodes is not None and seen.space.free_inodes < FEWEST_INODES:
             message = f"{place} has {seen.space.free_inodes} inodes free, and images need {FEWEST_INODES}"
             yield Finding("inodes", FAIL, message, "remove files, or set k3a_data_dir to another filesystem")
-    if wanted.resolv_conf and wanted.resolv_conf in seen.missing_files:
-        message = f"k3a_resolv_conf names {wanted.resolv_conf}, which is not there"
-        yield Finding("resolv_conf", FAIL, message, "name a file of the host")
+
+
+def _resolver(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """Whom CoreDNS asks for names outside of the cluster; which servers a given file names is its operator's choice."""
+    if not wanted.agent or seen.dns_servers:
+        return
+    given, message, remedy = wanted.resolv_conf, resolver.NONE_USABLE, resolver.REMEDY
+    if given and seen.dns_servers is None:
+        message, remedy = f"k3a_resolv_conf names {given}, which is not there", "name a file of the host"
+    elif given:
+        message = f"{given}, which k3a_resolv_conf names, has no DNS server, without which CoreDNS does not start"
+        remedy = "add a line 'nameserver' with its address"
+    yield Finding("resolv_conf", FAIL, message, remedy)
 
 
 def _addresses(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

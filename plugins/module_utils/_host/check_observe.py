@@ -18,7 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client impo
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import check
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
@@ -74,7 +74,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
         bundles=frozenset(_bundles(wanted.data_dir)),
-        missing_files=frozenset(path for path in (wanted.resolv_conf,) if path and not os.path.exists(path)),
+        dns_servers=resolver.servers_in(wanted.resolv_conf or resolver.usable_resolv_conf()),
         addresses=tuple(address.node_addresses()),
         routes=tuple(address.routes()),
         sockets=sockets,

@@ -53,7 +53,7 @@ def test_a_renewed_serving_certificate_restarts_it_and_its_own_client_certificat
 
 
 def test_a_host_without_usable_resolver_is_told_what_to_do(run_module, init, arguments, monkeypatch):
-    monkeypatch.setattr(step, "usable_resolv_conf", lambda: "")
+    monkeypatch.setattr(step.resolver, "usable_resolv_conf", lambda: "")
     result = run_module(kubelet, check=True, **{**arguments, "resolv_conf": ""})
     assert result["failed"]
     assert "set k3a_resolv_conf" in result["msg"]

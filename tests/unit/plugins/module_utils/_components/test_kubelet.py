@@ -147,36 +147,6 @@ def test_what_the_kubelet_renews_by_itself_restarts_nothing():
     assert component.files[0].content == component_of().files[0].content
 
 
-@pytest.mark.parametrize(
-    "content, usable",
-    [
-        (b"nameserver 10.0.0.1\n", True),
-        (b"# c\nsearch a b\nnameserver 10.0.0.1\nnameserver 2001:db8::1\n", True),
-        (b"nameserver 127.0.0.53\noptions edns0\n", False),
-        (b"nameserver 10.0.0.1\nnameserver 127.0.0.1\n", False),
-        (b"nameserver fe80::1%eth0\n", False),
-        (b"nameserver 169.254.169.253\n", False),
-        (b"nameserver 0.0.0.0\n", False),
-        (b"nameserver ns.example\n", False),
-        (b"nameserver\n", False),
-        (b"search a\n", False),
-        (b"\xff\xfe\n", False),
-        (b"", False),
-        (None, False),
-    ],
-)
-def test_a_pod_reaches_servers_that_are_neither_the_host_nor_its_link(content, usable):
-    assert kubelet.names_reachable_servers(content) is usable
-
-
-def test_the_first_usable_resolver_configuration_is_taken(tmp_path):
-    stub, real = tmp_path / "stub", tmp_path / "real"
-    stub.write_text("nameserver 127.0.0.53\n")
-    real.write_text("nameserver 10.0.0.1\n")
-    assert kubelet.usable_resolv_conf([str(stub), str(real)]) == str(real)
-    assert kubelet.usable_resolv_conf([str(stub), str(tmp_path / "none")]) == ""
-
-
 def test_an_unusable_service_network_is_told():
     with pytest.raises(address.AddressError):
         component_of(service_cidr=["10.43.0.0/30"])
@@ -210,7 +180,7 @@ def test_every_option_reaches_the_component(monkeypatch, option):
 
 
 def test_a_resolver_configuration_that_was_given_is_not_looked_for(monkeypatch):
-    monkeypatch.setattr(kubelet, "usable_resolv_conf", lambda: "/run/found.conf")
+    monkeypatch.setattr(kubelet.resolver, "usable_resolv_conf", lambda: "/run/found.conf")
     for given, expected in (("/etc/resolv.conf", "/etc/resolv.conf"), ("", "/run/found.conf")):
         component = component_of_step(monkeypatch, "kubelet", **{**GIVEN, "resolv_conf": given})
         assert document(component, "/var/lib/k3a/agent/etc/kubelet.yaml")["resolvConf"] == expected

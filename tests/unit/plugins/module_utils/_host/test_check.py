@@ -67,7 +67,7 @@ FRESH = check.Observed(
     mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
     space=check.Space(20_000 * check.MIB, 1_000_000),
     bundles=frozenset(),
-    missing_files=frozenset(),
+    dns_servers=("10.89.0.1",),
     addresses=(Address("lo", "127.0.0.1", 8, False), Address("eth0", "10.89.0.11", 24, True)),
     routes=(Route("eth0", "0.0.0.0/0", 100, "10.89.0.1"), Route("eth0", "10.89.0.0/24", 0)),
     sockets=(Socket("tcp", "0.0.0.0", 22, 100),),
@@ -252,10 +252,39 @@ class TestStorage:
         assert the_only(found(space=check.Space(FRESH.space.free, 19_999)))[0] == ("fail", "inodes")
         assert found(space=check.Space(FRESH.space.free, None)) == {}
 
-    def test_the_resolver_file_has_to_be_there(self):
-        wanted = replace(WANTED, resolv_conf="/etc/resolv.k3a")
-        assert found(wanted=wanted) == {}
-        assert ("fail", "resolv_conf") in found(wanted=wanted, missing_files=frozenset({"/etc/resolv.k3a"}))
+
+class TestResolver:
+    GIVEN = replace(WANTED, resolv_conf="/etc/resolv.k3a")
+
+    @pytest.mark.parametrize("servers", [None, ()])
+    def test_a_host_without_a_dns_server_that_pods_reach(self, servers):
+        key, text = the_only(found(dns_servers=servers))
+        assert key == ("fail", "resolv_conf")
+        assert text == (
+            "neither /etc/resolv.conf nor /run/systemd/resolve/resolv.conf names a DNS server that pods can reach; "
+            "set k3a_resolv_conf to a file that does"
+        )
+
+    def test_a_given_file_has_to_be_there(self):
+        assert found(wanted=self.GIVEN) == {}
+        key, text = the_only(found(wanted=self.GIVEN, dns_servers=None))
+        assert key == ("fail", "resolv_conf")
+        assert text == "k3a_resolv_conf names /etc/resolv.k3a, which is not there; name a file of the host"
+
+    def test_a_given_file_has_to_name_a_server(self):
+        key, text = the_only(found(wanted=self.GIVEN, dns_servers=()))
+        assert key == ("fail", "resolv_conf")
+        assert text == (
+            "/etc/resolv.k3a, which k3a_resolv_conf names, has no DNS server, without which CoreDNS does not start; "
+            "add a line 'nameserver' with its address"
+        )
+
+    def test_a_given_server_may_be_one_that_is_reached_in_ways_that_only_its_operator_knows(self):
+        assert found(wanted=self.GIVEN, dns_servers=("169.254.20.10",)) == {}
+
+    def test_a_server_without_agent_has_no_pods_that_ask(self):
+        assert found(wanted=replace(WANTED, agent=False), dns_servers=None) == {}
+        assert found(wanted=replace(self.GIVEN, agent=False), dns_servers=()) == {}
 
 
 class TestAddresses:

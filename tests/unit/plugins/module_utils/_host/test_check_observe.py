@@ -68,6 +68,17 @@ def test_this_machine_is_observed_and_judged():
     assert isinstance(judge(seen, WANTED), list)
 
 
+def test_the_dns_servers_are_those_of_the_given_file_or_of_the_one_that_pods_get(tmp_path, monkeypatch):
+    stub, real = tmp_path / "stub", tmp_path / "real"
+    stub.write_text("nameserver 127.0.0.53\n")
+    monkeypatch.setattr(look.resolver, "usable_resolv_conf", lambda: str(real))
+    for given, found in ((stub, ("127.0.0.53",)), (tmp_path / "none", None), ("", None)):
+        seen = look.observe(replace(WANTED, resolv_conf=str(given)), lambda *_command: (0, "", ""))
+        assert seen.dns_servers == found
+    real.write_text("nameserver 10.0.0.1\n")
+    assert look.observe(WANTED, lambda *_command: (0, "", "")).dns_servers == ("10.0.0.1",)
+
+
 class TestInstalled:
     """What an earlier run has left, and what a run on the same host finds there again."""
 
