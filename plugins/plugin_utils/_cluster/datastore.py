@@ -62,7 +62,9 @@ def _lost(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostF
         # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
         votes = bool(mine) if voters else server.seen.etcd_recorded.member_id != ""
         is_lost = server.seen.etcd_outdated or not server.seen.etcd_data
-        if votes and server.is_known and is_lost:
+        # Of one that has lost all of its data directory that is told, as one thing.
+        is_told = server.is_emptied and not server.replace and not server.seen.etcd_cluster
+        if votes and server.is_known and is_lost and not is_told:
             last = voters == [mine] if voters else len(servers) == 1
             if last or not server.replace:
                 yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_lost(server, last)))

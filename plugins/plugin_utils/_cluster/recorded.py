@@ -85,7 +85,7 @@ def founding_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
         )
         for report in reports
         # Of one that was emptied that is told, and is as good a reason.
-        if report.server and signs[report.name] and (report.replace or not _is_emptied(report))
+        if report.server and signs[report.name] and (report.replace or not report.is_emptied)
     ]
 
 
@@ -200,7 +200,7 @@ def _moved(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _emptied(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:
-    if report.replace or not _is_emptied(report):
+    if report.replace or not report.is_emptied:
         return []
     place = report.seen.identity.data_dir or "its data directory"
     message = f"{place} holds nothing of k3a any more: it is not mounted, or was emptied"
@@ -208,11 +208,6 @@ def _emptied(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]
     if not _is_only_server(report, servers):
         remedy += ", or set k3a_replace=true for the host when that is lost, to have it made anew"
     return [(message, remedy)]
-
-
-def _is_emptied(report: HostReport) -> bool:
-    """Whether a host has our services, and nothing that they could run with."""
-    return bool(report.seen.installed) and not report.seen.state
 
 
 def _or_anew(back: str, report: HostReport, servers: Sequence[str], node: str) -> str:

@@ -105,6 +105,11 @@ class HostReport:
         return bool(self.seen.installed or self.seen.etcd_data)
 
     @property
+    def is_emptied(self) -> bool:
+        """Whether the host has our services, and nothing that they could run with."""
+        return bool(self.seen.installed) and not self.seen.state
+
+    @property
     def is_known(self) -> bool:
         """Whether the host has, or had, a part in a cluster."""
         return self.seen.node_password or self.seen.authority != ""

@@ -82,6 +82,14 @@ class TestLost:
         )
         assert told([S1, server(2, {**STOPPED, **EMPTIED}, replace=True), S3]) == []
 
+    def test_one_whose_whole_data_directory_is_gone_is_told_of_once(self):
+        """The finding of that is one about the host's identity."""
+        emptied = {**STOPPED, **EMPTIED, "installed": ("etcd",), "state": False, "node_password": True}
+        assert told([S1, server(2, emptied), S3]) == []
+        assert told([S1, server(2, {**emptied, "state": True}), S3]) != []
+        (found,) = told([server(1, emptied, replace=True)], MEMBERS[:1])
+        assert found[2] == "mount its disk or put its data back"
+
     def test_that_it_still_runs_is_said(self):
         (found,) = told([S1, server(2, EMPTIED), S3])
         assert found[1] == (
