@@ -50,6 +50,8 @@ class State:
     stops: bool = False
     host_variables: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    # What the inventory says of the host afterwards, where its own variables do not say that it is to go back.
+    back: Mapping[str, str] = field(default_factory=dict)
     # The inventory is without the host, or has its hosts in the other order.
     dropped: bool = False
     reversed: bool = False
@@ -79,6 +81,7 @@ NODE_IP = State(
     enter=("ip addr add {other_ip}/32 dev eth0",),
     leave="ip addr del {other_ip}/32 dev eth0",
     host_variables={"k3a_node_ip": "{other_ip}"},
+    back={"k3a_node_ip": "{ip}"},
 )
 OTHER_DISK = State(
     enter=("mount -t tmpfs -o size=4g none /srv",),

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -178,20 +178,22 @@ class Bench:
         finally:
             first.kill()
 
-    def run_plainly(self, cell, host: str) -> Played:
-        """The run without the state's variables, as it was before."""
-        plain = replace(cell, case=replace(cell.case, state=table.State()))
-        return self.played(plain, host)
-
     def put_back(self, cell, host: str) -> None:
-        """Have what was carried through carried back."""
-        played = self.run_plainly(cell, host)
-        assert played.status == 0, played.output[-4000:]
+        """Have what was carried through carried back, by a run that says so where it has to be said."""
+        back = cell.case.state.back
+        for variables in [back, {}] if back else [{}]:
+            played = self.run_with(cell, host, variables)
+            assert played.status == 0, played.output[-4000:]
 
     def change_nothing(self, cell, host: str) -> None:
-        """The same run as before the state finds nothing to do."""
-        played = self.run_plainly(cell, host)
+        """The run as it was before the state finds nothing to do."""
+        played = self.run_with(cell, host, {})
         assert (played.status, played.changed) == (0, {}), played.output[-4000:]
+
+    def run_with(self, cell, host: str, host_variables: Mapping[str, str]) -> Played:
+        """The run without the state, with other variables of the host."""
+        state = table.State(host_variables=host_variables)
+        return self.played(replace(cell, case=replace(cell.case, state=state)), host)
 
     # ---- what to compare
 
@@ -208,7 +210,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(cluster, servers, playbooks, wait, tmp_path_factory):
-    """One client writes through all cells: by a node's load balancer where there is one, so that it leaves ill servers."""
+    """One client writes through all cells: by a load balancer where there is one, so that it leaves ill servers."""
     servers.wait_until_whole()
     balanced = [*cluster.agents[:1], *cluster.servers[1:]]
     with begun(cluster, servers, wait, print, {next(iter(balanced), HERE): 10.0}, period=PERIOD) as writing:
