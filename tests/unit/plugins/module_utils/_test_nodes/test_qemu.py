@@ -52,6 +52,14 @@ def test_a_machine_has_its_disks_interfaces_and_memory():
     assert values["-kernel"] == ("/cache/machines/bookworm-0123/vmlinuz",)
 
 
+def test_a_processor_lacks_what_is_slow_to_emulate():
+    argv = qemu.command(MACHINE, DISK, KEY)
+    model, *flags = argv[argv.index("-cpu") + 1].split(",")
+    assert model == "max"
+    assert {"-avx", "-avx2", "-erms"} <= set(flags)
+    assert all(flag.startswith("-") for flag in flags)
+
+
 def test_the_start_script_is_that_command_whatever_is_in_a_path():
     script = qemu.start_script(MACHINE, Disk("/home/me/my cache/bookworm-0"), KEY)
     last = script.splitlines()[-1]
