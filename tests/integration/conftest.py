@@ -52,6 +52,8 @@ class Cluster:
         groups = manager.get_groups_dict()
         self.servers, self.agents = groups["server"], groups["agent"]
         self.addresses = {host.name: host.vars["ansible_host"] for host in manager.get_hosts()}
+        # Seconds that a login may take: those that are emulated say so.
+        self._login = manager.groups["all"].vars.get("ansible_timeout", 5)
 
     @property
     def nodes(self) -> list[str]:
@@ -73,7 +75,7 @@ class Cluster:
         """What runs a command on a node, as the user that Ansible logs in as."""
         directory = self.directory.resolve()
         options = [f"-oUserKnownHostsFile={directory}/known_hosts", "-oIdentitiesOnly=yes", f"-i{directory}/id_ed25519"]
-        return ["ssh", *options, "-oConnectTimeout=5", f"k3a@{self.addresses[node]}", command]
+        return ["ssh", *options, f"-oConnectTimeout={self._login}", f"k3a@{self.addresses[node]}", command]
 
     def secrets(self, node: str) -> list[str]:
         """What would give the secrets on a node away, wherever it is found."""

@@ -37,6 +37,8 @@ MOST_INTERFACES = 2 ** (NETWORK - BLOCK)
 MOST_DISKS = 8
 LEAST_MEMORY = 1024
 START = "start"
+# Seconds that a login may take, much of which is cryptography: who gives up too early makes the next one as slow.
+LOGIN = 60
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ class Machines:
         if not answers_ssh(node.address):
             return 255, "", f"no answer from {node.address}:22"
         # Whose key it is follows from where it answers: on a bridge of its own.
-        options = ["IdentitiesOnly=yes", "BatchMode=yes", "ConnectTimeout=10", "LogLevel=ERROR"]
+        options = ["IdentitiesOnly=yes", "BatchMode=yes", f"ConnectTimeout={LOGIN}", "LogLevel=ERROR"]
         options += ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
         ssh = ["ssh", "-F", "none", "-i", os.path.join(self._directory, "id_ed25519")]
         ssh += [word for option in options for word in ("-o", option)]
@@ -266,8 +268,12 @@ class Machines:
         return "\n".join(read_file(self._path(name, "console.log")).splitlines()[-5:])
 
     def variables(self, probes: list[dict[str, str]]) -> Mapping[str, object]:
-        """Seconds that are enough on a busy machine, for a login and sudo, too."""
-        return {"ansible_timeout": 60, "k3a_wait_timeout": 600}
+        """Seconds that are enough on a busy machine, for a login and sudo, too; not only to Ansible."""
+        return {
+            "ansible_ssh_extra_args": f"-o ConnectTimeout={LOGIN}",
+            "ansible_timeout": LOGIN,
+            "k3a_wait_timeout": self.TIMEOUT,
+        }
 
 
 def has_link(name: str) -> bool:

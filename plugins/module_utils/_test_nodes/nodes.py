@@ -23,8 +23,9 @@ MOST = {"server": 89, "agent": 150}
 
 HEADER = "# Made by k3a.cluster.test_nodes, which writes it again and removes it.\n"
 
+# It waits for the end of the boot there: to log in again and again would slow the boot of an emulated machine down.
 PROBE = f"""\
-echo "state=$(systemctl is-system-running 2>/dev/null)"
+echo "state=$(timeout 60 systemctl is-system-running --wait 2>/dev/null)"
 test -w /proc/sys/net/netfilter/nf_conntrack_max && echo conntrack=writable
 echo "host_key=$(cut -d ' ' -f 1,2 {HOST_KEY}.pub)"
 echo "authorized_key=$(cat /home/{USER}/.ssh/authorized_keys 2>/dev/null)"

@@ -185,3 +185,8 @@ def test_removal_leaves_nothing(module, directory):
     made.remove(["m-server-1"])
     assert made.states() == {}
     assert os.listdir(made._disk.users) == []
+
+
+def test_a_login_may_take_as_long_for_ansible_as_for_those_who_read_its_options(module, directory):
+    found = kind(module, directory).variables([])
+    assert found["ansible_ssh_extra_args"] == f"-o ConnectTimeout={found['ansible_timeout']}"

@@ -67,6 +67,10 @@ def test_plan_makes_anew_what_is_lost():
     )
 
 
+def test_a_node_is_asked_once_for_the_end_of_its_boot():
+    assert "systemctl is-system-running --wait" in sets.PROBE
+
+
 def test_probe():
     probe = sets.parse_probe("state=running\nconntrack=writable\nhost_key=ssh-ed25519 AAAA=\nauthorized_key=\n")
     assert probe == {
