@@ -126,4 +126,3 @@ def _write(descriptor: int | None, lock: dict[str, Any]) -> None:
 
 def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-

@@ -482,5 +482,3 @@ def test_systemd_is_told(tmp_path, monkeypatch):
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         loop.notify("READY=1")
         assert listening.recv(100) == b"READY=1"
-
-
