@@ -119,14 +119,13 @@ def sign_of_a_cluster(report: HostReport) -> str:
 
 
 def _of_another_machine(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:
-    seen = report.seen
-    if not seen.recorded or seen.identity.machine_id == seen.machine_id:
+    if not report.is_copy:
         return []
     message = (
-        f"{IDENTITY} is of another machine (its id is {seen.identity.machine_id}, here it is {seen.machine_id}),"
-        " so this host is a copy of that one"
+        f"{IDENTITY} is of a machine with the id {report.seen.identity.machine_id}, and here it is"
+        f" {report.seen.machine_id}: this host is a copy of that one, or its machine id was changed"
     )
-    return [(message, f"take k3a off it with {_reset(report, servers)}, or put its machine id back")]
+    return [(message, f"put the machine id back, or take k3a off the copy with {_reset(report, servers)}")]
 
 
 def _of_another_cluster(
@@ -245,6 +244,7 @@ def _changed_settings(reports: Sequence[HostReport], answer: ServerReport) -> It
 
 def _changed_issuer(reports: Sequence[HostReport], answer: ServerReport) -> Iterable[HostFinding]:
     """Tokens that name an issuer which no API server knows any more are refused, at once and everywhere."""
+    hosts: dict[str, list[str]] = {}
     for report in reports if answer.issuer else ():
         split = map(split_argument, report.settings.get("kube_apiserver_arg", ()))
         given = [value for flag, operation, value in split if flag == ISSUER and operation == "replace"]
@@ -252,9 +252,11 @@ def _changed_issuer(reports: Sequence[HostReport], answer: ServerReport) -> Iter
         # Another domain is told of already.
         domain_stays = answer.config.get("cluster_domain") == report.settings.get("cluster_domain")
         if report.server and domain_stays and answer.issuer not in wanted:
-            message = f"k3a_kube_apiserver_arg: {ISSUER} is {wanted[0]}, and tokens of the cluster name {answer.issuer}"
-            remedy = f"add {ISSUER}={answer.issuer} after it, and keep that until all tokens are renewed"
-            yield HostFinding((report.name,), Finding("immutable", FAIL, message, remedy))
+            hosts.setdefault(wanted[0], []).append(report.name)
+    for issuer, names in hosts.items():
+        message = f"k3a_kube_apiserver_arg: {ISSUER} is {issuer}, and tokens of the cluster name {answer.issuer}"
+        remedy = f"add {ISSUER}={answer.issuer} after it, and keep that until all tokens are renewed"
+        yield HostFinding(tuple(names), Finding("immutable", FAIL, message, remedy))
 
 
 def comparable(value: Any) -> list[str]:

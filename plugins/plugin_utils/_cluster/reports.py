@@ -96,8 +96,13 @@ class HostReport:
     @property
     def known_name(self) -> str:
         """The name that the host has in its cluster, whatever its name is now; a copy has not the other's."""
-        seen = self.seen
-        return (seen.identity.node_name if seen.identity.machine_id == seen.machine_id else "") or seen.node_name
+        return ("" if self.is_copy else self.seen.identity.node_name) or self.seen.node_name
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether what the host has recorded is another machine's, of which it was copied."""
+        known = self.seen.identity
+        return known != Identity() and known.machine_id != self.seen.machine_id
 
     @property
     def is_established(self) -> bool:

@@ -168,7 +168,8 @@ def identity_findings(reports: Sequence[HostReport], answer: ServerReport) -> li
     nodes = nodes_by_name(answer)
     for report in reports:
         other = _other_machine(report, nodes)
-        if other and not report.replace:
+        # A copy is told of by its own record.
+        if other and not report.replace and not report.is_copy:
             message = (
                 f"the cluster has a node {other.name} with another machine id "
                 f"({other.machine_id}, here it is {report.seen.machine_id})"

@@ -166,8 +166,9 @@ class TestMachine:
     def test_a_copy_is_told_once_and_nothing_else_is_its_own(self):
         copy = host(machine_id="m7", node_name="other", settings={"data_dir": "/other"})
         assert told(copy) == [
-            "server-1: /etc/k3a/identity.json is of another machine (its id is m1, here it is m7), so this host is a copy"
-            " of that one; take k3a off it with reset.yml --limit server-1, or put its machine id back"
+            "server-1: /etc/k3a/identity.json is of a machine with the id m1, and here it is m7: this host is a copy of "
+            "that one, or its machine id was changed; put the machine id back, or take k3a off the copy with reset.yml "
+            "--limit server-1"
         ]
 
     def test_the_name_of_the_original_is_not_that_of_the_copy(self):
@@ -270,6 +271,12 @@ class TestIssuer:
             f" name {self.DEFAULT}; add service-account-issuer={self.DEFAULT} after it, and keep that until all tokens are"
             " renewed"
         ]
+
+    def test_servers_that_are_given_the_same_are_told_of_together(self):
+        given = {"kube_apiserver_arg": ["service-account-issuer=https://other.example"]}
+        reports = [host(name, settings=given) for name in THREE]
+        (found,) = recorded.record_findings(reports, replace(CLUSTER, issuer=self.DEFAULT), THREE)
+        assert found.hosts == THREE
 
     def test_a_second_one_beside_the_first_is_how_it_is_changed(self):
         assert self.told("service-account-issuer=https://other.example", f"service-account-issuer={self.DEFAULT}") == []

@@ -286,6 +286,11 @@ class TestIdentity:
             "give the host another name, or set k3a_replace=true for it when it is that node, rebuilt"
         )
 
+    def test_a_copy_of_a_machine_is_told_of_by_its_record(self):
+        report = looked("agent-1", server=False)
+        copy = replace(report.seen, recorded=True, identity=Identity(machine_id="old", node_name="a1"))
+        assert servers.identity_findings([replace(report, facts=copy)], self.KNOWN) == []
+
     def test_one_that_was_made_anew_replaces_the_node_when_told_to(self):
         anew = looked("agent-1", server=False, replace=True)
         assert servers.identity_findings([anew], self.KNOWN) == []
