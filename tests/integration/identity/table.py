@@ -236,7 +236,7 @@ ISSUER = "https://issuer.example.com"
 ISSUES = Case(
     with_variables(k3a_kube_apiserver_arg=[f"service-account-issuer={ISSUER}"]),
     Refused(
-        f"{{host}}: k3a_kube_apiserver_arg: service-account-issuer is {ISSUER}, and tokens of the cluster name"
+        f"{{servers}}: k3a_kube_apiserver_arg: service-account-issuer is {ISSUER}, and tokens of the cluster name"
         " https://kubernetes.default.svc.cluster.local; add"
         " service-account-issuer=https://kubernetes.default.svc.cluster.local after it, and keep that until all tokens"
         " are renewed"
@@ -252,10 +252,11 @@ UNMOUNTED = (
 )
 MADE_ANEW = ", or set k3a_replace=true for the host when that is lost, to have it made anew"
 COPY = (
-    "{host}: /etc/k3a/identity.json is of another machine "
-    "(its id is <id>, here it is 0123456789abcdef0123456789abcdef)"
-    ", so this host is a copy of that one; "
+    "{host}: /etc/k3a/identity.json is of a machine with the id <id>, and here it is 0123456789abcdef0123456789abcdef: "
+    "this host is a copy of that one, or its machine id was changed; "
+    "put the machine id back, or take k3a off the copy with reset.yml "
 )
+OF_INVENTORY = COPY + "--limit {host}"
 REDIRECTED = (
     "{host}: it is the node {host} with the address {ip}, which it still has, and its default route leads to "
     "192.168.77.7 now; set k3a_node_ip to {ip} for it to stay what it is, or to 192.168.77.7 to move it"
@@ -396,16 +397,10 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
         JOINED: Impossible("it changes nothing of the cluster"),
     },
     "a cloned machine": {
-        ONE: Case(CLONED, Refused(COPY + "put its machine id back")),
-        THREE: Case(
-            CLONED, Refused(COPY + "take k3a off it with reset.yml --limit {host}, or put its machine id back")
-        ),
-        AGENT: Case(
-            CLONED, left_out(COPY + "take k3a off it with reset.yml --limit {host}, or put its machine id back")
-        ),
-        JOINED: Case(
-            CLONED, Refused(COPY + "take k3a off it with reset.yml -e join_hosts={host}, or put its machine id back")
-        ),
+        ONE: Case(CLONED, Refused(OF_INVENTORY)),
+        THREE: Case(CLONED, Refused(OF_INVENTORY)),
+        AGENT: Case(CLONED, left_out(OF_INVENTORY)),
+        JOINED: Case(CLONED, Refused(COPY + "-e join_hosts={host}")),
     },
 }
 
@@ -460,7 +455,7 @@ def text(case: Case | Impossible) -> str:
     if isinstance(case.outcome, Carried):
         return f"carried through: {case.outcome.how}"
     said = case.outcome.sentence
-    for name, value in {"host": "HOST", "ip": "ADDRESS", "kubeconfig": "PATH"}.items():
+    for name, value in {"host": "HOST", "servers": "SERVERS", "ip": "ADDRESS", "kubeconfig": "PATH"}.items():
         said = said.replace(f"{{{name}}}", value)
     return f"`{re.sub('<([^>]+)>', lambda found: found[1].upper(), said)}`"
 

@@ -79,8 +79,13 @@ class Bench:
         """What stands in braces in the table."""
         address = self.cluster.addresses[host]
         network, _dot, number = address.rpartition(".")
-        kubeconfig = str(self.cluster.directory.resolve() / "kubeconfig")
-        return {"host": host, "ip": address, "other_ip": f"{network}.{int(number) + 100}", "kubeconfig": kubeconfig}
+        return {
+            "host": host,
+            "servers": ", ".join(self.cluster.servers),
+            "ip": address,
+            "other_ip": f"{network}.{int(number) + 100}",
+            "kubeconfig": str(self.cluster.directory.resolve() / "kubeconfig"),
+        }
 
     def enter(self, cell, host: str) -> None:
         for number, command in enumerate(cell.case.state.enter):
