@@ -217,6 +217,7 @@ facts:
     etcd_data: false
     etcd_running: false
     authority: ""
+    lost: ""
     load_balancer: false
     installed: []
     identity: {machine_id: "", cluster_id: "", node_name: "", data_dir: ""}
@@ -322,6 +323,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_data": seen.etcd_data,
         "etcd_running": "etcd" in running,
         "authority": seen.authority,
+        "lost": seen.lost,
         "load_balancer": "load-balancer" in seen.installed,
         "installed": sorted(seen.installed),
         "identity": asdict(seen.identity),

@@ -159,6 +159,8 @@ class Observed:
     etcd_data: bool = False
     authority: str = ""
     token: str = ""
+    # The path of what a server has lost of what servers share.
+    lost: str = ""
     installed: frozenset[str] = frozenset()
     node_password: bool = False
     # Who the host is, by its record or by what runs, and why a record cannot be read.

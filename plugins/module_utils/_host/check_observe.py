@@ -84,6 +84,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         installed=frozenset(units),
         node_password=os.path.exists(PASSWORD_FILE),
         token=text_of(layout.token).strip(),
+        lost=bootstrap.lost_by(layout, wanted.token) if wanted.server else "",
         identity=identity,
         recorded=recorded is not None,
         damaged=tuple(filter(None, (damaged, etcd_damaged))),

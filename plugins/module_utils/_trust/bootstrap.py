@@ -121,6 +121,11 @@ def directories(layout: Layout) -> list[files.Directory]:
     ]
 
 
+def lost_by(layout: Layout, given: str = "") -> str:
+    """The path of what a server has lost of all that servers share, or nothing."""
+    return lost(layout, missing_paths(layout, encryption=True), given) or ""
+
+
 def wanted_paths(layout: Layout, encryption: bool) -> list[str]:
     """Every file that a server must have, keys before what depends on them."""
     paths = [path for name in CN_PREFIXES for path in reversed(authority_paths(layout, name))]
@@ -158,7 +163,7 @@ def damaged(layout: Layout) -> str | None:
 
 
 def lost(layout: Layout, missing: list[str], given: str) -> str | None:
-    """What a server that had all of it does not have any more, and what made anew would be another cluster's.
+    """The path of what a server that had all of it has no more, and what made anew would be another cluster's.
 
     The token is made last, and etcd starts later still. Before that a run was killed, and nothing depends on this yet.
     """
@@ -168,10 +173,13 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     encrypts = any(b"--encryption-provider-config=" in (unit or b"") for unit in units)
     made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
     gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
-    if not gone:
-        return None
-    remedy = ", or give k3a_token" if gone[0] == layout.token else ""
-    return f"{gone[0]} is gone; put it back from another server or from a backup of this one{remedy}"
+    return next(iter(gone), None)
+
+
+def told_of_lost(path: str) -> tuple[str, str]:
+    """What is said of something that a server has lost: what it is, and what to do."""
+    remedy = "put it back from another server or from a backup of this one"
+    return f"{path} is gone", f"{remedy}, or give k3a_token" if path.endswith("/server/token") else remedy
 
 
 def content_of(path: str, layout: Layout, params: dict) -> str:
@@ -212,9 +220,9 @@ def run(module: AnsibleModule) -> None:
     if missing and not (module.params["may_create"] or module.params["shared"] or module.params["material"]):
         module.exit_json(changed=False, missing_paths=missing, ca_certificates=read_authorities(layout), diff=[])
     founds = module.params["may_create"] and not module.params["shared"]
-    problem = lost(layout, missing, module.params["token"]) if founds else None
-    if problem:
-        raise K3aError(problem)
+    gone = lost(layout, missing, module.params["token"]) if founds else None
+    if gone:
+        raise K3aError("; ".join(told_of_lost(gone)))
     incomplete = [change for change in map(files.directory_change, directories(layout)) if change]
     changes = [*incomplete, *(files.Change(path, "", files.SECRET.replace("not shown", "made")) for path in missing)]
     check_token(layout, module.params["token"])

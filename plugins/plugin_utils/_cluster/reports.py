@@ -41,6 +41,8 @@ class HostFacts:
     architecture: str = ""
     # The hash of the server CA that the host has: it is, or was, a server.
     authority: str = ""
+    # The path of what a server has lost of what servers share, a key for instance.
+    lost: str = ""
     etcd_data: bool = False
     etcd_running: bool = False
     load_balancer: bool = False

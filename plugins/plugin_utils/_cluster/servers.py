@@ -18,6 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client impo
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import majority
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.recorded import founding_findings, sign_of_a_cluster
@@ -93,6 +94,15 @@ def authority_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     message = f"the servers belong to different clusters ({parts} have different CAs)"
     remedy = "reset those that are to join with reset.yml --limit"
     return [HostFinding((), Finding("authority", FAIL, message, remedy))]
+
+
+def lost_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
+    """What is gone from the server that the others get it from, and cannot be made anew; they are given theirs."""
+    return [
+        HostFinding((report.name,), Finding("bootstrap", FAIL, *bootstrap.told_of_lost(report.seen.lost)))
+        for report in _servers(reports)
+        if report.name == answer.host and report.seen.lost
+    ]
 
 
 def ending_findings(ca_certificates: Mapping[str, str]) -> list[HostFinding]:

@@ -102,6 +102,14 @@ class TestInstalled:
         Path(layout.etcd, "member/wal/0.wal").write_text("")
         assert self.seen(layout).etcd_data
 
+    def test_what_a_server_has_lost_of_what_servers_share_is_seen(self, tmp_path):
+        layout = server(tmp_path)
+        Path(layout.token).unlink()
+        assert self.seen(layout).lost == "", "a run was killed before there was one"
+        Path(layout.etcd, "member/wal").mkdir(parents=True)
+        Path(layout.etcd, "member/wal/0.wal").write_text("")
+        assert self.seen(layout).lost != ""
+
     def test_a_record_is_read_and_one_that_is_damaged_is_told(self, tmp_path, monkeypatch):
         record, etcd = tmp_path / "identity.json", tmp_path / "etcd.json"
         monkeypatch.setattr(look.identities, "IDENTITY", str(record))

@@ -305,6 +305,33 @@ class TestIdentity:
         assert servers.replaced_nodes([unknown], NOBODY) == []
 
 
+class TestLost:
+    """The server that answers gives the others what servers share, and is given nothing."""
+
+    TOKEN = "/var/lib/k3a/server/token"
+
+    def lost(self, name, path=TOKEN, answering="server-1"):
+        report = looked(name)
+        report = replace(report, facts=replace(report.seen, lost=path))
+        return texts(servers.lost_findings([report], ServerReport(answering)))
+
+    def test_what_is_gone_from_it_is_told_before_any_change(self):
+        assert self.lost("server-1") == [
+            "server-1: /var/lib/k3a/server/token is gone; "
+            "put it back from another server or from a backup of this one, or give k3a_token"
+        ]
+
+    def test_only_a_token_can_be_given(self):
+        (found,) = self.lost("server-1", "/var/lib/k3a/server/tls/server-ca.key")
+        assert found.endswith("put it back from another server or from a backup of this one")
+
+    def test_another_one_is_given_what_it_lacks(self):
+        assert self.lost("server-2") == []
+
+    def test_nothing_is_gone(self):
+        assert self.lost("server-1", "") == []
+
+
 class TestToken:
     PINNED = tokens.full(AUTHORITY, "server:s3cr3t-word")
 
