@@ -261,6 +261,10 @@ REDIRECTED = (
     "{host}: it is the node {host} with the address {ip}, which it still has, and its default route leads to "
     "192.168.77.7 now; set k3a_node_ip to {ip} for it to stay what it is, or to 192.168.77.7 to move it"
 )
+LOST = Refused(
+    f"{{host}}: {DATA}/server/token is gone; "
+    "put it back from another server or from a backup of this one, or give k3a_token"
+)
 FOREIGN = Refused(
     "inventory: {kubeconfig} on the controller is the kubeconfig of another cluster, with another CA; "
     "move it away, or set k3a_kubeconfig"
@@ -342,8 +346,9 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
         JOINED: Case(removed("k3a-kubelet"), Carried("it is written again")),
     },
     "the server token's file lost": {
-        ONE: Case(TOKEN_LOST, Refused("TOKEN")),
-        THREE: Case(TOKEN_LOST, Refused("TOKEN")),
+        ONE: Case(TOKEN_LOST, LOST),
+        # Of the server that answers, of which the others are given theirs.
+        THREE: Case(TOKEN_LOST, LOST),
         AGENT: Impossible("it is on servers alone"),
         JOINED: Impossible("it is on servers alone; the bootstrap token is needed once"),
     },
