@@ -45,7 +45,7 @@ def record_findings(
         own = copied or [
             *_of_another_cluster(report, answer, servers),
             *_renamed(report, nodes, servers),
-            *_redirected(report),
+            *_readdressed(report, servers),
             *(_moved(report, servers) or _emptied(report, servers)),
         ]
         found += [HostFinding((report.name,), Finding("identity", FAIL, *told)) for told in own]
@@ -171,23 +171,29 @@ def _renamed(
     return [(message, _or_anew(NAMES, report, servers, former))]
 
 
-def _redirected(report: HostReport) -> list[tuple[str, str]]:
-    """A host that would get another address, although it has its own, since its default route leads elsewhere now.
+def _readdressed(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:
+    """A host whose address would become another one, although nobody said so, or although it cannot.
 
-    The route is anybody's to change, a VPN's for one. A host that lost its address moves, and so does one that is told.
+    The default route is anybody's to change, a VPN's for one: a host that still has its address keeps it, unless it is
+    told to move. One that lost its address moves, but for a machine that joined by a token, which may have certificates
+    for the addresses of its node only.
     """
     seen, former = report.seen, report.seen.identity.node_ips
-    left = [ip for ip in seen.kept_ips if ip not in seen.node_ips]
-    is_told = report.settings.get("node_ip") or report.settings.get("flannel_iface")
-    if not (report.is_established and left and seen.node_ips) or is_told:
+    if not (report.is_established and former and seen.node_ips) or former == seen.node_ips:
         return []
-    message = (
-        f"it is the node {report.known_name} with the address {', '.join(former)}, which it still has, and its default"
-        f" route leads to {', '.join(seen.node_ips)} now"
-    )
     stay, move = ",".join(former), ",".join(seen.node_ips)
+    node = f"it is the node {report.known_name} with the address {', '.join(former)}"
+    is_told = report.settings.get("node_ip") or report.settings.get("flannel_iface")
+    # Another family beside its own takes none away.
+    is_left = any(ip not in seen.node_ips for ip in seen.kept_ips) and not is_told
+    message = f"{node}, which it still has, and its default route leads to {', '.join(seen.node_ips)} now"
+    if not servers:
+        message = message if is_left else f"{node}, and its address is {', '.join(seen.node_ips)} now"
+        has_it = set(former) <= set(seen.kept_ips)
+        back = f"set k3a_node_ip to {stay} for it to stay what it is" if has_it else "give it that address back"
+        return [(message, _or_anew(back, report, servers, report.known_name))]
     remedy = f"set k3a_node_ip to {stay} for it to stay what it is, or to {move} to move it"
-    return [(message, remedy)]
+    return [(message, remedy)] if is_left else []
 
 
 def _moved(report: HostReport, servers: Sequence[str]) -> list[tuple[str, str]]:

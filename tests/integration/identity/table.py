@@ -257,10 +257,13 @@ COPY = (
     "put the machine id back, or take k3a off the copy with reset.yml "
 )
 OF_INVENTORY = COPY + "--limit {host}"
-REDIRECTED = (
+STAYS = "; set k3a_node_ip to {ip} for it to stay what it is"
+LEADS_ELSEWHERE = (
     "{host}: it is the node {host} with the address {ip}, which it still has, and its default route leads to "
-    "192.168.77.7 now; set k3a_node_ip to {ip} for it to stay what it is, or to 192.168.77.7 to move it"
+    "192.168.77.7 now"
 )
+REDIRECTED = f"{LEADS_ELSEWHERE}{STAYS}, or to 192.168.77.7 to move it"
+MOVED = "{host}: it is the node {host} with the address {ip}, and its address is {other_ip} now" + STAYS
 LOST = Refused(
     f"{{host}}: {DATA}/server/token is gone; "
     "put it back from another server or from a backup of this one, or give k3a_token"
@@ -280,13 +283,13 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
         ONE: Case(NODE_IP, Carried("its member of etcd, certificates and node move to the address")),
         THREE: Case(NODE_IP, Carried("the same, while the others answer")),
         AGENT: Case(NODE_IP, Carried("its node moves")),
-        JOINED: Case(NODE_IP, Carried("its node moves")),
+        JOINED: Case(NODE_IP, Refused(MOVED + AWAY)),
     },
     "the default route leads elsewhere": {
         ONE: Case(DEFAULT_ROUTE, Refused(REDIRECTED), in_ci=True),
         THREE: Case(DEFAULT_ROUTE, Refused(REDIRECTED)),
         AGENT: Case(DEFAULT_ROUTE, left_out(REDIRECTED)),
-        JOINED: Case(DEFAULT_ROUTE, Refused(REDIRECTED)),
+        JOINED: Case(DEFAULT_ROUTE, Refused(LEADS_ELSEWHERE + STAYS + AWAY)),
     },
     "`k3a_data_dir`": for_each(
         OTHER_DISK,
@@ -460,7 +463,13 @@ def text(case: Case | Impossible) -> str:
     if isinstance(case.outcome, Carried):
         return f"carried through: {case.outcome.how}"
     said = case.outcome.sentence
-    for name, value in {"host": "HOST", "servers": "SERVERS", "ip": "ADDRESS", "kubeconfig": "PATH"}.items():
+    for name, value in {
+        "host": "HOST",
+        "servers": "SERVERS",
+        "ip": "ADDRESS",
+        "other_ip": "ANOTHER",
+        "kubeconfig": "PATH",
+    }.items():
         said = said.replace(f"{{{name}}}", value)
     return f"`{re.sub('<([^>]+)>', lambda found: found[1].upper(), said)}`"
 

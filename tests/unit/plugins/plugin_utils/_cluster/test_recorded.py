@@ -158,6 +158,27 @@ class TestAddress:
     def test_one_that_gets_a_second_address_has_its_first(self):
         assert told(host(node_ips=("10.0.0.1", "fd00::1"), kept_ips=("10.0.0.1",))) == []
 
+    AWAY = (
+        ", or take it out with remove_node.yml -e k3a_remove_node=a1 in the cluster and reset.yml -e join_hosts=agent-1, "
+        "and have it join anew"
+    )
+
+    STAY = "set k3a_node_ip to 10.0.0.1 for it to stay what it is"
+
+    @pytest.mark.parametrize(
+        "facts, settings, now, back",
+        [
+            (ELSEWHERE, {}, ", which it still has, and its default route leads to 192.168.77.7 now", STAY),
+            (ELSEWHERE, {"node_ip": ["192.168.77.7"]}, ", and its address is 192.168.77.7 now", STAY),
+            ({"node_ips": ("10.0.0.2",)}, {}, ", and its address is 10.0.0.2 now", "give it that address back"),
+        ],
+    )
+    def test_a_machine_that_joined_by_a_token_cannot_move(self, facts, settings, now, back):
+        """It may have certificates for the addresses of its node only, which its kubelet tells with them."""
+        assert told(host("agent-1", settings=settings, **facts), servers=()) == [
+            f"agent-1: it is the node a1 with the address 10.0.0.1{now}; {back}{self.AWAY}"
+        ]
+
     def test_one_that_is_still_to_begin_takes_what_it_is_given(self):
         assert told(host(installed=(), state=False, **self.ELSEWHERE)) == []
 
