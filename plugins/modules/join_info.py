@@ -135,6 +135,12 @@ def run(module: AnsibleModule) -> None:
             f"k3a_data_dir is {params['data_dir']}, and this machine has all that it keeps in {kept}; set k3a_data_dir"
             f" to {kept}, or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
         )
+    # With a token it is told by the preflight, which can be told to make the machine anew.
+    if identity.is_emptied(kept) and not params["token"]:
+        raise K3aError(
+            f"{kept} holds nothing of k3a any more: it is not mounted, or was emptied; mount it, or put it back from a"
+            " backup, or give k3a_token and set k3a_replace=true when that is lost, to have this machine made anew"
+        )
     cluster, token = joining.join(params["server_url"], params["token"], Layout(params["data_dir"]), params["timeout"])
     differing = joining.differences(params["expected"], cluster.config)
     if differing:

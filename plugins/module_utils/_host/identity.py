@@ -100,6 +100,11 @@ def has_state(data_dir: str) -> bool:
     return any(os.path.isdir(f"{data_dir}/{name}") for name in ("agent", "server"))
 
 
+def is_emptied(data_dir: str) -> bool:
+    """Whether this host has our services, and nothing that they could run with."""
+    return bool(own_units.installed()) and not has_state(data_dir)
+
+
 def own_data_dir(given: str) -> str:
     """Where this host has what is ours, whatever a variable says of it now."""
     try:

@@ -48,6 +48,15 @@ def test_a_machine_that_has_all_in_another_directory_is_no_new_one(look, cluster
     assert look(token=cluster.token())["changed"] is False
 
 
+def test_a_node_whose_data_directory_is_gone_is_no_new_machine(look, cluster, monkeypatch, tmp_path):
+    monkeypatch.setattr(join_info.identity.own_units, "installed", lambda: {"kubelet": ""})
+    told = look()["msg"]
+    assert f"{tmp_path}/k3a holds nothing of k3a any more: it is not mounted, or was emptied; mount it, or" in told
+    assert look(token=cluster.token())["changed"] is False
+    (tmp_path / "k3a/agent").mkdir(parents=True)
+    assert "k3a_token is empty" in look()["msg"]
+
+
 def test_a_token_that_pins_nothing_works_with_a_warning(look, cluster):
     found = look(token=cluster.token(pinned=False))
     assert found["is_pinned"] is False
