@@ -273,6 +273,12 @@ FOREIGN = Refused(
     "move it away, or set k3a_kubeconfig"
 )
 
+MOVED_DIRECTORY = for_each(
+    OTHER_DISK,
+    f"{{host}}: k3a_data_dir is /srv/k3a, and this host has all that it keeps in {DATA}; set k3a_data_dir to {DATA}",
+    in_ci=(ONE,),
+)
+
 # ---- the table
 
 TABLE: dict[str, dict[str, Case | Impossible]] = {
@@ -291,17 +297,27 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
         AGENT: Case(DEFAULT_ROUTE, left_out(REDIRECTED)),
         JOINED: Case(DEFAULT_ROUTE, Refused(LEADS_ELSEWHERE + STAYS + AWAY)),
     },
-    "`k3a_data_dir`": for_each(
-        OTHER_DISK,
-        f"{{host}}: k3a_data_dir is /srv/k3a, and this host has all that it keeps in {DATA}; "
-        f"set k3a_data_dir to {DATA}",
-        in_ci=(ONE,),
-    ),
+    "`k3a_data_dir`": MOVED_DIRECTORY
+    | {
+        JOINED: Case(
+            OTHER_DISK,
+            Refused(
+                f"k3a_data_dir is /srv/k3a, and this machine has all that it keeps in {DATA}; "
+                f"set k3a_data_dir to {DATA}, or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
+            ),
+        )
+    },
     "the data directory is not mounted": {
         ONE: Case(NOT_MOUNTED, Refused(UNMOUNTED), in_ci=True),
         THREE: Case(NOT_MOUNTED, Refused(UNMOUNTED + MADE_ANEW)),
         AGENT: Case(NOT_MOUNTED, left_out(UNMOUNTED + MADE_ANEW)),
-        JOINED: Case(NOT_MOUNTED, Refused(UNMOUNTED + MADE_ANEW)),
+        JOINED: Case(
+            NOT_MOUNTED,
+            Refused(
+                UNMOUNTED.removeprefix("{host}: ")
+                + ", or give k3a_token and set k3a_replace=true when that is lost, to have this machine made anew"
+            ),
+        ),
     },
     "`member/` emptied while etcd was stopped": {
         ONE: Case(
