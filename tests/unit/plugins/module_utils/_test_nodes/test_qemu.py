@@ -60,6 +60,11 @@ def test_a_processor_lacks_what_is_slow_to_emulate():
     assert all(flag.startswith("-") for flag in flags)
 
 
+def test_a_boot_leaves_out_what_no_test_needs():
+    argv = qemu.command(MACHINE, DISK, KEY)
+    assert "systemd.mask=apparmor.service" in argv[argv.index("-append") + 1].split()
+
+
 def test_the_start_script_is_that_command_whatever_is_in_a_path():
     script = qemu.start_script(MACHINE, Disk("/home/me/my cache/bookworm-0"), KEY)
     last = script.splitlines()[-1]
