@@ -20,6 +20,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -33,6 +34,8 @@ TYPE, CONTENT = 1, 3
 MEMBER, CLUSTER = 1, 2
 COMMIT = 3
 VARINT, BYTES = 0, 2
+# Bits: ten bytes of seven each hold any number of 64.
+LONGEST_NUMBER = 70
 # The ids come within the first few of these.
 HEAD = 4096
 
@@ -56,7 +59,7 @@ def kept_identity(directory: str) -> EtcdIdentity | None:
     if log is None:
         return None
     try:
-        with open(log, "rb") as stream:
+        with _opened(log) as stream:
             return identity_in(stream.read(HEAD))
     except (ValueError, LookupError):
         raise DataDamaged(f"{log} does not say whose data it is; put the data of etcd back") from None
@@ -67,7 +70,7 @@ def kept_progress(directory: str) -> Progress | None:
     log, kept = _newest_log(directory), kept_identity(directory)
     if log is None or kept is None:
         return None
-    with open(log, "rb") as stream:
+    with _opened(log) as stream:
         os.fsync(stream.fileno())
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return Progress(kept.cluster_id, kept.member_id, commit_in(content))
@@ -99,6 +102,11 @@ def _newest_log(directory: str) -> str | None:
     return max(glob.glob(f"{glob.escape(directory)}/member/wal/*.wal"), default=None)
 
 
+def _opened(log: str) -> BinaryIO:
+    """A file of the log, to read. What stands there is etcd's to choose, and must not hold root up or lead it away."""
+    return open(log, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
+
+
 def has_remains(directory: str) -> bool:
     """Whether anything is left of data, though perhaps not the log without which it is none."""
     return os.path.isdir(directory) and bool(os.listdir(directory))
@@ -109,8 +117,8 @@ def identity_in(head: bytes) -> EtcdIdentity:
     for record in _records(head):
         values = dict(_fields(record))
         if values.get(TYPE) == METADATA:
-            ids = dict(_fields(bytes(values[CONTENT])))
-            return EtcdIdentity(str(ids[CLUSTER]), str(ids[MEMBER]))
+            ids = dict(_fields(_bytes(values[CONTENT])))
+            return EtcdIdentity(str(_number(ids[CLUSTER])), str(_number(ids[MEMBER])))
     raise ValueError("it has no metadata")
 
 
@@ -121,7 +129,7 @@ def commit_in(log: bytes | mmap.mmap) -> int:
         for record in _records(log):
             # Most records are entries, which are of no interest: the type stands first.
             if record[1] == STATE:
-                commit = int(dict(_fields(bytes(dict(_fields(record))[CONTENT]))).get(COMMIT, 0))
+                commit = _number(dict(_fields(_bytes(dict(_fields(record))[CONTENT]))).get(COMMIT, 0))
     return commit
 
 
@@ -155,10 +163,23 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, LONGEST_NUMBER, 7):
         byte = message[at]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        at += 1
         if not byte & 0x80:
             return value, at
+    raise ValueError("it has a number of more than 64 bits")
+
+
+def _number(value: int | bytes) -> int:
+    if isinstance(value, bytes):
+        raise ValueError("it has bytes where a number has to be")
+    return value
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise ValueError("it has a number where bytes have to be")
+    return value

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
@@ -43,6 +45,10 @@ def test_without_a_log_there_is_no_data(tmp_path, there):
     [
         *(b"", bytes(4096), b"entries", b"\xff" * 64, REAL[:30]),
         *(frame(b"\x08\x01"), frame(b"\x08"), frame(b"\x08\x01\x1a\x05"), frame(b"\x08\x01\x1d\x01")),
+        # A number where the ids have to be, which is no size of anything; ids that are texts, or have no end.
+        frame(b"\x08\x01\x18" + b"\xff" * 8 + b"\x7f"),
+        frame(b"\x08\x01\x1a\x06\x0a\x01a\x12\x01b"),
+        frame(b"\x08\x01\x1a\x10\x10\x01\x08" + b"\xff" * 12 + b"\x01"),
     ],
 )
 def test_one_that_does_not_say_it_is_refused_by_name(tmp_path, content):
@@ -52,6 +58,15 @@ def test_one_that_does_not_say_it_is_refused_by_name(tmp_path, content):
     with pytest.raises(data.DataDamaged) as raised:
         data.kept_identity(str(tmp_path))
     assert str(raised.value) == f"{path} does not say whose data it is; put the data of etcd back"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("../../elsewhere", path)])
+def test_what_etcd_puts_there_instead_of_a_log_holds_nobody_up(tmp_path, make):
+    (tmp_path / "elsewhere").write_bytes(REAL)
+    (tmp_path / "member/wal").mkdir(parents=True)
+    make(tmp_path / "member/wal/0.wal")
+    with pytest.raises((data.DataDamaged, OSError)):
+        data.kept_progress(str(tmp_path))
 
 
 class TestProgress:
@@ -74,6 +89,11 @@ class TestProgress:
     def test_what_is_torn_at_the_end_counts_for_nothing(self, torn):
         """The power went while it was written; etcd cuts it off."""
         assert data.commit_in(state(7) + state(9) + torn) == 9
+
+    def test_a_number_that_etcd_does_not_write_counts_for_nothing(self):
+        """The longest would take the time of all bytes of the log squared to read."""
+        number = b"\xff" * 12 + b"\x00"
+        assert data.commit_in(state(7) + frame(b"\x08\x03\x1a\x0e\x18" + number) + state(9)) == 7
 
     def test_it_is_written_down_and_only_grows(self, tmp_path):
         for commit in (7, 9, 8):
