@@ -13,7 +13,6 @@ keeper of a lock runs on the server, again and again (C(plugin_utils/_ansible/lo
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable
@@ -123,14 +122,10 @@ def renew(identity: str) -> int:
 
 def release(identity: str) -> int:
     """Give everything back; a lease that the API does not take expires."""
-    released = lock_file.release(identity, lock_file.LOCK)
+    released = lock_file.release(identity, lock_file.LOCK, PROGRAM)
     with contextlib.suppress(ApiError):
         lease_of(identity, tries=ANSWER).release()
-    if not released:
-        return LOST
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(PROGRAM)
-    return KEPT
+    return KEPT if released else LOST
 
 
 def main(arguments: list[str]) -> int:

@@ -58,12 +58,15 @@ def renew(identity: str, path: str = LOCK) -> bool:
         return True
 
 
-def release(identity: str, path: str = LOCK) -> bool:
-    """Give the lock back; whether it was the caller's."""
+def release(identity: str, path: str = LOCK, beside: str = "") -> bool:
+    """Give the lock back; whether it was the caller's. What is C(beside) it goes first: later it may be another's."""
     with _opened(path) as descriptor:
         current = _read(descriptor)
         if current is None or current["id"] != identity:
             return False
+        if beside:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(beside)
         os.unlink(path)
         return True
 

@@ -171,6 +171,19 @@ class TestKeeping:
         assert holder_of(api) == ("a" if away else "")
         assert not path.exists() and not os.path.exists(lock.PROGRAM)
 
+    def test_the_next_ones_program_stays_while_the_lease_is_given_back(self, api, path, monkeypatch):
+        lock.take("a", "ann")
+        given_back = lock.lease_of("a")
+
+        def release():
+            lock_file.take("b", "bob", path=str(path))
+            open(lock.PROGRAM, "w").close()
+
+        monkeypatch.setattr(given_back, "release", release)
+        monkeypatch.setattr(lock, "lease_of", lambda _identity, tries: given_back)
+        assert lock.release("a") == lock.KEPT
+        assert lock_file.holder_of(str(path))["id"] == "b" and os.path.exists(lock.PROGRAM)
+
     def test_what_is_anothers_stays(self, api, path):
         lock.take("a", "ann")
         assert lock.release("b") == lock.LOST
