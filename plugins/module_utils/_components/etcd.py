@@ -25,6 +25,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     User,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import interpreter
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
@@ -141,7 +142,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
             service,
         ),
         # What it asks before it starts is the collection's own code: another version restarts nothing.
-        reloaded=(etcd_guard.program_file(params["data_dir"], sys.executable),),
+        reloaded=(etcd_guard.program_file(params["data_dir"], interpreter(sys.executable)),),
         directories=(
             files.Directory(f"{params['data_dir']}/server/db", 0o711),
             files.Directory(layout.etcd, 0o700, "etcd", "etcd"),

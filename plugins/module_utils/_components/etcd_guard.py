@@ -33,4 +33,4 @@ def after_stop(data_dir: str) -> tuple[str, str]:
 
 def program_file(data_dir: str, python: str) -> files.File:
     """The program, run by a Python of the host."""
-    return files.File(path(data_dir), program.archive({"guard": guard}, LIBRARY, python=python), mode=0o755)
+    return files.File(path(data_dir), program.command(python, program.archive({"guard": guard}, LIBRARY)), mode=0o755)

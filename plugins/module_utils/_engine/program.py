@@ -44,12 +44,10 @@ def archive(
     commands: Mapping[str, ModuleType],
     library: Sequence[ModuleType] = (),
     data: Mapping[str, Mapping[str, Any]] | None = None,
-    python: str = "",
 ) -> bytes:
     """A program of commands, each a module with C(main(arguments, **data)), and of the modules that they import.
 
-    The data of a command is part of the program: plain values that its source does not know. With a C(python) it can be
-    executed by its own name: with nothing but the standard library and what is in it.
+    The data of a command is part of the program: plain values that its source does not know.
     """
     names = {name: module.__name__ for name, module in commands.items()}
     members = {"__main__.py": MAIN.format(commands=names, data=dict(data or {}))}
@@ -58,8 +56,6 @@ def archive(
         members[f"{path}.py"] = source_of(module)
         members.update({f"{package}/__init__.py": "" for package in packages_above(path)})
     written = io.BytesIO()
-    if python:
-        written.write(f"#!{python} -IS\n".encode())
     # Stored, not deflated: not all versions of zlib deflate alike.
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as program:
         for name in sorted(members):
@@ -70,12 +66,15 @@ def archive(
 
 
 def interpreter(running: str) -> str:
-    """The Python that runs a program as a unit: Ansible's, unless that is where a sandbox does not let it look."""
+    """The Python that runs a program as a unit: Ansible's, unless that is where a sandbox does not let it look.
+
+    There others than root may be able to write, too, and it need not be mounted when a unit starts.
+    """
     return running if running.startswith("/usr/") else "/usr/bin/python3"
 
 
 def command(python: str, program: bytes) -> bytes:
-    """A program that can be called by its name."""
+    """A program that can be called by its name: with nothing but the standard library and what is in it."""
     return f"#!{python} -IS\n".encode() + program
 
 

@@ -90,3 +90,10 @@ def test_every_credential_that_is_read_is_loaded_and_counts():
     read = {word.split("=")[1].rpartition("/")[2] for word in command(component.unit) if f"={RUN}/" in word}
     assert read == set(loaded)
     assert component.inputs == tuple(loaded.values())
+
+
+def test_root_runs_no_python_that_others_can_write(monkeypatch):
+    """As that of a virtual environment in a home, which need not be mounted yet either."""
+    monkeypatch.setattr("sys.executable", "/home/ann/venv/bin/python")
+    (guard,) = component_of().reloaded
+    assert guard.content.startswith(b"#!/usr/bin/python3 -IS\n")

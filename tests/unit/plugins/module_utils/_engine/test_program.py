@@ -69,14 +69,6 @@ def test_a_program_that_is_called_by_its_name(command, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (3, "['--a=b', '--c=d']\n", "")
 
 
-def test_with_a_python_it_runs_by_its_own_name(command, tmp_path):
-    path = tmp_path / "k3a.pyz"
-    path.write_bytes(program.archive({"merge": command}, [flags], python=sys.executable))
-    path.chmod(0o755)
-    done = subprocess.run([path, "merge", "c=d"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (3, "['--a=b', '--c=d']\n", "")
-
-
 def test_the_same_sources_make_the_same_bytes(command):
     one, two = (program.archive({"merge": command}, [flags]) for _time in range(2))
     assert one == two
