@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
@@ -231,7 +232,7 @@ def joining_records(hosts: list[HostReport], join_info: Mapping[str, Any]) -> di
 def joined_cluster(join_info: Mapping[str, Any]) -> ServerReport:
     """What a machine that joins by a token knows of its cluster."""
     config = join_info.get("config") or {}
-    cluster_id = str(config.get("cluster_id", ""))
+    cluster_id = one_line(str(config.get("cluster_id", "")))
     return ServerReport(ca_certificates=join_info["ca_certificates"], cluster_id=cluster_id, config=config)
 
 

@@ -16,6 +16,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY
@@ -241,8 +242,9 @@ def _changed_settings(reports: Sequence[HostReport], answer: ServerReport) -> It
         known = next(filter(None, [answer.config.get(name), *recorded]), None)
         wanted = next((report.settings[name] for report in reports if report.settings.get(name)), None)
         if known and wanted and comparable(known) != comparable(wanted):
+            made = one_line(", ".join(texts(known)))
             message = (
-                f"k3a_{name} is {', '.join(texts(wanted))}, and the cluster was made with {', '.join(texts(known))},"
+                f"k3a_{name} is {', '.join(texts(wanted))}, and the cluster was made with {made},"
                 " which no cluster can change"
             )
             yield HostFinding((), Finding("immutable", FAIL, message, "put it back; another value takes a new cluster"))

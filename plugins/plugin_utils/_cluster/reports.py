@@ -216,8 +216,6 @@ def host_facts(facts: Mapping[str, Any]) -> HostFacts:
     for name in (seen.node_name, *filter(None, [identity.node_name])):
         if not valid_node_name(name):
             raise ReportError(f"its node_name is {name!r:.100}, which cannot be the name of a node")
-    for part in (seen, identity, etcd_recorded):
-        _judge_words(part)
     for addresses in (seen.node_ips, identity.node_ips):
         if len(addresses) > len(FAMILIES):
             raise ReportError(f"its node_ips are {len(addresses)}, and a node has one of each address family")
@@ -225,6 +223,8 @@ def host_facts(facts: Mapping[str, Any]) -> HostFacts:
     for number in (seen.etcd_cluster, seen.etcd_member, etcd_recorded.cluster_id, etcd_recorded.member_id):
         if number and not (number.isascii() and number.isdigit()):
             raise ReportError(f"its etcd has the id {number!r:.100}, which is no number")
+    for part in (seen, identity, etcd_recorded):
+        _judge_words(part)
     return seen
 
 
@@ -237,6 +237,7 @@ def _part(kind: type[Record], name: str, values: Mapping[str, Any]) -> Record:
 
 
 def _judge_words(part: Any) -> None:
+    """Refuse what is longer than anything of a host is, or more than a text of one line: findings repeat it."""
     for each in fields(part):
         value = getattr(part, each.name)
         words = value if isinstance(value, tuple) else (value,)
@@ -244,6 +245,9 @@ def _judge_words(part: Any) -> None:
             raise ReportError(f"its {each.name} are {len(words)}, more than {MOST_WORDS}")
         if any(isinstance(word, str) and len(word) > LONGEST_WORD for word in words):
             raise ReportError(f"its {each.name} has more than {LONGEST_WORD} characters")
+        for word in words:
+            if isinstance(word, str) and not word.isprintable():
+                raise ReportError(f"its {each.name} is {word!r:.100}, which is no text of one line")
 
 
 def _judge_addresses(addresses: Iterable[str]) -> None:
@@ -266,7 +270,10 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
         "etcd_members": records(MemberReport, "etcd_members", result.get("etcd_members", ())),
         "nodes": records(NodeReport, "nodes", result.get("nodes", ())),
     }
-    return record(ServerReport, about)
+    told = record(ServerReport, about)
+    return replace(
+        told, reason=one_line(told.reason), cluster_id=one_line(told.cluster_id), issuer=one_line(told.issuer)
+    )
 
 
 def server_reports(results: list[dict[str, Any]]) -> list[ServerReport]:

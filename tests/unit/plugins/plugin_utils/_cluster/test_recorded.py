@@ -263,6 +263,10 @@ class TestSettings:
         assert text.startswith("inventory: ")
         assert text.endswith(", which no cluster can change; put it back; another value takes a new cluster")
 
+    def test_what_the_api_says_of_it_steers_no_terminal(self):
+        (text,) = told(host(), replace(CLUSTER, config={**MADE, "cluster_domain": "a\x1b[2J\nb"}))
+        assert "was made with a\ufffd[2J b, which" in text
+
     def test_it_is_told_once_for_all_hosts(self):
         changed = {"cluster_domain": "other.local"}
         hosts = [host(settings=changed), host("agent-1", settings=changed)]

@@ -101,6 +101,11 @@ class TestHost:
             ({"etcd_recorded": {"member_id": 1}}, "its member_id is 1, which is no str"),
             ({"etcd_recorded": {"member_id": "x"}}, "its etcd has the id 'x', which is no number"),
             ({"etcd_cluster": "1\n"}, "which is no number"),
+            # The controller's own findings repeat these.
+            ({"machine_id": "1\x1b[2J"}, "its machine_id is '1\\x1b[2J', which is no text of one line"),
+            ({"identity": {"data_dir": "/a\nnode-2: b"}}, "its data_dir is '/a\\nnode-2: b', which is no text"),
+            ({"identity": {"cluster_domain": "a\u202eb"}}, "its cluster_domain is 'a\\u202eb', which is no text"),
+            ({"installed": ["kubelet", "\x9b31m"]}, "its installed is '\\x9b31m', which is no text of one line"),
         ],
     )
     def test_facts_of_another_form_are_refused_by_name(self, facts, told):
@@ -194,6 +199,11 @@ class TestServer:
     def test_one_that_cannot_be_reached_is_known_by_the_loops_item(self):
         report = reports.server_report({"item": "node-1", "unreachable": True, "msg": "no route"})
         assert (report.healthy, report.host, report.reason) == (False, "node-1", "no route")
+
+    def test_what_findings_repeat_is_one_line_that_steers_no_terminal(self):
+        said = dict.fromkeys(("reason", "cluster_id", "issuer"), "a\x1b[2J\nnode-2: b")
+        report = reports.server_report({**ANSWER, **said})
+        assert {report.reason, report.cluster_id, report.issuer} == {"a\ufffd[2J node-2: b"}
 
     @pytest.mark.parametrize(
         "about, told",
