@@ -85,13 +85,17 @@ def take_lease(lease: Lease, dead: str, sleep: Callable[[float], None]) -> None:
 
 
 def is_fresh(holding: Holding) -> bool:
-    """Whether a lease was renewed in time, by this host's clock; one from the future counts as one from the past."""
-    return abs(holding.age(time.time())) < DURATION
+    """Whether a lease was renewed in time, by this host's clock; one from the future counts as one from the past.
+
+    One that does not say when was not renewed by a playbook.
+    """
+    return bool(holding.renewed) and abs(holding.age(time.time())) < DURATION
 
 
 def described(holding: Holding) -> dict[str, Any]:
     """A holding in the form of a lock file."""
-    return {"id": holding.id, "holder": holding.description, "since": re.sub(r"\.\d+", "", holding.since)}
+    told = {"id": holding.id, "holder": holding.description, "since": re.sub(r"\.\d+", "", holding.since)}
+    return lock_file.shown(told)
 
 
 def other_lock(identity: str) -> tuple[dict[str, Any] | None, str]:

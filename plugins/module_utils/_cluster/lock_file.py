@@ -15,13 +15,15 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, one_line
 
 LOCK = "/run/k3a-cluster.lock"
 TTL = 60.0
+# Characters of each thing that is said of a holder, by whoever could write it.
+LONGEST = 200
 
 
 class Held(K3aError):
@@ -29,11 +31,16 @@ class Held(K3aError):
 
     def __init__(self, lock: dict[str, Any], seconds: float) -> None:
         """A lock that nobody renews lives so many seconds."""
-        self.lock = {key: one_line(lock[key])[:200] for key in ("id", "holder", "since")}
+        self.lock = shown(lock)
         super().__init__(
             f"another k3a playbook holds this cluster: {self.lock['holder']}, since {self.lock['since']}; "
             f"wait for it to end (the lock of a dead run expires within {seconds:.0f} s)"
         )
+
+
+def shown(lock: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of a lock, as it is shown."""
+    return {key: one_line(lock[key])[:LONGEST] for key in ("id", "holder", "since")}
 
 
 def take(identity: str, holder: str, replaces: str = "", path: str = LOCK) -> bool:

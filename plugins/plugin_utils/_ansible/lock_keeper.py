@@ -94,7 +94,7 @@ def is_dead(identity: str) -> bool:
     """Whether this was a process of this controller, and has ended."""
     where, _slash, process = identity.partition("/")
     pid, _slash, since = process.partition("/")
-    return where == controller() and pid.isdigit() and start_time(int(pid)) != since
+    return where == controller() and pid.isascii() and pid.isdigit() and start_time(int(pid)) != since
 
 
 class Watch:

@@ -95,6 +95,16 @@ def test_a_lease_that_has_expired_is_watched_before_it_is_taken(api):
     assert sum(waited) == lock.PATIENCE and holder_of(api) == "a"
 
 
+def test_a_lease_that_nobody_renews_holds_nobody_up_for_good(api):
+    """As one that was made by hand: the time that it lacks would be now, whenever one looks."""
+    api.add(PATH, {"spec": {"holderIdentity": "other"}})
+    assert lock.other_lock("a") == (None, "")
+    waited = []
+    api.clock = lambda: len(waited)
+    assert lock.take("a", "ann", sleep=waited.append).unleased == ""
+    assert sum(waited) == lock.PATIENCE and holder_of(api) == "a"
+
+
 @pytest.mark.parametrize("ago", [lock.DURATION + 60, -2 * lock.DURATION])
 def test_a_holder_whose_clock_differs_is_seen_to_live(api, ago):
     held_by(api, "other", ago)
@@ -121,6 +131,8 @@ def test_looking_takes_nothing(api, path):
     assert not path.exists() and PATH not in api.kept
     held_by(api, "other")
     assert lock.other_lock("a")[0]["holder"] == "other@ctl"
+    held_by(api, "o" * 1000)
+    assert len(lock.other_lock("a")[0]["holder"]) == lock_file.LONGEST
     held_by(api, "other", ago=lock.DURATION + 1)
     assert lock.other_lock("a") == (None, "")
     api.is_away = True

@@ -89,6 +89,11 @@ def test_of_other_controllers_nothing_is_known(identity):
     assert not keeper.is_dead(identity)
 
 
+def test_a_number_that_is_none_is_nobodys():
+    """Anybody who writes Leases can name this controller."""
+    assert not keeper.is_dead(f"{keeper.controller()}/\N{SUPERSCRIPT TWO}/1")
+
+
 def test_another_pid_namespace_is_another_controller(playbook):
     where, pid, since = of(playbook).identity.split("/")
     playbook.kill()
