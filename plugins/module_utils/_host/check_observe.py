@@ -107,10 +107,9 @@ def _read(record: Callable[[], Kept]) -> tuple[Kept | None, str]:
 def _etcd(layout: Layout) -> EtcdIdentity:
     """Which cluster and member the local etcd says that it is; nothing where it does not answer."""
     try:
-        header = Etcd(layout, [client_url("127.0.0.1")], ETCD_PATIENCE).status().get("header", {})
+        return Etcd(layout, [client_url("127.0.0.1")], ETCD_PATIENCE).identity()
     except (EtcdError, OSError):
         return EtcdIdentity()
-    return EtcdIdentity(str(header.get("cluster_id", "")), str(header.get("member_id", "")))
 
 
 def _is_outdated(layout: Layout) -> bool:

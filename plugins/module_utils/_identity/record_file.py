@@ -5,8 +5,8 @@
 
 """Small records that a host keeps outside of its data directory: JSON with the number of its format.
 
-What is read may have been written by a later version, or been damaged: then it is refused by name, and never
-overwritten. There is no secret in it; C(_engine/files.py) writes it as it writes all files.
+What is read may have been written by a later version, or been damaged: then it is refused by name, and only C(data.py)
+overwrites the one that it can do without. There is no secret in it. C(_engine/files.py) writes it, as all files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read(path: str, kind: type[Record]) -> Record | None:
         return None
     try:
         return record_of(json.loads(content), kind)
-    except (ValueError, records.FormError) as error:
+    except (ValueError, RecursionError, records.FormError) as error:
         raise RecordDamaged(
             f"{path} is damaged ({error}); put it back from a backup, or remove it while k3a runs on this host as it"
             " should: it is written anew by what runs"

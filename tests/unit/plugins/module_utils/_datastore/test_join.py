@@ -340,6 +340,7 @@ class TestRestart:
 
     def test_what_does_not_interrupt_it_needs_no_majority(self, server):
         prepared(server.join(Cluster(S1, S2, member(3), ill=("s1",))))
+        assert server.systemd.told == []
 
     def test_a_leader_hands_over_to_a_voter_that_is_well(self, server):
         etcd = Cluster(S1, S2, member(3), member(4), member(5))

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Component, Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, identity
 from ansible_collections.k3a.cluster.tests.unit.record_samples import server
@@ -163,8 +164,8 @@ class TestInstalled:
             def __init__(self, layout, endpoints, timeout):
                 asked.append((layout.data_dir, endpoints))
 
-            def status(self):
-                return {"header": {"cluster_id": "1", "member_id": "2", "revision": "3"}, "leader": "2"}
+            def identity(self):
+                return EtcdIdentity("1", "2")
 
         monkeypatch.setattr(look, "Etcd", Local)
         ours = (Component("etcd", "k3a-etcd.service", False, ()),)

@@ -32,6 +32,7 @@ class TestRead:
             ('{"format": 1, "node_ips": "10.0.0.1"}', "its node_ips is '10.0.0.1', which is no tuple[str, ...]"),
             ('{"format": 1, "epoch": true}', "its epoch is True, which is no int"),
             ("\xff", "can't decode byte"),
+            ("[" * 100_000, "maximum recursion depth"),
         ],
     )
     def test_what_cannot_be_read_is_refused_by_name(self, tmp_path, text, told):
