@@ -21,7 +21,7 @@ description:
     with an old copy of its own.
   - A member that leads hands over to another before it restarts.
   - A member whose address has changed is updated before it starts with the new one. Data of a member that the others
-    have removed is renamed to C(etcd-old-<time>), never deleted.
+    have removed is renamed to C(etcd-old-<time>), beside it or in it where it is a mount, and never deleted.
   - Healthy means that C(/readyz) on the loopback metrics port answers.
   - Fails, before anything is changed, when etcd would lose its majority while this member restarts, when no majority
     answers a server that has to join, when the data of a voting member is gone from its host, and when the data is that

@@ -107,9 +107,19 @@ def _opened(log: str) -> BinaryIO:
     return open(log, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
 
 
-def has_remains(directory: str) -> bool:
-    """Whether anything is left of data, though perhaps not the log without which it is none."""
-    return os.path.isdir(directory) and bool(os.listdir(directory))
+def set_aside(directory: str, moment: int) -> None:
+    """Keep under another name what is left of data, though perhaps not the log without which it is none."""
+    name = f"etcd-old-{moment}"
+    if os.path.ismount(directory):
+        # A file system of its own stays where it is, with what is its own in it; etcd minds none of that.
+        if os.path.isdir(f"{directory}/member"):
+            os.mkdir(f"{directory}/{name}", 0o700)
+            os.rename(f"{directory}/member", f"{directory}/{name}/member")
+            files.sync_directory(f"{directory}/{name}")
+            files.sync_directory(directory)
+    elif os.path.isdir(directory) and os.listdir(directory):
+        os.rename(directory, f"{os.path.dirname(directory)}/{name}")
+        files.sync_directory(os.path.dirname(directory))
 
 
 def identity_in(head: bytes) -> EtcdIdentity:

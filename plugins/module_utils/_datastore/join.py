@@ -188,9 +188,7 @@ class Join:
         if systemd.unit_state(UNIT).active != "inactive":
             systemd.stop(UNIT)
         files.remove_file(identity.ETCD)
-        if data.has_remains(self.layout.etcd):
-            os.rename(self.layout.etcd, f"{os.path.dirname(self.layout.etcd)}/etcd-old-{int(time.time())}")
-            files.sync_directory(os.path.dirname(self.layout.etcd))
+        data.set_aside(self.layout.etcd, int(time.time()))
 
     def _write_first_start(self, plan: membership.Membership) -> None:
         """Tell etcd of its peers. The ids of a cluster that begins follow from a token that no other one has."""

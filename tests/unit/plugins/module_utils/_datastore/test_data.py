@@ -35,9 +35,34 @@ def test_without_a_log_there_is_no_data(tmp_path, there):
     """The log comes to its place when its head is written."""
     (tmp_path / "etcd" / there).mkdir(parents=True)
     assert data.kept_identity(str(tmp_path / "etcd")) is None
-    assert data.has_remains(str(tmp_path / "etcd")) is (there != "")
     assert data.kept_identity(str(tmp_path / "none")) is None
-    assert not data.has_remains(str(tmp_path / "none"))
+
+
+class TestSettingAside:
+    @pytest.mark.parametrize("there", ["member", "member/wal", "member/snap"])
+    def test_what_is_left_gets_another_name_beside_it(self, tmp_path, there):
+        (tmp_path / "etcd" / there).mkdir(parents=True)
+        data.set_aside(str(tmp_path / "etcd"), 7)
+        assert (tmp_path / "etcd-old-7" / there).is_dir() and not (tmp_path / "etcd").exists()
+
+    def test_where_nothing_is_left_nothing_is_made(self, tmp_path):
+        data.set_aside(str(tmp_path / "etcd"), 7)
+        (tmp_path / "etcd").mkdir()
+        data.set_aside(str(tmp_path / "etcd"), 7)
+        assert [path.name for path in tmp_path.iterdir()] == ["etcd"]
+
+    def test_a_disk_of_its_own_stays_where_it_is_mounted(self, tmp_path, monkeypatch):
+        """A mount point cannot be renamed, and a new file system is not empty."""
+        monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path))
+        (tmp_path / "lost+found").mkdir()
+        data.set_aside(str(tmp_path), 6)
+        assert [path.name for path in tmp_path.iterdir()] == ["lost+found"]
+        begin_data(tmp_path, EtcdIdentity("1", "2"))
+        for moment in (7, 8):
+            data.set_aside(str(tmp_path), moment)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["etcd-old-7", "lost+found"]
+        assert data.kept_identity(str(tmp_path / "etcd-old-7")) == EtcdIdentity("1", "2")
+        assert data.kept_identity(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
