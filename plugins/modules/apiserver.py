@@ -19,6 +19,7 @@ description:
   - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server CA.
   - Of servers that have their turns one by one (C(throttle=1)), those after one that failed fail with its name, and
     nothing is done on them.
+  - Outside of check mode it does nothing unless its playbook holds the cluster's lock (M(k3a.cluster.cluster_lock)).
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

@@ -65,12 +65,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 is_holder:
-  description: Whether the playbook holds the cluster, or could in check mode.
+  description:
+    - Whether the playbook holds the cluster.
+    - In check mode, whether the server could keep the lock; RV(other_lock) says who holds it.
   returned: always
   type: bool
   sample: true
 is_leased:
-  description: Whether the playbook has the Lease, or could have it in check mode.
+  description: Whether the playbook has the Lease; in check mode, whether the API answers that has it.
   returned: always
   type: bool
   sample: true

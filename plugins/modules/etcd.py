@@ -28,6 +28,7 @@ description:
     of another member or cluster.
   - Of servers that have their turns one by one (C(throttle=1)), those after one that failed fail with its name, and
     nothing is done on them.
+  - Outside of check mode it does nothing unless its playbook holds the cluster's lock (M(k3a.cluster.cluster_lock)).
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

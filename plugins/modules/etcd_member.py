@@ -17,6 +17,7 @@ description:
     member that does not vote yet may always go.
   - A member that is not there is not missed, so this may be run again at any time.
   - Members are added by M(k3a.cluster.etcd).
+  - Outside of check mode it does nothing unless its playbook holds the cluster's lock (M(k3a.cluster.cluster_lock)).
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

@@ -15,6 +15,7 @@ description:
   - Drains nothing (see M(k3a.cluster.drain)), and touches no machine (see M(k3a.cluster.reset)).
   - A node that does not exist is not missed.
   - Runs on a server, any that is healthy, with its own administrator's certificate.
+  - Outside of check mode it does nothing unless its playbook holds the cluster's lock (M(k3a.cluster.cluster_lock)).
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
