@@ -36,6 +36,7 @@ DECLARATION = Declaration(
     role=SERVER,
     program="kube-apiserver",
     arguments="kube_apiserver_arg",
+    fixed=("etcd-prefix", "etcd-servers", "etcd-servers-overrides", "service-cluster-ip-range"),
     ports=(Port(6443, ANYWHERE, option="https_listen_port"),),
     certificates=(
         Certificate("client-kube-apiserver", "client", "system:kube-apiserver-kubelet-client"),

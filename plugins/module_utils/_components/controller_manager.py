@@ -33,6 +33,7 @@ DECLARATION = Declaration(
     program="kube-controller-manager",
     health=f"https://127.0.0.1:{PORT}/healthz",
     arguments="kube_controller_manager_arg",
+    fixed=("cluster-cidr", "service-cluster-ip-range"),
     awaited_by="scheduler",
     ports=(Port(PORT),),
     certificates=(Certificate("client-controller", "client", "system:kube-controller-manager"),),

@@ -42,6 +42,7 @@ DECLARATION = Declaration(
     program="kubelet",
     health="http://127.0.0.1:10248/healthz",
     arguments="kubelet_arg",
+    fixed=("hostname-override",),
     awaited_by="flannel",
     ports=(Port(10248), Port(10250, NODES)),
     certificates=(

@@ -111,8 +111,9 @@ class Remains:
 class Declaration:
     """A component: its name, the role whose hosts have it, its program, and all that others have to know of it.
 
-    C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_);
-    C(namespaces) are those that it needs in the cluster.
+    C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_), which may
+    hold none of the flags in C(fixed): these say which cluster, node or data it works with, or could lose what is in
+    it. C(namespaces) are those that it needs in the cluster.
 
     C(awaited_by) is the component whose step waits until this one is well, since its own step does not; C(when) a value
     of a host's record, without which the host has none of it.
@@ -123,6 +124,7 @@ class Declaration:
     program: str = ""
     health: str = ""
     arguments: str = ""
+    fixed: tuple[str, ...] = ()
     awaited_by: str = ""
     when: str = ""
     ports: tuple[Port, ...] = ()

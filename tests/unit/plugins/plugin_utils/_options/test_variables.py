@@ -163,6 +163,29 @@ class TestArguments:
             "k3a_kube_apiserver_arg: kube-apiserver has no flag max-pods"
         ]
 
+    @pytest.mark.parametrize(
+        "name, argument",
+        [
+            ("k3a_etcd_arg", "force-new-cluster=true"),
+            ("k3a_etcd_arg", "--data-dir=/srv/etcd"),
+            ("k3a_etcd_arg", "wal-dir=/srv/wal"),
+            ("k3a_etcd_arg", "config-file=/etc/etcd.yaml"),
+            ("k3a_etcd_arg", "initial-cluster-state=new"),
+            ("k3a_etcd_arg", "unsafe-no-fsync=true"),
+            ("k3a_kube_apiserver_arg", "etcd-prefix=/other"),
+            ("k3a_kube_apiserver_arg", "etcd_prefix=/other"),
+            ("k3a_kube_apiserver_arg", "etcd-servers+=https://10.0.0.9:2379"),
+            ("k3a_kube_apiserver_arg", "service-cluster-ip-range=10.53.0.0/16"),
+            ("k3a_kube_controller_manager_arg", "cluster-cidr=10.52.0.0/16"),
+            ("k3a_kubelet_arg", "hostname-override=other"),
+        ],
+    )
+    @pytest.mark.parametrize("known", [{}, FLAGS])
+    def test_a_flag_by_which_a_cluster_or_node_would_be_another_one(self, name, argument, known):
+        [(told, message)] = problems(known, **{name: [argument]})
+        assert told == name
+        assert "decides which cluster, node or data" in message
+
     @pytest.mark.parametrize("argument", ["max-pods", "", "=250"])
     def test_no_form(self, argument):
         assert messages(k3a_kubelet_arg=[argument]) == [
