@@ -19,7 +19,7 @@ description:
     Then the lock is the file on all servers that can be reached.
   - The lock is held until C(ansible-playbook) ends, in whatever way, and is free within two seconds then; no task has
     to give it back. A process beside C(ansible-playbook) sees to that and renews the lock over the task's own
-    connection. It takes the Lease, too, when the API comes to answer.
+    connection. It takes the Lease, too, when the API comes to answer and nobody has it.
   - A lock that is not renewed, since controller or network are gone, expires within 180 seconds, a file within 60. A
     Lease that has expired is watched for 30 seconds before it is taken over, since clocks differ.
   - That process needs a connection that starts a program for each command, as P(ansible.builtin.ssh#connection) and

@@ -130,8 +130,8 @@ def _valid(descriptor: int | None) -> dict[str, Any] | None:
 def _write(descriptor: int | None, lock: dict[str, Any]) -> None:
     if descriptor is not None:
         content = json.dumps({**lock, "expires": _now() + TTL}).encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, content, 0)
+        # In one go, over all that was there: a file that is empty for a moment would be free for good after a kill.
+        os.pwrite(descriptor, content.ljust(os.fstat(descriptor).st_size), 0)
 
 
 def _now() -> float:

@@ -108,6 +108,15 @@ def test_a_file_that_was_not_written_to_its_end_holds_nothing(path, torn):
     assert content(path)["id"] == "b"
 
 
+def test_a_longer_lock_is_written_over_whole(path, monkeypatch):
+    """And never empty in between: after a kill there it would be anybody's."""
+    monkeypatch.setattr(lock.os, "ftruncate", pytest.fail)
+    lock.take("a", "ann" * 50, path=path)
+    lock.take("b", "bob", replaces="a", path=path)
+    assert lock.holder_of(path)["holder"] == "bob"
+    assert lock.renew("b", path)
+
+
 def test_looking_makes_no_file(path):
     assert lock.holder_of(path) is None
     assert not os.path.exists(path)
