@@ -21,6 +21,9 @@ NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 FIRST_ADDRESS = {"server": 11, "agent": 101}
 MOST = {"server": 89, "agent": 150}
 
+# Seconds that a login may take on a node that says nothing else of it.
+USUAL_LOGIN = 15
+
 HEADER = "# Made by k3a.cluster.test_nodes, which writes it again and removes it.\n"
 
 # It waits for the end of the boot there: to log in again and again would slow the boot of an emulated machine down.
@@ -99,7 +102,8 @@ def parse_probe(text: str) -> dict[str, str]:
 
 
 def inventory(nodes: list[Node], variables: Mapping[str, object], directory: str) -> str:
-    """A plain inventory. A node that vanishes ends the SSH connections to it by itself, after 15 seconds."""
+    """A plain inventory. A node that vanishes ends the SSH connections to it, after as long as a login may take."""
+    alive = int(str(variables.get("ansible_timeout", USUAL_LOGIN))) // 3
     lines = [HEADER.rstrip()]
     for group in ("server", "agent"):
         lines += ["", f"[{group}]"]
@@ -111,7 +115,7 @@ def inventory(nodes: list[Node], variables: Mapping[str, object], directory: str
         "ansible_python_interpreter=/usr/bin/python3",
         f"ansible_ssh_private_key_file={directory}/id_ed25519",
         f"ansible_ssh_common_args=-o IdentitiesOnly=yes -o UserKnownHostsFile={directory}/known_hosts"
-        " -o ServerAliveInterval=5",
+        f" -o ServerAliveInterval={alive}",
     ]
     if variables:
         lines += ["", "# What the machine under these nodes cannot do, or not fast."]

@@ -81,6 +81,12 @@ def test_probe():
     }
 
 
+@pytest.mark.parametrize("variables, seconds", [({}, 5), ({"ansible_timeout": 60}, 20)])
+def test_a_connection_lives_as_long_as_a_login_may_take(variables, seconds):
+    """SSH gives it up after three unanswered questions."""
+    assert f" -o ServerAliveInterval={seconds}\n" in sets.inventory([], variables, "/tmp/m")
+
+
 def test_known_hosts():
     assert sets.known_hosts({"10.0.0.2": "ssh-ed25519 B", "10.0.0.1": "ssh-ed25519 A"}) == (
         "10.0.0.1 ssh-ed25519 A\n10.0.0.2 ssh-ed25519 B\n"
