@@ -303,7 +303,12 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
             OTHER_DISK,
             Refused(
                 f"k3a_data_dir is /srv/k3a, and this machine has all that it keeps in {DATA}; "
+<<<<<<< HEAD
                 f"set k3a_data_dir to {DATA}, or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
+=======
+                f"set k3a_data_dir to {DATA}, "
+                "or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
+>>>>>>> d54cbaa (Have the table say what join.yml says of a machine itself)
             ),
         )
     },
