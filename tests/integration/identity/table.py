@@ -214,7 +214,10 @@ def immutable(name: str, former: str, value: str, other: Mapping[str, Any]) -> d
         f"inventory: k3a_{name} differs between hosts: <values>; "
         "set it once for all, for instance in group_vars/all.yml"
     )
-    of_joined = Refused(f"{{host}}: k3a_{name} is {value} here and {former} in the cluster; <remedy>")
+    of_joined = Refused(
+        f"k3a_{name} is {value} here and {former} in the cluster; "
+        "remove the variable, since a node takes the cluster's values"
+    )
     state = State(variables={f"k3a_{name}": other})
     return {
         ONE: Case(state, of_all),
@@ -303,12 +306,8 @@ TABLE: dict[str, dict[str, Case | Impossible]] = {
             OTHER_DISK,
             Refused(
                 f"k3a_data_dir is /srv/k3a, and this machine has all that it keeps in {DATA}; "
-<<<<<<< HEAD
-                f"set k3a_data_dir to {DATA}, or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
-=======
                 f"set k3a_data_dir to {DATA}, "
                 "or take the machine out of its cluster first, with reset.yml -e join_hosts=<this machine>"
->>>>>>> d54cbaa (Have the table say what join.yml says of a machine itself)
             ),
         )
     },
