@@ -46,8 +46,8 @@ def refusal(directory: str, kept: EtcdIdentity | None, recorded: EtcdIdentity | 
     return None
 
 
-def check_data(layout: Layout) -> None:
-    """Raise why etcd must not start."""
+def check_data(layout: Layout, say: Callable[[str], object]) -> None:
+    """Raise why etcd must not start. What cannot be written down, as on a full disk, is said: data that is right starts."""
     kept = data.kept_identity(layout.etcd)
     recorded = record_file.read(identity.ETCD, EtcdIdentity)
     problem = refusal(layout.etcd, kept, recorded, told=os.path.exists(layout.etcd_first_start))
@@ -59,7 +59,10 @@ def check_data(layout: Layout) -> None:
             f"the data in {layout.etcd} is an old copy: what was written since is not in it; put the newest data back, "
             f"and site.yml says what else can be done (where the copy is all that is left, remove {data.PROGRESS})"
         )
-    data.record_progress(progress)
+    try:
+        data.record_progress(progress)
+    except OSError as error:
+        say(f"how far the data of etcd is cannot be recorded: {sentence(error)}")
 
 
 def foreign(answering: EtcdIdentity, ours: EtcdIdentity | None) -> str | None:
@@ -98,7 +101,7 @@ def main(arguments: Sequence[str]) -> str | None:
     what, data_dir = arguments
     try:
         if what == "etcd":
-            check_data(Layout(data_dir))
+            check_data(Layout(data_dir), _say)
         elif what == "etcd-stopped":
             data.record_progress(data.kept_progress(Layout(data_dir).etcd))
         else:

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data, guard
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable
@@ -53,6 +55,17 @@ class TestEtcd:
         assert host.ask("etcd") is None  # a server of before the record
         host.records(ids(3))
         assert host.ask("etcd") is None
+
+    def test_it_starts_where_there_is_no_space_to_record_how_far_it_is(self, host, monkeypatch, capsys):
+        """Disks fill up together: with all servers' etcd down nobody could even look."""
+        host.keeps(ids(3))
+
+        def full(_file):
+            raise OSError(errno.ENOSPC, "No space left on device", data.PROGRESS)
+
+        monkeypatch.setattr(files, "write_file", full)
+        assert host.ask("etcd") is None
+        assert f"cannot be recorded: {data.PROGRESS}: No space left on device" in capsys.readouterr().err
 
     def test_it_starts_without_data_where_it_is_told_of_its_peers(self, host):
         host.db.mkdir(parents=True)
