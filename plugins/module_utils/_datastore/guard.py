@@ -47,7 +47,7 @@ def refusal(directory: str, kept: EtcdIdentity | None, recorded: EtcdIdentity | 
 
 
 def check_data(layout: Layout, say: Callable[[str], object]) -> None:
-    """Raise why etcd must not start. What cannot be written down, as on a full disk, is said: data that is right starts."""
+    """Raise why etcd must not start; right data starts also where, as on a full disk, nothing can be recorded."""
     kept = data.kept_identity(layout.etcd)
     recorded = record_file.read(identity.ETCD, EtcdIdentity)
     problem = refusal(layout.etcd, kept, recorded, told=os.path.exists(layout.etcd_first_start))
