@@ -20,8 +20,13 @@ SKIPPED = {
     "/var/lib/k3a/server/db/etcd",
     "/var/lib/k3a/server/logs",
 }
-# Whoever leads is elected, and ends when it cannot renew that.
-ELECTED = {"k3a-controller-manager.service", "k3a-scheduler.service", "k3a-approver.service"}
+# Whoever leads is elected, and ends when it cannot renew that; and what a timer starts is not always there.
+COMING_AND_GOING = {
+    "k3a-approver.service",
+    "k3a-certificate-monitor.service",
+    "k3a-controller-manager.service",
+    "k3a-scheduler.service",
+}
 
 
 def describe(path):
@@ -49,7 +54,7 @@ def processes():
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     for block in filter(None, shown.strip().split("\n\n")):
         unit = dict(line.split("=", 1) for line in block.splitlines())
-        if unit["Id"] not in ELECTED:
+        if unit["Id"] not in COMING_AND_GOING:
             yield unit["Id"], f"{unit['MainPID']} since {unit['ExecMainStartTimestampMonotonic']}"
 
 
