@@ -135,7 +135,7 @@ class RecordedCluster:
     def of_all_hosts(self) -> dict[str, Answers]:
         """The answers that do not depend on the host, by module."""
         component = {"changed": False, "unhealthy_reason": "", "changes": [], "restarted": False, "diff": []}
-        names = ("apiserver", "approver", "containerd", "controller_manager", "etcd", "flannel", "host", "kube_proxy")
+        names = ("apiserver", "approver", "containerd", "controller_manager", "etcd", "etcd_progress", "flannel", "host", "kube_proxy")
         names = (*names, "certificate_monitor", "identity", "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
         return {
             **{name: [({}, component)] for name in names},

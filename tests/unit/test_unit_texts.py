@@ -52,6 +52,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**IPS, "node_name": "s1", "first_server": "s1", "data_dir": "/srv/k3a", "expose_metrics": True, "extra_args": ["log-level=debug"]},
         {**BOTH, "node_ip": ["fd00::11"], "cluster_cidr": ["fd42::/56"], "node_name": "s1", "first_server": "s1"},
     ],
+    "etcd_progress": [{}, {"data_dir": "/srv/k3a"}],
     "flannel": [
         {**IPS, "server_url": URL},
         {**BOTH, "server_url": URL, "backend": "wireguard-native", "iface": "eth1", "node_name": "w1", "data_dir": "/srv/k3a"},

@@ -21,14 +21,19 @@ def path(data_dir: str) -> str:
     return f"{data_dir}/server/lib/etcd-guard.pyz"
 
 
+def command(data_dir: str, what: str) -> str:
+    """The program with what it is to do, as a unit has it."""
+    return systemd.command_line(path(data_dir), ("guard", what, data_dir))
+
+
 def before_start(data_dir: str, what: str) -> tuple[str, str]:
     """The line of a unit that asks whether C(etcd) or the C(apiserver) may start: as root, who reads the record."""
-    return "ExecStartPre", f"+{systemd.command_line(path(data_dir), ('guard', what, data_dir))}"
+    return "ExecStartPre", f"+{command(data_dir, what)}"
 
 
 def after_stop(data_dir: str) -> tuple[str, str]:
     """The line of etcd's unit that writes down how far it has come."""
-    return "ExecStopPost", f"+{systemd.command_line(path(data_dir), ('guard', 'etcd-stopped', data_dir))}"
+    return "ExecStopPost", f"+{command(data_dir, 'progress')}"
 
 
 def program_file(data_dir: str, python: str) -> files.File:

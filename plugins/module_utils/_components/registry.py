@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import (
     containerd,
     controller_manager,
     etcd,
+    etcd_progress,
     flannel,
     kube_proxy,
     kubeconfig,
@@ -36,6 +37,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 COMPONENTS: tuple[ModuleType, ...] = (
     certificate_monitor,
     etcd,
+    etcd_progress,
     apiserver,
     controller_manager,
     scheduler,

@@ -97,12 +97,12 @@ def _say(text: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Ask for one of the two, or tell that etcd has stopped; what is returned is told: it must not start."""
+    """Ask for one of the two, or record how far etcd has come; what is returned is told: it must not start."""
     what, data_dir = arguments
     try:
         if what == "etcd":
             check_data(Layout(data_dir), _say)
-        elif what == "etcd-stopped":
+        elif what == "progress":
             data.record_progress(data.kept_progress(Layout(data_dir).etcd))
         else:
             await_datastore(Layout(data_dir), _say)

@@ -92,7 +92,7 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     assert about(result) == {"state": "settled", "reason": "", "in_window": False, "throttle": 0}
     steps = {step["name"]: step["options"] for step in asked["steps"]}
     assert [step["name"] for step in asked["steps"]] == [
-        *("identity", "host", "bundle", "certificate_monitor", "bootstrap", "certificate", "etcd", "apiserver"),
+        *("identity", "host", "bundle", "certificate_monitor", "bootstrap", "certificate", "etcd", "etcd_progress", "apiserver"),
         *("controller_manager", "scheduler", "kubeconfig", "approver"),
         *("containerd", "certificate", "kubelet", "kube_proxy", "flannel"),
     ]

@@ -96,18 +96,18 @@ class TestEtcd:
         host.keeps(ids(3), 7)
         assert host.ask("etcd") is None
         host.keeps(ids(3), 7, 300)
-        assert host.ask("etcd-stopped") is None
+        assert host.ask("progress") is None
         host.keeps(ids(3), 7)
         told = host.ask("etcd")
         assert told.startswith(f"the data in {host.db}/etcd is an old copy: what was written since is not in it; put the")
         # After a start that was refused, systemd tells that it has stopped.
-        assert host.ask("etcd-stopped") is None
+        assert host.ask("progress") is None
         assert host.ask("etcd") == told
         host.keeps(ids(3), 7, 300, 301)
         assert host.ask("etcd") is None
 
     def test_a_host_without_data_has_nothing_to_write_down(self, host):
-        assert host.ask("etcd-stopped") is None
+        assert host.ask("progress") is None
         assert not host.folder.joinpath("etcd-progress.json").exists()
 
     def test_what_cannot_be_read_is_told_by_its_name(self, host):
