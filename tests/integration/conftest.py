@@ -106,11 +106,12 @@ class Cluster:
         return json.loads(self.run(node, "python3", "-c", SNAPSHOT))
 
     def main_pids(self, node: str) -> dict[str, str]:
-        """Main process of each unit of ours with its start time, which tells a reused PID apart."""
-        properties = "--property=Id,MainPID,ExecMainStartTimestampMonotonic"
+        """Main process of each unit of ours that goes on, with its start time, which tells a reused PID apart."""
+        properties = "--property=Id,Type,MainPID,ExecMainStartTimestampMonotonic"
         shown = self.run(node, "systemctl", "show", properties, "k3a-*.service")
         units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-        return {u["Id"]: f"{u['MainPID']} since {u['ExecMainStartTimestampMonotonic']}" for u in units if u}
+        staying = [unit for unit in units if unit and unit["Type"] != "oneshot"]
+        return {unit["Id"]: f"{unit['MainPID']} since {unit['ExecMainStartTimestampMonotonic']}" for unit in staying}
 
     def remember(self, name: str, value: object) -> None:
         """Keep a value for a later step of the scenario."""

@@ -25,6 +25,7 @@ COMING_AND_GOING = {
     "k3a-approver.service",
     "k3a-certificate-monitor.service",
     "k3a-controller-manager.service",
+    "k3a-etcd-progress.service",
     "k3a-scheduler.service",
 }
 

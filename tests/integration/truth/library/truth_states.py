@@ -191,6 +191,7 @@ AUDIT, ARCHIVE, ADMIN = (
     str(ROOT / "server/lib/k3a.pyz"),
     "/etc/k3a/k3a.yaml",
 )
+PROGRESS = "k3a-etcd-progress.timer"
 MONITOR = str(ROOT / "agent/lib/k3a.pyz")
 SCHEDULER = str(ROOT / "server/etc/scheduler.yaml")
 CONTAINERD, SURPLUS = str(ETC / "containerd/config.toml"), str(ETC / "containerd/certs.d/example.org/hosts.toml")
@@ -231,7 +232,7 @@ def states():
         State("a list of kernel modules is missing", "host", gone(MODULES_LOAD), (MODULES_LOAD,)),
         State("the file of kernel settings is edited", "host", edited(SYSCTL), (SYSCTL,)),
         State("a kernel setting is another", "host", lambda: run("sysctl", f"{FORWARDING}=0"), (FORWARDING,)),
-        State("a directory has another mode", "host", mode("/etc/k3a", 0o700), ("/etc/k3a",)),
+        State("a directory has another mode", "identity", mode("/etc/k3a", 0o700), ("/etc/k3a",)),
         State("a user is missing", "host", lambda: run("userdel", "--force", "kube", check=False), ("user kube",)),
         refused("the record of the host is damaged", "host", written(ROOT / "host.json", b"{")),
         refused("a directory stands where a file belongs", "host", something_else_at(SYSUSERS)),
@@ -249,6 +250,7 @@ def states():
         State("the file for the first start is left", "etcd", made(ETCD_ENV), (ETCD_ENV,)),
         State("the directory of the datastore is readable", "etcd", mode(ETCD, 0o755), (ETCD,)),
         State("the directory of the datastore is of root", "etcd", owner(ETCD, 0), (ETCD,)),
+        State("a timer is stopped", "etcd_progress", lambda: run("systemctl", "stop", PROGRESS), (PROGRESS,)),
         State("a policy is edited", "apiserver", edited(AUDIT), (AUDIT,)),
         State("an older API server runs", "apiserver", older_digest("apiserver"), (service("apiserver"),)),
         State(
