@@ -105,13 +105,17 @@ class Cluster:
     def snapshot(self, node: str) -> dict:
         return json.loads(self.run(node, "python3", "-c", SNAPSHOT))
 
-    def main_pids(self, node: str) -> dict[str, str]:
-        """Main process of each unit of ours that goes on, with its start time, which tells a reused PID apart."""
-        properties = "--property=Id,Type,MainPID,ExecMainStartTimestampMonotonic"
-        shown = self.run(node, "systemctl", "show", properties, "k3a-*.service")
+    def units(self, node: str, *properties: str) -> dict[str, dict[str, str]]:
+        """The services of ours that go on, by their names, with properties; what a timer starts ends by itself."""
+        asked = ",".join(("Id", "Type", *properties))
+        shown = self.run(node, "systemctl", "show", f"--property={asked}", "k3a-*.service")
         units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-        staying = [unit for unit in units if unit and unit["Type"] != "oneshot"]
-        return {unit["Id"]: f"{unit['MainPID']} since {unit['ExecMainStartTimestampMonotonic']}" for unit in staying}
+        return {unit["Id"]: unit for unit in units if unit and unit["Type"] != "oneshot"}
+
+    def main_pids(self, node: str) -> dict[str, str]:
+        """Main process of each unit, with its start time, which tells a reused PID apart."""
+        pid, since = "MainPID", "ExecMainStartTimestampMonotonic"
+        return {name: f"{unit[pid]} since {unit[since]}" for name, unit in self.units(node, pid, since).items()}
 
     def remember(self, name: str, value: object) -> None:
         """Keep a value for a later step of the scenario."""

@@ -139,8 +139,8 @@ def test_a_rebooted_node_comes_back_by_itself(cluster, core, wait, group):
 
 def wait_for_units(cluster, wait, node: str) -> None:
     def active():
-        units = cluster.run(node, "systemctl show --property=ActiveState k3a-*.service").split()
-        return bool(units) and set(units) == {"ActiveState=active"}, units
+        units = {name: unit["ActiveState"] for name, unit in cluster.units(node, "ActiveState").items()}
+        return set(units.values()) == {"active"}, units
 
     wait(active, f"all units of {node} active", BACK)
 
