@@ -91,8 +91,8 @@ class TestImplied:
             cluster_domain="cluster.local",
         )
         for name, text in RECORDED.items():
-            # Python runs these two, with the library as their program.
-            known = "" if name in ("approver", "certificate-monitor") else "/var/lib/k3a"
+            # Python runs these, with the library as their program.
+            known = "" if name in ("approver", "certificate-monitor", "etcd-progress") else "/var/lib/k3a"
             assert identity.implied({name: text}, "m1", "/none").data_dir == known, name
 
 
