@@ -36,8 +36,6 @@ PROGRAM = "agent/lib/k3a.pyz"
 LIBRARY = (declaration, der, errors, files, layouts, leaves, node_api, x509)
 # An event is kept for an hour, so one an hour is always there. All hosts at once would be many for the API.
 TIMES = (("OnCalendar", "hourly"), ("RandomizedDelaySec", "1h"), ("FixedRandomDelay", "yes"))
-# It reads what is root's and changes nothing. systemd's own words about each run are left out of the journal.
-SANDBOX = {**dict(layouts.SANDBOX), "ProtectHome": "read-only", "LogLevelMax": "notice"}
 
 
 def monitor_component(params: dict[str, Any], python: str) -> component.Component:
@@ -47,9 +45,10 @@ def monitor_component(params: dict[str, Any], python: str) -> component.Componen
     archive = program.archive({"certificate": certificate_check}, LIBRARY, data)
     command = systemd.command_line(python, ("-I", "-S", path, "certificate", "warn", params["server_url"]))
     about = "Warn of certificates that end (k3a)"
+    service = (("ExecStart", command), ("SyslogIdentifier", "k3a"), *layouts.TIMER_SANDBOX.items())
     return component.Component(
         name=DECLARATION.name,
-        unit=systemd.triggered_text(about, (), (("ExecStart", command), ("SyslogIdentifier", "k3a"), *SANDBOX.items())),
+        unit=systemd.triggered_text(about, (), service),
         triggers={"timer": systemd.trigger_text("timer", about, TIMES)},
         files=(files.File(path, program.command(python, archive), mode=0o755),),
         links=(files.Link(COMMAND, path),) if may_link(COMMAND) else (),

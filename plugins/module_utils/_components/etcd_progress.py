@@ -27,12 +27,10 @@ DECLARATION = Declaration(name="etcd-progress", role=SERVER)
 OPTIONS = component.argument_spec({})
 # Copies are made once a day, or once an hour; a look takes some tenths of a second.
 TIMES = (("OnCalendar", "*:0/5"), ("RandomizedDelaySec", "1min"), ("FixedRandomDelay", "yes"))
-# It reads what is etcd's and writes what is root's. systemd's own words about each run are left out of the journal.
+# It reads what is etcd's and writes what is root's.
 SANDBOX = {
-    **dict(layouts.SANDBOX),
+    **layouts.TIMER_SANDBOX,
     "CapabilityBoundingSet": "CAP_DAC_READ_SEARCH",
-    "LogLevelMax": "notice",
-    "ProtectHome": "read-only",
     "ReadWritePaths": record_file.DIRECTORY,
 }
 
