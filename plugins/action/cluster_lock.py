@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock, lock_file
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper as keeper
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
@@ -57,7 +56,7 @@ class ActionModule(HostAction):
         is_leased = not result.get("failed") and not result.get("unleased_reason")
         if self._task.check_mode:
             if other and not dead:
-                self._display.warning(warning_of(other))
+                self._display.warning(lock_file.told(other))
         elif interpreter and arguments.get("state", "present") == "present":
             book = lock_status.Book(self._task.delegate_to or (task_vars or {}).get("inventory_hostname", ""))
             book.write(lock_status.Status(since, since if is_leased else None))
@@ -79,9 +78,3 @@ class ActionModule(HostAction):
             return shipping.command(self, [interpreter, "-IS", lock.PROGRAM, "lock", verb, identity])
 
         return run
-
-
-def warning_of(other: Mapping[str, Any]) -> str:
-    """What a check says of a cluster that is held."""
-    told = {key: one_line(str(other.get(key, ""))) for key in ("holder", "since")}
-    return f"another k3a playbook holds this cluster: {told['holder']}, since {told['since']}"

@@ -72,16 +72,16 @@ class Lease:
         self._description = description
         self._patience = patience or duration
         self._clock = clock
-        self._seen: tuple[str, str] = ("", "")
+        # Who else had it at the last try to hold it, and since when that holding is known.
+        self.seen: Holding | None = None
         self._seen_at = 0.0
 
     def hold(self) -> bool:
         """Take or renew the lease; whether it is held now."""
         found = self._api.get(self._path)
         other = self._other(found)
-        state = (other.id, other.renewed) if other else ("", "")
-        if state != self._seen:
-            self._seen, self._seen_at = state, self._clock()
+        if other != self.seen:
+            self.seen, self._seen_at = other, self._clock()
         if other and self._clock() - self._seen_at < self._patience:
             return False
         return self._take(found)

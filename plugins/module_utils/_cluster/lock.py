@@ -77,7 +77,7 @@ def take_lease(lease: Lease, dead: str, sleep: Callable[[float], None]) -> None:
     if dead and lease.replace(dead):
         return
     while not lease.hold():
-        other = lease.other()
+        other = lease.seen
         if other and (is_fresh(other) or (watched and other != watched)):
             raise Held(described(other), DURATION)
         watched = other
@@ -118,10 +118,9 @@ def renew(identity: str) -> int:
         lease = lease_of(identity, (current or {}).get("holder", ""), ANSWER)
         if lease.hold():
             return KEPT
-        other = lease.other()
     except ApiError:
         return UNLEASED
-    return LOST if other and is_fresh(other) else UNLEASED
+    return LOST if lease.seen and is_fresh(lease.seen) else UNLEASED
 
 
 def release(identity: str) -> int:

@@ -33,14 +33,19 @@ class Held(K3aError):
         """A lock that nobody renews lives so many seconds."""
         self.lock = shown(lock)
         super().__init__(
-            f"another k3a playbook holds this cluster: {self.lock['holder']}, since {self.lock['since']}; "
-            f"wait for it to end (the lock of a dead run expires within {seconds:.0f} s)"
+            f"{told(self.lock)}; wait for it to end (the lock of a dead run expires within {seconds:.0f} s)"
         )
 
 
 def shown(lock: Mapping[str, Any]) -> dict[str, str]:
     """What is said of a lock, as it is shown."""
-    return {key: one_line(lock[key])[:LONGEST] for key in ("id", "holder", "since")}
+    return {key: one_line(str(lock.get(key, "")))[:LONGEST] for key in ("id", "holder", "since")}
+
+
+def told(lock: Mapping[str, Any]) -> str:
+    """Who holds a lock, in a sentence."""
+    about = shown(lock)
+    return f"another k3a playbook holds this cluster: {about['holder']}, since {about['since']}"
 
 
 def take(identity: str, holder: str, replaces: str = "", path: str = LOCK) -> bool:

@@ -51,7 +51,7 @@ class Book:
     def read(self) -> Status:
         """What was written last, or that nothing is known."""
         with contextlib.suppress(FileNotFoundError):
-            return Status(**json.loads(self._path.read_text(encoding="utf-8")))
+            return _read(self._path)
         return Status(0.0)
 
     def write(self, status: Status) -> None:
@@ -70,7 +70,11 @@ def now() -> float:
 def statuses() -> list[Status]:
     """What is known of the lock on each of the servers that keep it."""
     found = Path(shipping.run_directory()).glob("lock-*.json")
-    return [Status(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(found)]
+    return [_read(path) for path in sorted(found)]
+
+
+def _read(path: Path) -> Status:
+    return Status(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def trouble(found: Sequence[Status], moment: float) -> str:
