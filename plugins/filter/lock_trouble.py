@@ -58,8 +58,9 @@ def lock_trouble(answers: Iterable[Mapping[str, Any]], leased: bool = False, che
     if not given or any(answer.get("is_leased") for answer in there):
         return ""
     if leased and there:
-        reasons = [f"{answer.get('item')}: {answer.get('unleased_reason') or answer.get('msg')}" for answer in there]
-        told = one_line("; ".join(reasons))
+        # A server that was asked twice is told once, with what it said last.
+        reasons = {answer.get("item"): answer.get("unleased_reason") or answer.get("msg") for answer in there}
+        told = one_line("; ".join(f"{host}: {reason}" for host, reason in reasons.items()))
         return f"the cluster cannot be locked, since no server's API answers ({told}); bring one back first"
     without = [answer for answer in (there or given) if not answer.get("is_holder")]
     return "" if checked or not without else one_line(str(without[-1].get("msg", "")))

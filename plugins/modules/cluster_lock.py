@@ -42,6 +42,10 @@ options:
       - That another playbook holds the cluster is a failure in any case.
     type: bool
     default: true
+  api_timeout:
+    description: Seconds for which an API that does not answer, or not in time, is asked again.
+    type: float
+    default: 8
   id:
     description: The identity of the playbook's process. The controller's half of this module sets it.
     type: str
@@ -114,6 +118,7 @@ LIBRARY = (api, errors, files, layout, lease, lock_file, options, own_units, pro
 OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "required": {"type": "bool", "default": True},
+    "api_timeout": {"type": "float", "default": lock.TRIES},
     "id": {"type": "str", "default": ""},
     "holder": {"type": "str", "default": ""},
     "replaces": {"type": "str", "default": ""},
@@ -134,7 +139,7 @@ def run(module: AnsibleModule) -> None:
         lock.release(params["id"])
         module.exit_json(**result, unleased_reason="")
     try:
-        taken = lock.take(params["id"], params["holder"], params["replaces"])
+        taken = lock.take(params["id"], params["holder"], params["replaces"], params["api_timeout"])
     except lock_file.Held as error:
         raise K3aError(str(error), other_lock=error.lock) from None
     if not taken.was_holder:

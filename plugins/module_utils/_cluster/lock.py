@@ -34,8 +34,8 @@ PROGRAM = "/run/k3a-cluster-lock.pyz"
 DURATION = 180
 # Seconds for which a lease that looks expired is watched: the clocks of two servers may differ.
 PATIENCE = 30.0
-# Seconds for one answer of the API, and for all tries of a request.
-ANSWER, TRIES = 4.0, 8.0
+# Seconds for all tries of a request to the API; one answer may take half of them.
+TRIES, RENEWAL_TRIES = 8.0, 4.0
 # What the program answers: the lock is kept, by its file only, or no longer its caller's.
 KEPT, UNLEASED, LOST = 0, 4, 3
 
@@ -53,15 +53,21 @@ def lease_of(identity: str, holder: str = "", tries: float = TRIES) -> Lease:
     port = own_units.argument(unit, "secure-port")
     if not port:
         raise ApiUnreachable("this host has no API server yet")
-    api = ServerApi(own_api(Layout(own_units.data_dir(unit)), int(port), ANSWER), tries)
+    api = ServerApi(own_api(Layout(own_units.data_dir(unit)), int(port), tries / 2), tries)
     return Lease(api, NAMESPACE, NAME, identity, DURATION, holder, PATIENCE)
 
 
-def take(identity: str, holder: str, dead: str = "", sleep: Callable[[float], None] = time.sleep) -> Lock:
+def take(
+    identity: str,
+    holder: str,
+    dead: str = "",
+    tries: float = TRIES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Lock:
     """Take the lock or renew it, also from a holder that is known to be dead; C(Held) says who else has it."""
     was_holder = lock_file.take(identity, holder, dead, lock_file.LOCK)
     try:
-        take_lease(lease_of(identity, holder), dead, sleep)
+        take_lease(lease_of(identity, holder, tries), dead, sleep)
     except ApiError as error:
         return Lock(was_holder, str(error))
     except Held:
@@ -115,7 +121,7 @@ def renew(identity: str) -> int:
     if not lock_file.renew(identity, lock_file.LOCK):
         return LOST
     try:
-        lease = lease_of(identity, (current or {}).get("holder", ""), ANSWER)
+        lease = lease_of(identity, (current or {}).get("holder", ""), RENEWAL_TRIES)
         if lease.hold():
             return KEPT
     except ApiError:
@@ -127,7 +133,7 @@ def release(identity: str) -> int:
     """Give everything back; a lease that the API does not take expires."""
     released = lock_file.release(identity, lock_file.LOCK, PROGRAM)
     with contextlib.suppress(ApiError):
-        lease_of(identity, tries=ANSWER).release()
+        lease_of(identity, tries=RENEWAL_TRIES).release()
     return KEPT if released else LOST
 
 

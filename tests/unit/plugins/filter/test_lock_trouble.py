@@ -27,6 +27,11 @@ def test_without_it_what_needs_an_api_does_nothing():
     assert lock_trouble([BY_FILE, AWAY]) == lock_trouble([BY_FILE], checked=True) == ""
 
 
+def test_a_server_that_was_asked_twice_is_told_once():
+    again = {**BY_FILE, "unleased_reason": "it did not answer in time"}
+    assert "(s2: it did not answer in time)" in lock_trouble([BY_FILE, again], leased=True)
+
+
 @pytest.mark.parametrize("answers", [[HELD], [AWAY, HELD], [BY_FILE, HELD], [LEASED, HELD]])
 def test_one_that_is_held_ends_the_run_in_any_case(answers):
     for leased in (True, False):
