@@ -42,6 +42,7 @@ class Part:
     lacking: Callable[[], str | None] = nothing
 
 
+OUTAGES = ("make", "bundle", "molecule", "SCENARIOS=outages")
 IDENTITY = ("make", "bundle", "molecule", "SCENARIOS=identity")
 MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
 PARTS = {
@@ -64,6 +65,7 @@ PARTS = {
         minutes=8,
         lacking=check_rebuild.lacking,
     ),
+    "outages": Part("what clients notice when a server dies or is cut off", OUTAGES, minutes=15),
     "identity-one": Part(
         "what happens to a server, an agent and a machine that joined by a token, cell by cell",
         ("env", "K3A_TEST_SERVERS=1", "K3A_TEST_AGENTS=2", *IDENTITY),
