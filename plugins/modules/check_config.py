@@ -228,6 +228,7 @@ facts:
     etcd_member: ""
     etcd_recorded: {cluster_id: "", member_id: ""}
     etcd_outdated: false
+    etcd_complaint: ""
     node_password: true
     bundle_present: false
     clock: 1795492282.25
@@ -334,6 +335,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_member": seen.etcd.member_id,
         "etcd_recorded": asdict(seen.etcd_recorded),
         "etcd_outdated": seen.etcd_outdated,
+        "etcd_complaint": seen.etcd_complaint,
         "node_password": seen.node_password,
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data, membership
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data, membership
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import (
     Etcd,
     EtcdError,
@@ -31,7 +31,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity, record_file
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 
-UNIT = "k3a-etcd.service"
+UNIT = broken.UNIT
 # An election takes some seconds, and so does a member that has just been started until it is heard.
 ELECTION = 15.0
 # Where the other members are asked whether they are well, one that has just been restarted has some seconds.
@@ -69,6 +69,8 @@ class Join:
             heard=self._hear(begins, ready),
             recorded=record_file.read(identity.ETCD, EtcdIdentity),
             outdated=kept is not None and self._is_outdated(),
+            # One that is well now may have had its data put back a moment ago.
+            complaint=broken.complaint() if kept and ready() is not None else "",
             first_server=params["first_server"],
             replace=params["replace"],
         )

@@ -42,6 +42,8 @@ class Situation:
     recorded: EtcdIdentity | None = None
     # The data is an old copy: the member had come further already.
     outdated: bool = False
+    # What etcd says where it ends over its data again and again.
+    complaint: str = ""
     first_server: str = ""
     replace: bool = False
 
@@ -94,7 +96,7 @@ def decide(seen: Situation) -> Membership:
     if seen.heard is None:
         return _without_majority(seen)
     _refuse_foreign(seen, seen.heard)
-    if seen.holder and not seen.outdated:
+    if seen.holder and not (seen.outdated or seen.complaint):
         moved = seen.holder if seen.peer_url not in seen.holder.peer_urls else None
         return Membership(update=moved, promote=seen.holder.learner)
     mine = seen.mine
@@ -110,6 +112,8 @@ def decide(seen: Situation) -> Membership:
         what = "its data is gone from this host"
         if set_aside:
             what = "its data is an old copy" if seen.outdated else "the data here is another's"
+        if seen.holder and seen.complaint:
+            what = f"ends again and again over its data ({seen.complaint})"
         who = seen.name if mine.name == seen.name else f"{seen.name}, which etcd knows as {mine.label},"
         raise MembershipError(
             f"{who} is a voting member of etcd and {what}; "

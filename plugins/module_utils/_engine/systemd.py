@@ -182,6 +182,12 @@ def journal_tail(unit: str, lines: int = 12) -> str:
     return process.run(command).text.strip()
 
 
+def journal_since(unit: str, moment: str) -> str:
+    """The messages of a unit since a moment."""
+    command = ["journalctl", "--no-pager", "--output=cat", f"--since={moment}", f"--unit={unit}"]
+    return process.run(command).text
+
+
 def _systemctl(*arguments: str, check: bool = True) -> str:
     done = process.run(["systemctl", *arguments])
     if check and done.code != 0:

@@ -171,6 +171,8 @@ class Observed:
     state: bool = False
     etcd: EtcdIdentity = EtcdIdentity()
     etcd_outdated: bool = False
+    # What etcd says where it ends over its data again and again.
+    etcd_complaint: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
 
 

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -92,6 +92,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd=etcd,
         # What runs was asked when it started.
         etcd_outdated=not etcd.cluster_id and _is_outdated(layout),
+        etcd_complaint=broken.complaint() if "etcd" in running and not etcd.cluster_id else "",
         etcd_recorded=etcd_recorded or EtcdIdentity(),
     )
 

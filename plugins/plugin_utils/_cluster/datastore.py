@@ -61,7 +61,8 @@ def _lost(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostF
         mine = _member_of(server, voters)
         # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
         votes = bool(mine) if voters else server.seen.etcd_recorded.member_id != ""
-        is_lost = server.seen.etcd_outdated or not server.seen.etcd_data
+        seen = server.seen
+        is_lost = seen.etcd_outdated or seen.etcd_complaint or not seen.etcd_data
         # Of one that has lost all of its data directory that is told, as one thing.
         is_told = server.is_emptied and not server.replace and not server.seen.etcd_cluster
         if votes and server.is_known and is_lost and not is_told:
@@ -77,6 +78,9 @@ def _told_of_lost(server: HostReport, last: bool) -> tuple[str, str]:
     remedy = "mount its disk or put its data back"
     if seen.etcd_outdated:
         message = f"the data of etcd in {directory} is an old copy: what was written since is not in it"
+        remedy = "put its newest data back"
+    elif seen.etcd_complaint:
+        message = f"its etcd ends again and again over its data in {directory} ({seen.etcd_complaint})"
         remedy = "put its newest data back"
     elif seen.etcd_cluster:
         message = f"its etcd runs, and its data is gone from {directory}: what the process still holds ends with it"

@@ -61,6 +61,8 @@ class HostFacts:
     etcd_recorded: EtcdIdentity = EtcdIdentity()
     # The data of etcd is an old copy: its member had come further already.
     etcd_outdated: bool = False
+    # What etcd says where it ends over its data again and again.
+    etcd_complaint: str = ""
     # The components of ours that have a unit.
     installed: tuple[str, ...] = ()
     # The host's time, in seconds since 1970.

@@ -148,7 +148,9 @@ def cut_off_findings(reports: Sequence[HostReport], answer: ServerReport) -> lis
     found = []
     for report in _servers(reports) if answer.healthy else []:
         member = members.get(report.known_name)
-        if member and report.seen.etcd_running and not member.learner and not member.healthy:
+        # Why it ends is another finding.
+        runs = report.seen.etcd_running and not report.seen.etcd_complaint
+        if member and runs and not member.learner and not member.healthy:
             message = f"its etcd runs, but {answer.host} does not find it well at {', '.join(member.client_urls)}"
             remedy = "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
             found.append(HostFinding((report.name,), Finding("cut_off", WARN, message, remedy)))

@@ -66,7 +66,8 @@ class Server:
         self.record = folder / "etc/etcd.json"
         monkeypatch.setattr(identity, "ETCD", str(self.record))
         monkeypatch.setattr(joining.data, "PROGRESS", str(folder / "etc/etcd-progress.json"))
-        self.ready = "it is not ready"
+        monkeypatch.setattr(joining.broken, "complaint", lambda: self.complaint)
+        self.ready, self.complaint = "it is not ready", ""
 
     def begin_data(self, member=3):
         etcd_members.begin_data(self.db / "etcd", etcd_members.identity(member))
@@ -123,6 +124,13 @@ class TestSeen:
         etcd = Cluster(S1, S2)
         etcd.majority = False
         assert server.join(etcd).seen.heard is None
+
+    def test_what_etcd_says_of_its_data_counts_while_it_is_not_well(self, server):
+        server.begin_data()
+        server.complaint = "tocommit(9) is out of range"
+        assert server.join(Cluster(S1, S2, member(3))).seen.complaint == "tocommit(9) is out of range"
+        server.ready = None
+        assert server.join(Cluster(S1, S2, member(3))).seen.complaint == ""
 
     def test_an_election_passes_and_is_not_taken_for_no_majority(self, server):
         etcd = Cluster(S1, S2, member(3))

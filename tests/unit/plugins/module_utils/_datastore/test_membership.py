@@ -111,6 +111,17 @@ class TestDecide:
         assert plan == Membership(set_aside=True, remove=(member(3),), add=True, promote=True)
         assert refusal(seen(None, **old)).startswith("the data of etcd on s3 is an old copy: what was written since is not")
 
+    def test_data_over_which_etcd_ends_again_and_again_is_as_good_as_none(self):
+        broken = {"kept": MINE, "recorded": MINE, "complaint": "tocommit(9) is out of range"}
+        assert refusal(seen([S1, S2, member(3)], **broken)) == (
+            "s3 is a voting member of etcd and ends again and again over its data (tocommit(9) is out of range); "
+            "set k3a_replace=true for it to have the member replaced by a new one"
+        )
+        plan = membership.decide(seen([S1, S2, member(3)], replace=True, **broken))
+        assert plan == Membership(set_aside=True, remove=(member(3),), add=True, promote=True)
+        # Where nobody else can be asked it is all that there is.
+        assert membership.decide(seen(None, replace=True, **broken)) == Membership()
+
     @pytest.mark.parametrize("replaced", [False, True])
     def test_the_data_of_another_cluster_is_never_set_aside(self, replaced):
         other = identity(3, cluster="7")

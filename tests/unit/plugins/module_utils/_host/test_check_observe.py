@@ -157,6 +157,20 @@ class TestInstalled:
         wanted = replace(WANTED, data_dir=layout.data_dir, components=ours)
         assert not look.observe(wanted, lambda _command: (0, "", "")).etcd_outdated
 
+    def test_an_etcd_that_ends_again_and_again_says_why(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(look.broken, "complaint", lambda: "tocommit(9) is out of range")
+        ours = (Component("etcd", "k3a-etcd.service", False, ()),)
+        wanted = replace(WANTED, data_dir=str(tmp_path), components=ours)
+        running, answering = frozenset({"k3a-etcd.service"}), EtcdIdentity("1", "2")
+        for units, etcd, told in (
+            (running, EtcdIdentity(), "tocommit(9) is out of range"),
+            (running, answering, ""),
+            (frozenset(), EtcdIdentity(), ""),
+        ):
+            monkeypatch.setattr(look, "_systemd", lambda _run, _own, units=units: (252, units))
+            monkeypatch.setattr(look, "_etcd", lambda _layout, etcd=etcd: etcd)
+            assert look.observe(wanted, lambda _command: (0, "", "")).etcd_complaint == told
+
     def test_the_local_etcd_says_who_it_is_while_it_runs(self, tmp_path, monkeypatch):
         asked = []
 

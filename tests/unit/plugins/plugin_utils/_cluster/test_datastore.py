@@ -116,6 +116,18 @@ class TestLost:
         (found,) = told([server(1, old, replace=True)], ())
         assert found[2] == "put its newest data back"
 
+    def test_data_over_which_etcd_ends_again_and_again_is_no_data_either(self):
+        broken = {**STOPPED, "etcd_running": True, "etcd_complaint": "tocommit(9) is out of range"}
+        (found,) = told([S1, server(2, broken), S3])
+        assert found == (
+            "host2",
+            "its etcd ends again and again over its data in /var/lib/k3a/server/db/etcd (tocommit(9) is out of range)",
+            "put its newest data back, or set k3a_replace=true for it to have the member replaced",
+        )
+        assert told([S1, server(2, broken, replace=True), S3]) == []
+        (found,) = told([server(1, broken, replace=True)], ())
+        assert found[2] == "put its newest data back"
+
     def test_where_no_member_answers_the_record_is_what_is_known(self):
         down = [server(1, STOPPED), server(2, {**STOPPED, **EMPTIED}), server(3, STOPPED)]
         assert [found[0] for found in told(down, ())] == ["host2"]

@@ -230,6 +230,8 @@ class TestCutOff:
             "see that the servers reach each other at the ports 2379 and 2380, and what k3a-etcd logs"
         )
         assert servers.cut_off_findings(running, HEALTHY) == []
+        ending = [replace(each, facts=replace(each.facts, etcd_complaint="panic")) for each in running]
+        assert servers.cut_off_findings(ending, self.SEEN) == [], "which is told of as such"
 
     def test_one_that_is_down_is_only_to_be_started(self):
         assert servers.cut_off_findings(ALL, self.SEEN) == []
