@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, Heard, Member
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import is_url, valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD, EtcdIdentity
 
 MEMBERS = "etcd members"
@@ -219,7 +220,22 @@ def member_diff(seen: Situation, plan: Membership) -> tuple[str, str]:
 
 
 def initial_cluster(seen: Situation, members: Sequence[Member]) -> str:
-    """What etcd is told of its peers when it starts for the first time: all of them, itself by its own name."""
+    """What etcd is told of its peers when it starts for the first time: all of them, itself by its own name.
+
+    It becomes a line of a file, in which any other text could be more than a name or a URL.
+    """
+    for member in members:
+        if member.name and not valid_node_name(member.name):
+            raise MembershipError(
+                f"etcd has the member {member.name!r:.100}, which cannot be the name of a node; remove it, the member "
+                f"{member.id}, with etcdctl"
+            )
+        for url in member.peer_urls:
+            if not is_url(url):
+                raise MembershipError(
+                    f"etcd has the member {member.label} at {one_line(url)[:100]}, which is no URL of one; correct it "
+                    f"with etcdctl member update"
+                )
     others = [f"{member.name}={url}" for member in members for url in member.peer_urls if url != seen.peer_url]
     return ",".join([*(other for other in others if not other.startswith("=")), f"{seen.name}={seen.peer_url}"])
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import struct
 from collections.abc import Iterable, Sequence
@@ -249,6 +250,17 @@ def node_ips(
 def host_name() -> str:
     """This host's name as a node's name: lower case, as Kubernetes wants it."""
     return socket.gethostname().lower()
+
+
+def valid_node_name(name: str) -> bool:
+    """Whether Kubernetes takes it as the name of an object (a DNS subdomain)."""
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    return len(name) <= 253 and re.fullmatch(rf"{label}(\.{label})*", name) is not None
+
+
+def is_url(text: str) -> bool:
+    """Whether it is the URL of a server and no more: a scheme, a host and a port, if any."""
+    return len(text) <= 300 and re.fullmatch(r"https?://([-.0-9A-Za-z]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", text) is not None
 
 
 def is_ip(text: str) -> bool:

@@ -199,7 +199,7 @@ def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     name = node_name(seen, wanted)
     if not wanted.node_name and name.split(".")[0] == "localhost":
         yield Finding("hostname", FAIL, f"the hostname is {name}", "give the host a name, or set k3a_node_name")
-    elif not valid_node_name(name):
+    elif not address.valid_node_name(name):
         remedy = "use lower-case letters, digits, '-' and '.', at most 253 characters, in the hostname or k3a_node_name"
         yield Finding("hostname", FAIL, f"{name!r} cannot be the name of a node", remedy)
     if not re.fullmatch(r"[0-9a-f]{32}", seen.machine_id):
@@ -223,12 +223,6 @@ def node_name(seen: Observed, wanted: Wanted) -> str:
 def node_id(machine_id: str) -> str:
     """Eight digits that tell a machine from others of its name; a machine that is made anew has others."""
     return hashlib.sha256(f"k3a node {machine_id}".encode()).hexdigest()[:8]
-
-
-def valid_node_name(name: str) -> bool:
-    """Whether Kubernetes takes it as the name of an object (a DNS subdomain)."""
-    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-    return len(name) <= 253 and re.fullmatch(rf"{label}(\.{label})*", name) is not None
 
 
 def _init(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

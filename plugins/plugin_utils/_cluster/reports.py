@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import is_url, valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError as ReportError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record, records
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 
 Record = TypeVar("Record")
@@ -273,9 +274,23 @@ def server_report(result: Mapping[str, Any]) -> ServerReport:
         "nodes": records(NodeReport, "nodes", result.get("nodes", ())),
     }
     told = record(ServerReport, about)
+    _judge_members(told.etcd_members)
     return replace(
         told, reason=one_line(told.reason), cluster_id=one_line(told.cluster_id), issuer=one_line(told.issuer)
     )
+
+
+def _judge_members(members: Iterable[MemberReport]) -> None:
+    """Refuse members that are none of ours: any of it gets into arguments of programs, lines of files and findings."""
+    for member in members:
+        if not (member.id.isascii() and member.id.isdigit()):
+            raise ReportError(f"etcd has a member with the id {member.id!r:.100}, which is no number")
+        # One that was added and has not started yet has no name.
+        if member.name and not valid_node_name(member.name):
+            raise ReportError(f"etcd has the member {member.name!r:.100}, which cannot be the name of a node")
+        for url in (*member.peer_urls, *member.client_urls):
+            if not is_url(url):
+                raise ReportError(f"etcd has the member {member.id} at {url!r:.100}, which is no URL of one")
 
 
 def server_reports(results: list[dict[str, Any]]) -> list[ServerReport]:

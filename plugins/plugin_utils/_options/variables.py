@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, NAME
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, valid_node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
 
@@ -124,7 +124,7 @@ def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _node_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if values[name] and not valid_node_name(values[name]):
+    if values[name] and not address.valid_node_name(values[name]):
         yield f"{name} {values[name]!r} cannot be the name of a node", "use lower-case letters, digits, '-' and '.'"
 
 

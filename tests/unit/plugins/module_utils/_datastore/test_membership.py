@@ -291,6 +291,16 @@ class TestFirstStart:
         assert told == "s1=https://10.0.0.1:2380,s1=https://[fd00::1]:2380,s3=https://10.0.0.3:2380"
 
 
+    @pytest.mark.parametrize("name", ["s2=x", "s2,s9", "s2\nETCD_FORCE_NEW_CLUSTER=true", 's2"', "s2\\", "$HOME"])
+    def test_a_name_that_would_be_more_than_one_is_not_told(self, name):
+        with pytest.raises(membership.MembershipError, match="cannot be the name of a node; remove it, the member 2, with etcdctl"):
+            membership.initial_cluster(seen([S1]), [S1, replace(S2, name=name)])
+
+    def test_nor_is_an_address(self):
+        with pytest.raises(membership.MembershipError, match=r"etcd has the member s2 at https://a b, which is no URL of one"):
+            membership.initial_cluster(seen([S1]), [S1, replace(S2, peer_urls=("https://a\nb",))])
+
+
 class TestWithdraw:
     def test_members_that_give_way_are_removed(self):
         mine, other = member(3), member(4, learner=True)

@@ -162,3 +162,21 @@ class TestNodeAddress:
     def test_this_very_machine_answers(self):
         loopback = Address("lo", "127.0.0.1", 8, False)
         assert loopback in address.node_addresses()
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["", "node_1", "-node", "node.", "a..b", "n" * 254, "knoten-ä", "a\nb", "a\n", "a=b", "a,b"])
+    def test_what_kubernetes_does_not_take(self, name):
+        assert not address.valid_node_name(name)
+
+    @pytest.mark.parametrize("name", ["node-1", "1", "node-1.example.org", "n" * 63])
+    def test_what_kubernetes_takes(self, name):
+        assert address.valid_node_name(name)
+
+    @pytest.mark.parametrize("url", ["https://10.0.0.1:2380", "https://[fd00::1]:2380", "http://server-1.example.org"])
+    def test_what_is_the_url_of_a_server(self, url):
+        assert address.is_url(url)
+
+    @pytest.mark.parametrize("url", ["", "10.0.0.1", "https://10.0.0.1:2380,", "https://a b", "https://a\n", "https://a/b", "https://a=b", "https://$A"])
+    def test_what_is_none(self, url):
+        assert not address.is_url(url)

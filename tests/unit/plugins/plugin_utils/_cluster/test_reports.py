@@ -192,6 +192,10 @@ class TestServer:
         assert report.nodes == (NodeReport("n1", "1", ("10.0.0.1",), True),)
         assert report.node_passwords == ("n1",)
 
+    def test_a_member_that_has_not_started_has_no_name(self):
+        said = {**MEMBER, "name": "", "peer_urls": ["https://[fd00::1]:2380"]}
+        assert reports.server_report({**ANSWER, "etcd_members": [said]}).etcd_members[0].name == ""
+
     def test_one_that_fails_says_why(self):
         report = reports.server_report({"host": "node-1", "failed": True, "msg": "set k3a_node_ip"})
         assert (report.healthy, report.host, report.reason) == (False, "node-1", "set k3a_node_ip")
@@ -215,6 +219,16 @@ class TestServer:
             ({"etcd_members": [{**MEMBER, "peer_urls": "https://10.0.0.1"}]}, "its peer_urls is"),
             ({"etcd_members": [{**MEMBER, "id": 1}]}, "its id is 1"),
             ({"nodes": [{"name": "n1", "addresses": [None]}]}, "its addresses is [None]"),
+            ({"etcd_members": [{**MEMBER, "id": "one"}]}, "etcd has a member with the id 'one', which is no number"),
+            (
+                {"etcd_members": [{**MEMBER, "name": "n1\nETCD_FORCE_NEW_CLUSTER=true"}]},
+                "etcd has the member 'n1\\nETCD_FORCE_NEW_CLUSTER=true', which cannot be the name of a node",
+            ),
+            (
+                {"etcd_members": [{**MEMBER, "peer_urls": ["https://10.0.0.1:2380,n2=https://10.0.0.2:2380"]}]},
+                "etcd has the member 1 at 'https://10.0.0.1:2380,n2=https://10.0.0.2:2380', which is no URL of one",
+            ),
+            ({"etcd_members": [{**MEMBER, "client_urls": ["a b"]}]}, "etcd has the member 1 at 'a b'"),
         ],
     )
     def test_an_answer_of_another_form_is_refused_by_name(self, about, told):
