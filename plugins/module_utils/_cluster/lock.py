@@ -117,11 +117,11 @@ def other_lock(identity: str) -> tuple[dict[str, Any] | None, str]:
 
 def renew(identity: str) -> int:
     """Keep file and lease; a lease that could not be taken at first is, once the API answers."""
-    current = lock_file.holder_of(lock_file.LOCK)
-    if not lock_file.renew(identity, lock_file.LOCK):
+    current = lock_file.renew(identity, lock_file.LOCK)
+    if current is None:
         return LOST
     try:
-        lease = lease_of(identity, (current or {}).get("holder", ""), RENEWAL_TRIES)
+        lease = lease_of(identity, current["holder"], RENEWAL_TRIES)
         if lease.hold():
             return KEPT
     except ApiError:

@@ -60,14 +60,14 @@ def take(identity: str, holder: str, replaces: str = "", path: str = LOCK) -> bo
         return held
 
 
-def renew(identity: str, path: str = LOCK) -> bool:
-    """Whether the lock is still the caller's, and lives on. One that ran out and that nobody took is."""
+def renew(identity: str, path: str = LOCK) -> dict[str, Any] | None:
+    """The lock, if it is still the caller's and lives on. One that ran out and that nobody took is."""
     with _opened(path) as descriptor:
         current = _read(descriptor)
         if current is None or current["id"] != identity:
-            return False
+            return None
         _write(descriptor, current)
-        return True
+        return current
 
 
 def release(identity: str, path: str = LOCK, beside: str = "") -> bool:

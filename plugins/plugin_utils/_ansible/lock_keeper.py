@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import glob
 import multiprocessing
 import os
 import select
@@ -38,6 +39,8 @@ RETRY = TTL / 12
 RENEW_LIMIT = 15.0
 RELEASE_LIMIT = 5.0
 ENDED_LIMIT = 2.0
+# Workers of a playbook that was killed go on with their step; one that has not ended after so long hangs.
+WORKERS_LIMIT = 900.0
 FAILED = 100
 
 # Runs "renew" or "release" on the server, and returns its exit status.
@@ -45,22 +48,43 @@ Command = Callable[[str], int]
 
 
 class Process(NamedTuple):
-    """A process of this or another controller; its number alone may be another's later."""
+    """A process of this or another controller; its number alone may be another's later.
+
+    C(queue) is the pipe by which workers answer it, which it has in common with them alone: where there is /proc, a
+    playbook that was killed has ended when none of them is left.
+    """
 
     controller: str
     pid: int
     started: str
+    queue: str = ""
 
     @property
     def identity(self) -> str:
-        return f"{self.controller}/{self.pid}/{self.started}"
+        return "/".join((self.controller, str(self.pid), self.started, *([self.queue] if self.queue else [])))
 
 
 def playbook() -> Process:
     """The ansible-playbook that this task belongs to: it forks a worker for each task."""
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent is not None and parent.pid else os.getpid()
-    return Process(controller(), pid, start_time(pid))
+    return Process(controller(), pid, start_time(pid), queue())
+
+
+def queue() -> str:
+    """The number of the pipe by which this worker answers ansible-playbook, or nothing."""
+    answers = displays.Display()._final_q
+    return str(os.fstat(answers._writer.fileno()).st_ino) if answers is not None else ""
+
+
+def has_workers(pipe: str) -> bool:
+    """Whether a process has such a pipe open, as workers have that outlive the playbook."""
+    link = f"pipe:[{pipe}]"
+    for descriptor in glob.iglob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if os.readlink(descriptor) == link:
+                return True
+    return False
 
 
 def playbooks() -> Sequence[str]:
@@ -91,17 +115,25 @@ def start_time(pid: int) -> str:
 
 
 def is_dead(identity: str) -> bool:
-    """Whether this was a process of this controller, and has ended."""
+    """Whether this was a process of this controller, and has ended with all of its workers."""
     where, _slash, process = identity.partition("/")
-    pid, _slash, since = process.partition("/")
-    return where == controller() and pid.isascii() and pid.isdigit() and start_time(int(pid)) != since
+    if where != controller() or not _has_ended(process):
+        return False
+    pipe = process.split("/")[2:]
+    return not (pipe and has_workers(pipe[0]))
+
+
+def _has_ended(process: str) -> bool:
+    pid, since = (*process.split("/"), "")[:2]
+    return pid.isascii() and pid.isdigit() and start_time(int(pid)) != since
 
 
 class Watch:
-    """Waits for the end of a process that is no child."""
+    """Waits for the end of a process that is no child, and of its workers."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._killed: float | None = None
         self._poll: select.poll | None = None
         if hasattr(os, "pidfd_open"):
             self._poll = select.poll()
@@ -115,11 +147,21 @@ class Watch:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            if self._poll is not None:
-                self._poll.poll(left * 1000)
-            else:
-                time.sleep(min(left, 1.0))
+            self._wait(left)
         return True
+
+    @property
+    def left_behind(self) -> float:
+        """The seconds since workers are known to be all that is left."""
+        return time.monotonic() - self._killed if self._killed is not None else 0.0
+
+    def _wait(self, left: float) -> None:
+        if self._poll is None:
+            time.sleep(min(left, 1.0))
+        elif self._poll.poll(left * 1000):
+            self._poll = None
+        if self._killed is None and start_time(self._process.pid) != self._process.started:
+            self._killed = time.monotonic()
 
 
 def start(process: Process, command: Command, book: Book) -> None:
@@ -159,10 +201,14 @@ def isolate() -> None:
 def keep(watch: Watch, command: Command, book: Book) -> None:
     """Renew the lock until the process has ended or the lock is another's, then release what is left of it.
 
+    What workers hold that do not end expires by itself.
+
     What became of it is written into the book.
     """
     pause = PERIOD
     while not watch.ended(pause):
+        if watch.left_behind > WORKERS_LIMIT:
+            return
         asked = now()
         status = exchange(command, "renew", RENEW_LIMIT, watch)
         if status in (KEPT, UNLEASED):

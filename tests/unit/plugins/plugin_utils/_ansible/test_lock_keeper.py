@@ -125,6 +125,49 @@ def test_the_end_of_a_process_is_seen(playbook, monkeypatch, pidfd):
     assert watch.ended(PATIENCE)
 
 
+PLAYBOOK = """
+import multiprocessing, os, sys, time
+context = multiprocessing.get_context("fork")
+answers = context.SimpleQueue()
+def work():
+    os.setsid()
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+worker = context.Process(target=work)
+worker.start()
+print(os.fstat(answers._writer.fileno()).st_ino, flush=True)
+worker.join()
+"""
+
+
+@pytest.mark.parametrize("pidfd", [True, False])
+def test_a_playbook_that_was_killed_ends_with_its_workers(tmp_path, monkeypatch, pidfd):
+    if not pidfd:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    enough = tmp_path / "enough"
+    words = [sys.executable, "-c", PLAYBOOK, str(enough)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        killed = of(process)._replace(queue=process.stdout.readline().strip())
+        watch = keeper.Watch(killed)
+        assert not watch.ended(0.05) and watch.left_behind == 0
+        process.kill()
+        process.wait()
+        assert keeper.start_time(process.pid) == "" and keeper.is_dead(killed._replace(queue="").identity)
+        assert not keeper.is_dead(killed.identity)
+        assert not watch.ended(0.2) and watch.left_behind > 0
+        enough.touch()
+        assert watch.ended(PATIENCE)
+        assert keeper.is_dead(killed.identity)
+
+
+def test_workers_are_known_by_the_pipe_of_their_answers(monkeypatch):
+    assert keeper.queue() == ""
+    answers = keeper.multiprocessing.get_context("fork").SimpleQueue()
+    monkeypatch.setattr(keeper.displays.Display(), "_final_q", answers, raising=False)
+    assert keeper.playbook().identity.endswith(f"/{keeper.queue()}")
+    assert keeper.has_workers(keeper.queue()) and not keeper.has_workers("1")
+
+
 def test_a_process_that_ended_before_anybody_watched_has_ended(playbook):
     process = of(playbook)
     playbook.kill()
@@ -151,8 +194,8 @@ class Records:
 class Turns:
     """A watch under which the playbook lives for so many waits."""
 
-    def __init__(self, turns):
-        self.turns, self.waits = turns, []
+    def __init__(self, turns, left_behind=0.0):
+        self.turns, self.waits, self.left_behind = turns, [], left_behind
 
     def ended(self, timeout=0.0):
         if timeout:
@@ -172,6 +215,15 @@ def test_a_renewal_that_failed_is_tried_again_sooner(tmp_path):
     keeper.keep(turns, book, Records())
     assert turns.waits == [keeper.PERIOD, keeper.RETRY, keeper.PERIOD]
     assert keeper.PERIOD + keeper.RENEW_LIMIT + 2 * keeper.RETRY < keeper.TTL
+
+
+def test_what_workers_hold_that_hang_expires(tmp_path):
+    book = Book(tmp_path / "book")
+    keeper.keep(Turns(9, left_behind=keeper.WORKERS_LIMIT), book, Records())
+    assert book.told == ["renew"] * 9 + ["release"]
+    book = Book(tmp_path / "hang")
+    keeper.keep(Turns(9, left_behind=keeper.WORKERS_LIMIT + 1), book, Records())
+    assert book.told == []
 
 
 def test_a_lost_lock_is_let_go(tmp_path):
