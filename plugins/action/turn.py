@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
-from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_status, shipping
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_keeper, lock_status, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+
+
+# What changes the members of etcd looks at the lock again by itself, just before it does.
+LOOK_AGAIN = ("etcd", "etcd_member")
 
 
 class ActionModule(HostAction):
@@ -31,15 +35,18 @@ class ActionModule(HostAction):
         host = (task_vars or {}).get("inventory_hostname", "")
         if not self._task.check_mode:
             lock_status.require(self._task.delegate_to or host)
+        arguments = dict(self._task.args)
+        if self._task.action.rpartition(".")[2] in LOOK_AGAIN:
+            arguments["lock_id"] = lock_keeper.playbook().identity
         if self._task.check_mode or self._task.throttle != 1:
-            return self._execute_module(module_args=self._task.args, task_vars=task_vars)
+            return self._execute_module(module_args=arguments, task_vars=task_vars)
         turn = Path(shipping.run_directory(), f"turn-{self._task._uuid}")
         with contextlib.suppress(FileNotFoundError):
             failed = turn.read_text(encoding="utf-8")
             if failed != host:
                 raise K3aError(f"nothing was done on {host}, since {failed} failed in its turn: see there why")
         turn.write_text(host, encoding="utf-8")
-        result = self._execute_module(module_args=self._task.args, task_vars=task_vars)
+        result = self._execute_module(module_args=arguments, task_vars=task_vars)
         if not result.get("failed"):
             turn.unlink()
         return result

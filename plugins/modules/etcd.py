@@ -66,6 +66,10 @@ options:
         is.
     type: bool
     default: false
+  lock_id:
+    description: Which playbook holds the cluster's lock, as its half on the controller says; no member is changed for another.
+    type: str
+    default: ""
   expose_metrics:
     description: Whether metrics are served on the node's address too, and not on loopback alone.
     type: bool

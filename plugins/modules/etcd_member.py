@@ -34,6 +34,10 @@ options:
     description: The member's peer URL, for one that has never started and has no name.
     type: str
     default: ""
+  lock_id:
+    description: Which playbook holds the cluster's lock, as its half on the controller says; no change is made for another.
+    type: str
+    default: ""
   timeout:
     description: How many seconds to wait for another run on this host to end, and for etcd to agree.
 """
@@ -64,7 +68,7 @@ import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import removal
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import held, removal
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import MEMBERS, listing
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
@@ -76,6 +80,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 OPTIONS = {
     "names": {"type": "list", "elements": "str", "default": []},
     "peer_url": {"type": "str", "default": ""},
+    "lock_id": options.LOCK_ID,
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
 }
@@ -88,6 +93,7 @@ def run(module: AnsibleModule) -> None:
         raise K3aError("names and peer_url are both empty: say which member is to go")
     layout = Layout(params["data_dir"])
     etcd = Etcd(layout, [client_url("127.0.0.1")])
+    etcd.before_change = lambda: held.refuse_other(etcd, params["lock_id"])
     lock = contextlib.nullcontext() if module.check_mode else host_lock(params["timeout"])
     with during(f"{' and '.join(params['names']) or params['peer_url']} cannot be removed from etcd"), lock:
         members = etcd.members()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,10 +49,15 @@ class Cluster:
         self.silences: list[EtcdError] = []
         self.told: list[str] = []
         self.led_by = ""
+        self.before_change: Callable[[], object] = lambda: None
+        self.lease: bytes | None = None
 
     def __call__(self, layout: object, endpoints: Sequence[str]) -> Cluster:
         self.layout, self.endpoints = layout, tuple(endpoints)
         return self
+
+    def get(self, key: str) -> bytes | None:
+        return self.lease
 
     def heard(self) -> Heard:
         return Heard(ID, tuple(self.members()))
@@ -72,19 +77,23 @@ class Cluster:
         self.led_by = successor
 
     def add_learner(self, peer_url: str) -> Member:
+        self.before_change()
         self._changed(f"add {peer_url}")
         self.kept.append(Member("99", "", (peer_url,), (), True))
         return self.kept[-1]
 
     def promote(self, member_id: str) -> None:
+        self.before_change()
         self._changed(f"promote {member_id}")
         self.kept = [replace(kept, learner=False) if kept.id == member_id else kept for kept in self.kept]
 
     def remove(self, member_id: str) -> None:
+        self.before_change()
         self._changed(f"remove {member_id}")
         self.kept = [kept for kept in self.kept if kept.id != member_id]
 
     def update(self, member_id: str, peer_urls: Sequence[str]) -> None:
+        self.before_change()
         self._changed(f"update {member_id} {' '.join(peer_urls)}")
         self.kept = [replace(kept, peer_urls=tuple(peer_urls)) if kept.id == member_id else kept for kept in self.kept]
 
@@ -133,3 +142,15 @@ def varint(number: int) -> bytes:
         parts.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*parts, number])
+
+
+def lease(holder: str, renewed: int) -> bytes:
+    """The Lease of the cluster's lock as the API server keeps it."""
+    moment = varint(1 << 3) + varint(renewed) + varint(2 << 3) + varint(5)
+    spec = _text(1, holder.encode()) + varint(2 << 3) + varint(180) + _text(3, moment) + _text(4, moment)
+    about = _text(1, b"coordination.k8s.io/v1") + _text(2, b"Lease")
+    return b"k8s\0" + _text(1, about) + _text(2, _text(1, _text(1, b"k3a-playbook")) + _text(2, spec))
+
+
+def _text(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content

@@ -80,6 +80,7 @@ OPTIONS = component.argument_spec(
         "endpoints": {"type": "list", "elements": "str", "default": []},
         "first_server": {"type": "str", "default": ""},
         "https_listen_port": options.HTTPS_LISTEN_PORT,
+        "lock_id": options.LOCK_ID,
         "replace": {"type": "bool", "default": False},
         "expose_metrics": {"type": "bool", "default": False},
         "extra_args": options.EXTRA_ARGS,

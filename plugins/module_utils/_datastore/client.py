@@ -15,7 +15,7 @@ import base64
 import http.client
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +78,8 @@ class Etcd:
         self._timeout = timeout
         self._files = (layout.tls("etcd/server-ca.crt"), layout.tls("etcd/client.crt"), layout.tls("etcd/client.key"))
         self._context: ssl.SSLContext | None = None
+        # What is looked at before each change of the members; it raises when there must be none.
+        self.before_change: Callable[[], object] = lambda: None
 
     def heard(self) -> Heard:
         """The cluster and its members as a majority knows them."""
@@ -95,19 +97,23 @@ class Etcd:
 
     def add_learner(self, peer_url: str) -> Member:
         """Announce a member that does not vote yet."""
+        self.before_change()
         answer = self._ask("/v3/cluster/member/add", {"peerURLs": [peer_url], "isLearner": True})
         return _member(answer["member"])
 
     def promote(self, member_id: str) -> None:
         """Let a learner vote; refused until it has caught up."""
+        self.before_change()
         self._ask("/v3/cluster/member/promote", {"ID": member_id})
 
     def remove(self, member_id: str) -> None:
         """Remove a member for good."""
+        self.before_change()
         self._ask("/v3/cluster/member/remove", {"ID": member_id})
 
     def update(self, member_id: str, peer_urls: Sequence[str]) -> None:
         """Tell the others where a member is from now on."""
+        self.before_change()
         self._ask("/v3/cluster/member/update", {"ID": member_id, "peerURLs": list(peer_urls)})
 
     def status(self) -> dict[str, Any]:

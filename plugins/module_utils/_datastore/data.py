@@ -125,9 +125,9 @@ def set_aside(directory: str, moment: int) -> None:
 def identity_in(head: bytes) -> EtcdIdentity:
     """The ids in the head of a file of the log; a ValueError where they are not."""
     for record in _records(head):
-        values = dict(_fields(record))
+        values = dict(fields_of(record))
         if values.get(TYPE) == METADATA:
-            ids = dict(_fields(_bytes(values[CONTENT])))
+            ids = dict(fields_of(_bytes(values[CONTENT])))
             return EtcdIdentity(str(_number(ids[CLUSTER])), str(_number(ids[MEMBER])))
     raise ValueError("it has no metadata")
 
@@ -139,7 +139,7 @@ def commit_in(log: bytes | mmap.mmap) -> int:
         for record in _records(log):
             # Most records are entries, which are of no interest: the type stands first.
             if record[1] == STATE:
-                commit = _number(dict(_fields(_bytes(dict(_fields(record))[CONTENT]))).get(COMMIT, 0))
+                commit = _number(dict(fields_of(_bytes(dict(fields_of(record))[CONTENT]))).get(COMMIT, 0))
     return commit
 
 
@@ -155,7 +155,7 @@ def _records(head: bytes | mmap.mmap) -> Iterator[bytes]:
         at += 8 + size + fill
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Numbers and values of a message of protobuf; only the two kinds that stand here."""
     at = 0
     while at < len(message):

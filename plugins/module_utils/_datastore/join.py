@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data, membership
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data, held, membership
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import (
     Etcd,
     EtcdError,
@@ -55,6 +55,7 @@ class Join:
         self.layout = Layout(params["data_dir"])
         self.others = [url for url in params["endpoints"] if url != client_url(address.in_url(node_ip))]
         self.etcd = Etcd(self.layout, [client_url("127.0.0.1"), *self.others])
+        self.etcd.before_change = lambda: held.refuse_other(self.etcd, params["lock_id"])
         self.deadline = time.monotonic() + params["timeout"]
         self.api = api
         self.leaving: Member | None = None

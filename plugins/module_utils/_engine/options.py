@@ -37,6 +37,8 @@ WRITE_KUBECONFIG: Option = {"type": "path", "default": "/etc/k3a/k3a.yaml"}
 # Variables by other names: of each component its own, and the time that a step may take.
 EXTRA_ARGS: Option = {"type": "list", "elements": "str", "default": []}
 TIMEOUT: Option = {"type": "int", "default": 300}
+# Which playbook has the cluster's lock, for what looks at it again: plugins/action/turn.py says it.
+LOCK_ID: Option = {"type": "str", "default": ""}
 # A module that needs the API has to be told where it is.
 SERVER_URL: Option = {"type": "str", "required": True}
 # What another step of the run replaces.

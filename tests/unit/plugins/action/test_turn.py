@@ -17,9 +17,10 @@ def take(monkeypatch, tmp_path):
     lock_status.Book("s1").write(lock_status.Status(lock_status.now()))
     told = []
 
-    def take(host, answer, task="1", check_mode=False, throttle=1):
+    def take(host, answer, task="1", check_mode=False, throttle=1, module="k3a.cluster.etcd"):
         def execute(self, module_name=None, module_args=None, task_vars=None):
             told.append(host)
+            take.given = module_args
             if isinstance(answer, BaseException):
                 raise answer
             return answer
@@ -27,7 +28,7 @@ def take(monkeypatch, tmp_path):
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
         monkeypatch.setattr(ActionBase, "_execute_module", execute)
         plugin = action.ActionModule.__new__(action.ActionModule)
-        about = {"_uuid": task, "action": "k3a.cluster.etcd", "args": {}, "delegate_to": None, "name": "Run etcd"}
+        about = {"_uuid": task, "action": module, "args": {}, "delegate_to": None, "name": "Run etcd"}
         plugin._task = type("Task", (), {**about, "check_mode": check_mode, "throttle": throttle})()
         return plugin.run(task_vars={"inventory_hostname": host})
 
@@ -56,6 +57,15 @@ def test_the_first_that_fails_ends_the_turn(take, failure):
         assert refused["failed"]
         assert refused["msg"] == f"nothing was done on {host}, since s2 failed in its turn: see there why"
     assert take.told == ["s1", "s2"]
+
+
+def test_what_changes_members_is_told_who_has_the_lock(take):
+    take("s1", WELL)
+    assert take.given == {"lock_id": action.lock_keeper.playbook().identity}
+    take("s1", WELL, throttle=0, module="k3a.cluster.etcd_member")
+    assert take.given == {"lock_id": action.lock_keeper.playbook().identity}
+    take("s1", WELL, module="k3a.cluster.apiserver")
+    assert take.given == {}
 
 
 def test_who_failed_may_try_again(take):

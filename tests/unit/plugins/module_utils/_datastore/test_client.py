@@ -91,6 +91,16 @@ class TestMembers:
         assert getattr(client, call)(*arguments) is None
         assert one.asked == [(f"/v3/cluster/member/{path}", body)]
 
+    @pytest.mark.parametrize("call, arguments", [("add_learner", ("u",)), ("promote", ("1",)), ("remove", ("1",)), ("update", ("1", ["u"]))])
+    def test_none_is_changed_where_it_must_not(self, client, one, call, arguments):
+        def refuse():
+            raise etcd.EtcdError("another playbook")
+
+        client.before_change = refuse
+        with pytest.raises(etcd.EtcdError, match="another playbook"):
+            getattr(client, call)(*arguments)
+        assert one.asked == []
+
     def test_one_says_of_itself_whom_it_follows(self, client, one):
         one.answers["/v3/maintenance/status"] = 200, {"leader": "10276657743932975437"}
         assert client.status()["leader"] == "10276657743932975437"

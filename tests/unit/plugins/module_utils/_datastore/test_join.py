@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ class Server:
     def join(self, etcd, timeout=20, **params):
         self.monkeypatch.setattr(joining, "Etcd", etcd)
         endpoints = [url(number, 2379) for number in (1, 2, 3)]
-        given = {"endpoints": endpoints, "first_server": "", "replace": False, **params}
+        given = {"endpoints": endpoints, "first_server": "", "replace": False, "lock_id": "me", **params}
         return joining.Join({"data_dir": str(self.folder), "timeout": timeout, **given}, "s3", "10.0.0.3", API, lambda: self.ready)
 
     @property
@@ -313,6 +314,18 @@ class TestPrepare:
         with pytest.raises(EtcdError, match="permission denied"):
             prepared(server.join(etcd))
         assert not server.first_start.exists()
+
+
+    def test_nothing_is_changed_once_another_playbook_has_the_cluster(self, server):
+        """A turn may have waited for minutes since it looked."""
+        etcd = Cluster(S1, S2)
+        join = server.join(etcd)
+        etcd.lease = etcd_members.lease("other", int(time.time()))
+        decided = join.decide(False)
+        join.foresee(decided, QUIET)
+        with pytest.raises(joining.held.HeldByOther):
+            join.prepare(decided)
+        assert etcd.told == []
 
 
 class TestRestart:
