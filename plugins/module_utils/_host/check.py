@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_ker
 from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 FAIL, WARN = "fail", "warn"
@@ -203,8 +203,11 @@ def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         remedy = "use lower-case letters, digits, '-' and '.', at most 253 characters, in the hostname or k3a_node_name"
         yield Finding("hostname", FAIL, f"{name!r} cannot be the name of a node", remedy)
     if not re.fullmatch(r"[0-9a-f]{32}", seen.machine_id):
-        remedy = "run systemd-machine-id-setup on the host"
-        yield Finding("machine_id", FAIL, "/etc/machine-id holds no machine id", remedy)
+        message, remedy = "/etc/machine-id holds no machine id", "run systemd-machine-id-setup on the host"
+        if seen.recorded:
+            message = f"{message}, and by {IDENTITY} it is {seen.identity.machine_id}"
+            remedy = "write that into it"
+        yield Finding("machine_id", FAIL, message, remedy)
 
 
 def _records(seen: Observed) -> Iterable[Finding]:

@@ -35,12 +35,23 @@ def read(path: str, kind: type[Record]) -> Record | None:
     if content is None:
         return None
     try:
-        return record_of(json.loads(content), kind)
+        values = json.loads(content)
+        if _is_newer(values):
+            raise RecordDamaged(
+                f"{path} was written by a newer k3a (its format is {values['format']}, and this one knows {FORMAT}); use "
+                "that one"
+            )
+        return record_of(values, kind)
     except (ValueError, RecursionError, records.FormError) as error:
         raise RecordDamaged(
             f"{path} is damaged ({error}); put it back from a backup, or remove it while k3a runs on this host as it"
             " should: it is written anew by what runs"
         ) from None
+
+
+def _is_newer(values: Any) -> bool:
+    number = values.get("format") if isinstance(values, dict) else None
+    return isinstance(number, int) and not isinstance(number, bool) and number > FORMAT
 
 
 def record_of(values: Any, kind: type[Record]) -> Record:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import peer_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
@@ -19,7 +21,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
 def etcd_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """What keeps the servers' etcd from being the cluster that it was."""
     servers = [report for report in reports if report.server and report.facts]
-    return [*_divided(servers), *_others(servers), *_lost(servers, answer)]
+    return [*_divided(servers), *_others(servers, answer), *_lost(servers, answer)]
 
 
 def _divided(servers: Sequence[HostReport]) -> Iterator[HostFinding]:
@@ -38,7 +40,7 @@ def _divided(servers: Sequence[HostReport]) -> Iterator[HostFinding]:
         yield HostFinding((), Finding("etcd", FAIL, message, remedy))
 
 
-def _others(servers: Iterable[HostReport]) -> Iterator[HostFinding]:
+def _others(servers: Iterable[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
     """Servers whose etcd is not the one that they recorded."""
     for server in servers:
         seen, recorded = server.seen, server.seen.etcd_recorded
@@ -49,6 +51,11 @@ def _others(servers: Iterable[HostReport]) -> Iterator[HostFinding]:
                 f"the member {recorded.member_id} of the cluster {recorded.cluster_id}"
             )
             remedy = "put the data of etcd back that it had"
+            urls = {peer_url(in_url(ip)) for ip in seen.node_ips}
+            if any(member.id == seen.etcd_member and urls & set(member.peer_urls) for member in answer.etcd_members):
+                # At its address the others know the one that runs: it is the record that came from elsewhere.
+                message += ", and the others know the one that runs"
+                remedy = f"put its own {ETCD} back, or remove it: it is written anew by what runs"
             yield HostFinding((server.name,), Finding("etcd", FAIL, message, remedy))
 
 

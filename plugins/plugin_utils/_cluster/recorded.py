@@ -146,7 +146,16 @@ def _of_another_cluster(
             f"it belongs to the cluster {known.cluster_id}, and {where}, which has the same CA, answers for another one"
             f" ({answer.cluster_id}): its data was lost, or is somebody else's"
         )
-        return [(message, "put etcd's data back there, from a backup or the other servers")]
+        remedy = "put etcd's data back there, from a backup or the other servers"
+        seen = report.seen
+        if seen.etcd_cluster and seen.etcd_cluster == seen.etcd_recorded.cluster_id:
+            message, remedy = (
+                f"it belongs to the cluster {known.cluster_id}, and {where} answers for another one"
+                f" ({answer.cluster_id}), although etcd is the one that it was",
+                "see that k3a-apiserver has no --etcd-prefix and no --etcd-servers but its own (systemctl cat"
+                " k3a-apiserver); if so, put etcd's data back from a backup",
+            )
+        return [(message, remedy)]
     remedy = f"leave it out of this run, or take k3a off it with {_reset(report, servers)}"
     return [(f"it belongs to another cluster{named}", remedy)] if differs else []
 

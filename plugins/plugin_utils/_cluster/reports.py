@@ -105,9 +105,13 @@ class HostReport:
 
     @property
     def is_copy(self) -> bool:
-        """Whether what the host has recorded is another machine's, of which it was copied."""
+        """Whether what the host has recorded is another machine's, of which it was copied.
+
+        A machine without an id is told of as such.
+        """
         known = self.seen.identity
-        return known != Identity() and known.machine_id != self.seen.machine_id
+        has_none = any(finding.name == "machine_id" for finding in self.findings)
+        return known != Identity() and known.machine_id != self.seen.machine_id and not has_none
 
     @property
     def is_established(self) -> bool:

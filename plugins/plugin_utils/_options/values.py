@@ -101,7 +101,10 @@ def _element(name: str, item: Any, option: Option) -> Any:
 
 def _scalar(name: str, value: Any, kind: str) -> Any:
     if kind in ("str", "path") and isinstance(value, str):
-        return _on_controller(value) if value and name in ON_CONTROLLER else value
+        if value and name in ON_CONTROLLER:
+            return _on_controller(value)
+        # One of a host is compared with what is recorded there, and stands before other names.
+        return value.rstrip("/") or value if kind == "path" else value
     if kind == "bool" and (isinstance(value, (bool, str)) or value in (0, 1)):
         text = str(value).strip().lower()
         if text in TRUE or text in FALSE:

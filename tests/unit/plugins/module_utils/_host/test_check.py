@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 
 OURS = check.components_in(
@@ -108,7 +109,15 @@ class TestNames:
 
     @pytest.mark.parametrize("machine_id", ["", "uninitialized", "3D1219C7C4C5404AAA1F6D2A48ADFDA4"])
     def test_a_host_needs_a_machine_id(self, machine_id):
-        assert the_only(found(machine_id=machine_id))[0] == ("fail", "machine_id")
+        key, text = the_only(found(machine_id=machine_id))
+        assert key == ("fail", "machine_id")
+        assert text == "/etc/machine-id holds no machine id; run systemd-machine-id-setup on the host"
+        known = Identity(machine_id="3d1219c7c4c5404aaa1f6d2a48adfda4")
+        _key, text = the_only(found(machine_id=machine_id, recorded=True, identity=known))
+        assert text == (
+            "/etc/machine-id holds no machine id, and by /etc/k3a/identity.json it is 3d1219c7c4c5404aaa1f6d2a48adfda4; "
+            "write that into it"
+        )
 
     def test_a_name_may_end_in_an_id_of_the_machine(self):
         wanted = replace(WANTED, with_node_id=True)

@@ -28,7 +28,8 @@ class TestRead:
             ("", "Expecting value"),
             ("[]", "it is no mapping"),
             ("{}", "its format is None, and this version knows 1"),
-            ('{"format": 2}', "its format is 2, and this version knows 1"),
+            ('{"format": 0}', "its format is 0, and this version knows 1"),
+            ('{"format": "2"}', "its format is '2', and this version knows 1"),
             ('{"format": 1, "node_ips": "10.0.0.1"}', "its node_ips is '10.0.0.1', which is no tuple[str, ...]"),
             ('{"format": 1, "epoch": true}', "its epoch is True, which is no int"),
             ("\xff", "can't decode byte"),
@@ -42,6 +43,13 @@ class TestRead:
             record_file.read(str(path), Identity)
         assert told in str(error.value)
         assert str(error.value).startswith(f"{path} is damaged (")
+
+    def test_what_a_newer_version_wrote_is_no_damage(self, tmp_path):
+        path = tmp_path / "record.json"
+        path.write_text('{"format": 2}')
+        with pytest.raises(record_file.RecordDamaged) as error:
+            record_file.read(str(path), Identity)
+        assert str(error.value) == f"{path} was written by a newer k3a (its format is 2, and this one knows 1); use that one"
 
     def test_what_a_later_version_adds_is_no_damage(self):
         assert record_file.record_of({"format": 1, "cluster_id": "1", "more": 1}, EtcdIdentity) == EtcdIdentity("1")

@@ -67,7 +67,16 @@ class TestOthers:
         (found,) = told([S1, server(2, {"etcd_recorded": EtcdIdentity("7", "22")}), S3])
         assert found == (
             "host2",
-            "its etcd is the member 2 of the cluster 7, and by /etc/k3a/etcd.json it is the member 22 of the cluster 7",
+            "its etcd is the member 2 of the cluster 7, and by /etc/k3a/etcd.json it is the member 22 of the cluster 7, "
+            "and the others know the one that runs",
+            "put its own /etc/k3a/etcd.json back, or remove it: it is written anew by what runs",
+        )
+
+    def test_data_of_another_server_is_what_has_to_go(self):
+        """The others know the member that runs by another server's address."""
+        (found,) = told([S1, server(2, {"etcd_member": "3"})])
+        assert found[1:] == (
+            "its etcd is the member 3 of the cluster 7, and by /etc/k3a/etcd.json it is the member 2 of the cluster 7",
             "put the data of etcd back that it had",
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import recorded
@@ -192,6 +192,11 @@ class TestMachine:
             "--limit server-1"
         ]
 
+    def test_a_machine_without_an_id_is_no_copy(self):
+        """It has a finding of its own."""
+        finding = Finding("machine_id", "fail", "/etc/machine-id holds no machine id", "")
+        assert told(replace(host(machine_id=""), findings=(finding,))) == []
+
     def test_the_name_of_the_original_is_not_that_of_the_copy(self):
         assert host(machine_id="m7", node_name="new").known_name == "new"
         assert host(node_name="new").known_name == "s1"
@@ -212,6 +217,17 @@ class TestCluster:
             f"{name}: it belongs to the cluster u1, and server-1, which has the same CA, answers for another one (u9): its"
             " data was lost, or is somebody else's; put etcd's data back there, from a backup or the other servers"
         ]
+
+    def test_an_api_server_that_looks_elsewhere_in_the_same_etcd_is_no_loss_of_data(self):
+        """A wrong etcd-prefix in its unit, for instance."""
+        same = {"etcd_cluster": "7", "etcd_recorded": EtcdIdentity("7", "1")}
+        assert told(host(**same), replace(CLUSTER, cluster_id="u9")) == [
+            "server-1: it belongs to the cluster u1, and server-1 answers for another one (u9), although etcd is the one that"
+            " it was; see that k3a-apiserver has no --etcd-prefix and no --etcd-servers but its own (systemctl cat"
+            " k3a-apiserver); if so, put etcd's data back from a backup"
+        ]
+        (text,) = told(host(**{**same, "etcd_cluster": "8"}), replace(CLUSTER, cluster_id="u9"))
+        assert "its data was lost" in text
 
     def test_by_its_ca_where_no_id_is_known(self):
         (text,) = told(host("agent-1", identity={"cluster_id": "", "server_ca": tokens.ca_hash(OTHER)}))

@@ -152,3 +152,10 @@ def test_a_secret_is_never_shown(kind, value):
         typed("k3a_x", value, option)
     except Mistyped as refused:
         assert not any(secret in f"{refused} {refused.remedy}" for secret in ("s3cr3t", "5373"))
+
+
+@pytest.mark.parametrize("given, taken", [("/srv/k3a/", "/srv/k3a"), ("/srv/k3a//", "/srv/k3a"), ("/srv/k3a", "/srv/k3a"), ("/", "/"), ("", "")])
+def test_a_path_of_a_host_may_end_in_a_slash(given, taken):
+    """It was "not an absolute path"; completion of a shell leaves one."""
+    assert typed("k3a_data_dir", given, {"type": "path"}) == taken
+    assert typed("k3a_x", given, {"type": "str"}) == given
