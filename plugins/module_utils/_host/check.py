@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 FAIL, WARN = "fail", "warn"
@@ -30,6 +31,8 @@ MIB = 1024 * 1024
 # Besides the bundle: images once more in containerd's own store, the datastore, logs.
 HEADROOM = 512 * MIB
 FEWEST_INODES = 20_000
+# What k3a writes to /etc is small, and a run cannot do without any of it.
+RECORD_SPACE, RECORD_INODES = MIB, 100
 # Below this K3s's own figures leave no room for pods; a warning, because small machines are for their owner to judge.
 SERVER_MEMORY, AGENT_MEMORY = 1536 * MIB, 448 * MIB
 
@@ -128,6 +131,7 @@ class Space:
 
     free: int
     free_inodes: int | None
+    writable: bool = True
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,8 @@ class Observed:
     selinux: bool
     mount: Mount
     space: Space
+    # Of the records of who the host is, which are not in the data directory.
+    record_space: Space
     bundles: frozenset[str]
     # Of the resolver configuration that pods would get; None where there is none.
     dns_servers: tuple[str, ...] | None
@@ -306,6 +312,7 @@ def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         message = f"{place} is on an overlay itself, on which k3a_snapshotter overlayfs cannot work"
         remedy = "put it on a volume, or set k3a_snapshotter to native"
         yield Finding("nested_overlay", FAIL, message, remedy)
+    yield from _record_space(seen.record_space)
     # A host that has the bundle already is running: that its disk fills up is for the kubelet to say.
     if wanted.bundle_id not in seen.bundles or not wanted.bundle_id:
         needed = wanted.bundle_size + HEADROOM
@@ -315,6 +322,15 @@ def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         if seen.space.free_inodes is not None and seen.space.free_inodes < FEWEST_INODES:
             message = f"{place} has {seen.space.free_inodes} inodes free, and images need {FEWEST_INODES}"
             yield Finding("inodes", FAIL, message, "remove files, or set k3a_data_dir to another filesystem")
+
+
+def _record_space(space: Space) -> Iterable[Finding]:
+    if not space.writable:
+        message = f"{DIRECTORY} cannot be written to, and k3a keeps there who the host is"
+        yield Finding("record_space", FAIL, message, "mount it read-write")
+    elif space.free < RECORD_SPACE or (space.free_inodes is not None and space.free_inodes < RECORD_INODES):
+        message = f"the filesystem of {DIRECTORY}, where k3a keeps who the host is, is full"
+        yield Finding("record_space", FAIL, message, f"make room, at least {RECORD_SPACE // MIB} MiB")
 
 
 def _resolver(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

@@ -23,7 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_pro
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import RecordDamaged
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY, RecordDamaged
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
@@ -73,6 +73,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         selinux=text_of("/sys/fs/selinux/enforce").strip() == "1",
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
+        record_space=_space(DIRECTORY),
         bundles=frozenset(_bundles(wanted.data_dir)),
         dns_servers=resolver.servers_in(wanted.resolv_conf or resolver.usable_resolv_conf()),
         addresses=tuple(address.node_addresses()),
@@ -163,7 +164,8 @@ def _space(path: str) -> check.Space:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     found = os.statvfs(path)
-    return check.Space(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
+    free_inodes = found.f_favail if found.f_files else None
+    return check.Space(found.f_bavail * found.f_frsize, free_inodes, os.access(path, os.W_OK))
 
 
 def _bundles(data_dir: str) -> list[str]:

@@ -68,6 +68,7 @@ FRESH = check.Observed(
     selinux=False,
     mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
     space=check.Space(20_000 * check.MIB, 1_000_000),
+    record_space=check.Space(1_000 * check.MIB, 100_000),
     bundles=frozenset(),
     dns_servers=("10.89.0.1",),
     addresses=(Address("lo", "127.0.0.1", 8, False), Address("eth0", "10.89.0.11", 24, True)),
@@ -252,6 +253,18 @@ class TestStorage:
         assert found(space=full, bundles=frozenset({"a1b2"})) == {}
         assert ("fail", "space") in found(space=full, bundles=frozenset({"another"}))
         assert ("fail", "space") in found(wanted=replace(WANTED, bundle_id=""), space=full, bundles=frozenset({""}))
+
+    @pytest.mark.parametrize(
+        "space, told",
+        [
+            (check.Space(0, 1000), "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB"),
+            (check.Space(9 * check.MIB, 5), "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB"),
+            (check.Space(9 * check.MIB, None, False), "/etc/k3a cannot be written to, and k3a keeps there who the host is; mount it read-write"),
+        ],
+    )
+    def test_the_records_need_room_wherever_the_data_is(self, space, told):
+        assert the_only(found(record_space=space)) == (("fail", "record_space"), told)
+        assert found(record_space=check.Space(check.MIB, None)) == {}
 
     def test_inodes_count_where_the_filesystem_counts_them(self):
         assert the_only(found(space=check.Space(FRESH.space.free, 19_999)))[0] == ("fail", "inodes")

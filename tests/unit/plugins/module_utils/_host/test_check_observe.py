@@ -198,3 +198,9 @@ class TestInstalled:
         monkeypatch.setattr(look.own_units, "installed", lambda: {"flannel": ""})
         seen = self.seen(Layout(str(tmp_path)))
         assert (seen.installed, seen.node_password) == ({"flannel"}, True)
+
+
+def test_what_cannot_be_written_to_is_seen(tmp_path, monkeypatch):
+    assert look._space(f"{tmp_path}/none/below").writable
+    monkeypatch.setattr(look.os, "access", lambda path, mode: mode != os.W_OK)
+    assert not look._space(str(tmp_path)).writable
