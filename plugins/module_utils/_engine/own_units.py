@@ -15,6 +15,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import
 
 _UNIT = re.compile(r"k3a-(.+)\.service")
 # Every program of ours is run by its path in a bundle.
+# Each of ours says so, whichever version wrote it. Of one that says nothing at all it would be rash to say that it is not.
+_OURS = re.compile(r"^Description=.* \(k3a\)$", re.M)
 _DATA_DIR = re.compile(r'^ExecStart="?(/\S*)/data/(?:files/)?[^/\s]+/', re.M)
 
 
@@ -22,7 +24,8 @@ def installed(directory: str = UNIT_DIRECTORY) -> dict[str, str]:
     """The texts of the services, by the names of their components."""
     names = os.listdir(directory) if os.path.isdir(directory) else []
     found = {match[1]: f"{directory}/{name}" for name in names for match in [_UNIT.fullmatch(name)] if match}
-    return {name: (files.read_bytes(path) or b"").decode(errors="replace") for name, path in sorted(found.items())}
+    texts = {name: (files.read_bytes(path) or b"").decode(errors="replace") for name, path in sorted(found.items())}
+    return {name: text for name, text in texts.items() if _OURS.search(text) or "ExecStart=" not in text}
 
 
 def data_dir(unit: str) -> str:
