@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import data
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import identity, record_file
@@ -75,6 +74,13 @@ def foreign(answering: EtcdIdentity, ours: EtcdIdentity | None) -> str | None:
 
 def await_datastore(layout: Layout, say: Callable[[str], object]) -> None:
     """Wait for the etcd of this host; raise when it is another one. What is waited for is said once."""
+    # To be able to ask takes most of the time of a start, and etcd's own start asks nobody.
+    from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import (  # noqa: PLC0415
+        Etcd,
+        EtcdError,
+        client_url,
+    )
+
     etcd, told = Etcd(layout, [client_url("127.0.0.1")]), False
     while True:
         try:
