@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -65,12 +66,22 @@ def archive(
     return written.getvalue()
 
 
+SYSTEM_PYTHON = "/usr/bin/python3"
+OLDEST_PYTHON = (3, 9)
+
+
 def interpreter(running: str) -> str:
     """The Python that runs a program as a unit: Ansible's, unless that is where a sandbox does not let it look.
 
     There others than root may be able to write, too, and it need not be mounted when a unit starts.
     """
-    return running if running.startswith("/usr/") else "/usr/bin/python3"
+    return running if running.startswith("/usr/") else SYSTEM_PYTHON
+
+
+def is_usable(python: str, run: Callable[[Sequence[str]], tuple[int, str, str]]) -> bool:
+    """Whether a program can be run by a Python: it is there, and not too old."""
+    test = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
+    return os.path.exists(python) and run([python, "-IS", "-c", test])[0] == 0
 
 
 def command(python: str, program: bytes) -> bytes:

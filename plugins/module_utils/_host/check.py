@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
@@ -147,6 +148,8 @@ class Observed:
     swap: tuple[str, ...]
     kernel: Kernel
     commands: frozenset[str]
+    # The Python that would have to run what systemd starts, and cannot.
+    lacking_python: str
     active_units: frozenset[str]
     static_pods: bool
     firewall_rules: bool
@@ -189,6 +192,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_records(seen),
         *_init(seen, wanted),
         *_commands(seen, wanted),
+        *_python(seen),
         *_kernel(seen, wanted),
         *_memory(seen, wanted),
         *_storage(seen, wanted),
@@ -265,6 +269,15 @@ def _commands(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         if command not in seen.commands:
             remedy = f"install it (package {package})"
             yield Finding(f"command_{command}", FAIL, f"the host has no command {command}", remedy)
+
+
+def _python(seen: Observed) -> Iterable[Finding]:
+    """Ansible's own may be anywhere; a unit's is the system's, for instance that of the program etcd starts after."""
+    if seen.lacking_python:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        message = f"Ansible's Python is outside of /usr, and {seen.lacking_python}, by which systemd starts k3a's programs,"
+        message += f" is not there or older than {oldest}"
+        yield Finding("python", FAIL, message, f"install Python {oldest} or newer as {seen.lacking_python}")
 
 
 def _kernel(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units, program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check, resolver
@@ -67,6 +68,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         swap=proc.swaps(text_of("/proc/swaps")),
         kernel=read_kernel(),
         commands=frozenset(name for name in check.wanted_commands(wanted) if shutil.which(name, path=PATH)),
+        lacking_python=_lacking_python(sys.executable, run),
         active_units=active_units,
         static_pods=_has_files("/etc/kubernetes/manifests"),
         firewall_rules=bool(re.search(r"^ENABLED=yes", text_of("/etc/ufw/ufw.conf"), re.M)),
@@ -96,6 +98,12 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_complaint=broken.complaint() if "etcd" in running and not etcd.cluster_id else "",
         etcd_recorded=etcd_recorded or EtcdIdentity(),
     )
+
+
+def _lacking_python(running: str, run: Run) -> str:
+    """The Python of the system, where it would have to run what Ansible's own cannot, and cannot either."""
+    python = program.interpreter(running)
+    return "" if python == running or program.is_usable(python, run) else python
 
 
 def _read(record: Callable[[], Kept]) -> tuple[Kept | None, str]:

@@ -81,3 +81,17 @@ def test_the_same_sources_make_the_same_bytes(command):
 def test_a_module_without_source_is_refused():
     with pytest.raises(program.ProgramError, match="the source of itertools cannot be read"):
         program.source_of(importlib.import_module("itertools"))
+
+
+def test_a_python_that_is_there_and_new_enough_is_usable():
+    def run(command):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert program.is_usable(sys.executable, run)
+    assert not program.is_usable("/usr/bin/none", run)
+
+
+def test_an_old_python_is_not(monkeypatch):
+    monkeypatch.setattr(program, "OLDEST_PYTHON", (99, 0))
+    assert not program.is_usable(sys.executable, lambda command: (subprocess.run(command, check=False).returncode, "", ""))

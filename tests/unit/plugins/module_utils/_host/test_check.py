@@ -62,6 +62,7 @@ FRESH = check.Observed(
     swap=(),
     kernel=Kernel("6.1.0-44-amd64", BUILT_IN, frozenset(), frozenset()),
     commands=frozenset(check.COMMANDS),
+    lacking_python="",
     active_units=frozenset(),
     static_pods=False,
     firewall_rules=False,
@@ -177,6 +178,13 @@ class TestSystem:
     def test_a_controller_that_is_switched_off_is_named(self):
         text = the_only(found(controllers=FRESH.controllers - {"memory"}))[1]
         assert text.startswith("the kernel has no cgroup controller memory; enable it")
+
+    def test_what_systemd_starts_needs_a_python_of_the_system(self):
+        assert the_only(found(lacking_python="/usr/bin/python3")) == (
+            ("fail", "python"),
+            "Ansible's Python is outside of /usr, and /usr/bin/python3, by which systemd starts k3a's programs, is not there "
+            "or older than 3.9; install Python 3.9 or newer as /usr/bin/python3",
+        )
 
     def test_every_missing_command_is_named_with_its_package(self):
         texts = found(commands=FRESH.commands - {"nft", "openssl"})

@@ -204,3 +204,13 @@ def test_what_cannot_be_written_to_is_seen(tmp_path, monkeypatch):
     assert look._space(f"{tmp_path}/none/below").writable
     monkeypatch.setattr(look.os, "access", lambda path, mode: mode != os.W_OK)
     assert not look._space(str(tmp_path)).writable
+
+
+@pytest.mark.parametrize(
+    "running, rc, lacking",
+    [("/usr/local/bin/python3", 1, ""), ("/opt/bin/python3", 0, ""), ("/opt/bin/python3", 1, "/usr/bin/python3")],
+)
+def test_the_systems_python_is_tried_where_ansibles_is_elsewhere(running, rc, lacking):
+    asked = []
+    assert look._lacking_python(running, lambda command: asked.append(command[0]) or (rc, "", "")) == lacking
+    assert asked == ([] if running.startswith("/usr/") else ["/usr/bin/python3"])
