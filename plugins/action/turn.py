@@ -20,7 +20,6 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import lock_k
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 
-
 # What changes the members of etcd looks at the lock again by itself, just before it does.
 LOOK_AGAIN = ("etcd", "etcd_member")
 

@@ -67,7 +67,9 @@ options:
     type: bool
     default: false
   lock_id:
-    description: Which playbook holds the cluster's lock, as its half on the controller says; no member is changed for another.
+    description:
+      - Which playbook holds the cluster's lock, as the module's half on the controller says; no member is changed
+        for another.
     type: str
     default: ""
   expose_metrics:

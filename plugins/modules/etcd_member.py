@@ -35,7 +35,9 @@ options:
     type: str
     default: ""
   lock_id:
-    description: Which playbook holds the cluster's lock, as its half on the controller says; no change is made for another.
+    description:
+      - Which playbook holds the cluster's lock, as the module's half on the controller says; no change is made
+        for another.
     type: str
     default: ""
   timeout:

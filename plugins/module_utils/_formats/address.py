@@ -260,7 +260,8 @@ def valid_node_name(name: str) -> bool:
 
 def is_url(text: str) -> bool:
     """Whether it is the URL of a server and no more: a scheme, a host and a port, if any."""
-    return len(text) <= 300 and re.fullmatch(r"https?://([-.0-9A-Za-z]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", text) is not None
+    host = r"([-.0-9A-Za-z]+|\[[0-9A-Fa-f:.]+\])"
+    return len(text) <= 300 and re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?", text) is not None
 
 
 def is_ip(text: str) -> bool:

@@ -275,8 +275,10 @@ def _python(seen: Observed) -> Iterable[Finding]:
     """Ansible's own may be anywhere; a unit's is the system's, for instance that of the program etcd starts after."""
     if seen.lacking_python:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        message = f"Ansible's Python is outside of /usr, and {seen.lacking_python}, by which systemd starts k3a's programs,"
-        message += f" is not there or older than {oldest}"
+        message = (
+            f"Ansible's Python is outside of /usr, and {seen.lacking_python}, by which systemd starts k3a's programs, "
+            f"is not there or older than {oldest}"
+        )
         yield Finding("python", FAIL, message, f"install Python {oldest} or newer as {seen.lacking_python}")
 
 

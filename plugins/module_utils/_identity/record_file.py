@@ -38,8 +38,8 @@ def read(path: str, kind: type[Record]) -> Record | None:
         values = json.loads(content)
         if _is_newer(values):
             raise RecordDamaged(
-                f"{path} was written by a newer k3a (its format is {values['format']}, and this one knows {FORMAT}); use "
-                "that one"
+                f"{path} was written by a newer k3a (its format is {values['format']}, and this one knows {FORMAT}); "
+                "use that one"
             )
         return record_of(values, kind)
     except (ValueError, RecursionError, records.FormError) as error:

@@ -10,8 +10,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 
 OURS = check.components_in(
     [
