@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.k3a.cluster.tests.unit import recording
-from ansible_collections.k3a.cluster.tests.unit.recorded_cluster import RecordedCluster
+from ansible_collections.k3a.cluster.tests.unit.recorded_cluster import RecordedCluster, documented, write_answers
 
 RESET = recording.COLLECTION / "playbooks/reset.yml"
 HOSTS = ("server-1", "agent-1", "agent-2")
@@ -46,3 +46,19 @@ def test_a_variable_of_one_host_that_cannot_be_used_stops_it(cluster):
     output, runs = cluster({**said, "agent-2": "k3a_reset=yes k3a_wait_timeout=soon"})
     assert "k3a_wait_timeout" in output
     assert runs == []
+
+
+def test_a_server_that_stays_takes_the_lock_where_one_goes(tmp_path):
+    """The keeper of the other cannot give the Lease back: its API is gone."""
+    three = RecordedCluster(servers=3, agents=0)
+    inventory = three.write(tmp_path)
+    answer = {**documented("reset"), "changed": True}
+    write_answers(tmp_path / "answers/reset.json", [({}, answer)])
+    text = inventory.read_text()
+    for host in three.hosts:
+        (tmp_path / host.name).touch()
+        text = text.replace(f"{host.name} ansible", f"{host.name} ansible_recording_log={tmp_path / host.name} ansible")
+    inventory.write_text(text)
+    recording.play(tmp_path, RESET, "--inventory", inventory, "--limit", "server-1", "-e", "k3a_reset=yes")
+    ran = {host.name: [run.module for run in recording.runs(tmp_path / host.name)] for host in three.hosts}
+    assert ran == {"server-1": ["cluster_lock", "reset"], "server-2": ["cluster_lock"], "server-3": []}
