@@ -49,7 +49,8 @@ def reasons_to_write(
 def obstacle(url: str, authority: str) -> str:
     """Why the API does not answer at a URL from here; empty when it does."""
     try:
-        NodeApi(url, ca_data=authority, timeout=PATIENCE).request("GET", "/livez")
+        # By the name in the URL, as kubectl will.
+        NodeApi(url, ca_data=authority, timeout=PATIENCE, server_name="").request("GET", "/livez")
     except ApiRefused:
         return ""
     except ApiError as error:

@@ -28,6 +28,9 @@ MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML; the API has no other name for a body of server-side apply.
 APPLY_PATCH = "application/apply-patch+yaml"
 
+# The certificates of all API servers name it, whatever leads to them, and no other certificate of their CA does.
+API_NAME = "kubernetes.default.svc"
+
 # A CA that another one signed is an anchor as good as a root, as for Go (Python knows the name since 3.10).
 PARTIAL_CHAIN = 0x80000
 
@@ -104,10 +107,26 @@ def existing(
         raise
 
 
+class _NamedConnection(http.client.HTTPSConnection):
+    """A connection to whoever proves to have a name, which need not be the one that is dialed."""
+
+    def __init__(self, server_name: str, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._server_name = server_name
+        self._tls = context
+
+    def connect(self) -> None:
+        """Connect as without TLS, and speak TLS then."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._server_name)
+
+
 class NodeApi:
     """The API at a URL, as the owner of a certificate or a token sees it.
 
-    Without a CA (neither file nor data) the server is not verified: only for discovery, never with a secret.
+    Without a CA (neither file nor data) the server is not verified: only for discovery, never with a secret. It has to
+    prove that it is C(server_name): what a node dials is often a load balancer, and what answers behind an address may
+    be somebody else. Empty is the host in the URL.
     """
 
     def __init__(
@@ -119,6 +138,7 @@ class NodeApi:
         key: str = "",
         token: str = "",
         timeout: float = 5.0,
+        server_name: str = API_NAME,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
@@ -127,6 +147,7 @@ class NodeApi:
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._timeout = timeout
+        self._server_name = server_name or parts.hostname
         self._context = _context(ca_file, ca_data, certificate, key) if parts.scheme == "https" else None
         self._headers = {"Accept": JSON, "User-Agent": "k3a.cluster"}
         if token:
@@ -210,7 +231,7 @@ class NodeApi:
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._context is None:
             return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
+        return _NamedConnection(self._server_name, self._host, self._port, timeout=timeout, context=self._context)
 
     def _exchange(
         self,

@@ -11,6 +11,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import API_NAME
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     SERVER,
@@ -39,10 +40,13 @@ DECLARATION = Declaration(
 
 
 def by_path(server: str, authority: str, certificate: str, key: str) -> str:
-    """A component's kubeconfig: it names its certificate and key, so they stay where they are and can be renewed."""
+    """A component's kubeconfig: it names its certificate and key, so they stay where they are and can be renewed.
+
+    Whatever it dials, the load balancer of its node for one, has to be the API by its own name.
+    """
     return yaml.dump(
         _document(
-            {"server": server, "certificate-authority": authority},
+            {"server": server, "certificate-authority": authority, "tls-server-name": API_NAME},
             {"client-certificate": certificate, "client-key": key},
         )
     )

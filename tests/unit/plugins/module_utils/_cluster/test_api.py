@@ -286,9 +286,10 @@ def pki(tmp_path_factory) -> Path:
         openssl("req", "-x509", *key, *where, "-subj", f"/CN={name}", "-days", "2")
     issued = [
         ("middle", "root", "/CN=middle", "basicConstraints=critical,CA:true"),
-        ("server", "ca", "/CN=s", "subjectAltName=IP:127.0.0.1"),
-        ("deep", "middle", "/CN=s", "subjectAltName=IP:127.0.0.1"),
-        ("elsewhere", "ca", "/CN=s", "subjectAltName=IP:10.9.9.9"),
+        ("server", "ca", "/CN=s", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.default.svc"),
+        ("deep", "middle", "/CN=s", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.default.svc"),
+        ("elsewhere", "ca", "/CN=s", "subjectAltName=IP:10.9.9.9,DNS:kubernetes.default.svc"),
+        ("kubelet", "ca", "/O=system:nodes/CN=system:node:w2", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:w2"),
         ("w1", "ca", "/CN=system:node:w1", "keyUsage=digitalSignature"),
     ]
     for name, by, subject, extension in issued:
@@ -319,13 +320,27 @@ def test_a_client_has_a_certificate_or_a_token(pki):
         assert by_token.get("/") == {"subject": [], "token": "Bearer abcdef.0123456789abcdef"}
 
 
-@pytest.mark.parametrize("certificate, authority", [("server", "other"), ("elsewhere", "ca"), ("deep", "ca")])
+@pytest.mark.parametrize("certificate, authority", [("server", "other"), ("kubelet", "ca"), ("deep", "ca")])
 def test_another_server_is_not_talked_to(pki, certificate, authority):
     with secure(pki, certificate) as url:
         client = node_api.NodeApi(url, ca_file=str(pki / f"{authority}.crt"), token="secret")
         with pytest.raises(node_api.ApiUnreachable, match="is not trusted") as raised:
             client.get("/")
         assert raised.value.untrusted
+
+
+def test_the_api_is_known_by_its_own_name_whatever_leads_to_it(pki):
+    """A load balancer, or an address that the servers' certificates do not have."""
+    with secure(pki, "elsewhere") as url:
+        assert node_api.NodeApi(url, ca_file=str(pki / "ca.crt")).get("/")["token"] is None
+
+
+def test_who_wants_the_name_in_the_url_says_so(pki):
+    authority = str(pki / "ca.crt")
+    with secure(pki, "kubelet") as url:
+        assert node_api.NodeApi(url, ca_file=authority, server_name="").get("/")["token"] is None
+    with secure(pki, "elsewhere") as url, pytest.raises(node_api.ApiUnreachable, match="is not trusted"):
+        node_api.NodeApi(url, ca_file=authority, server_name="").get("/")
 
 
 def test_an_authority_below_a_root_is_enough(pki):

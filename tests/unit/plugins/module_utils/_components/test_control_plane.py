@@ -37,6 +37,7 @@ def test_its_kubeconfig_leads_to_the_api_on_this_server_and_is_roots(thing):
     assert written["clusters"][0]["cluster"] == {
         "server": "https://127.0.0.1:7443",
         "certificate-authority": f"{RUN}/server-ca.crt",
+        "tls-server-name": "kubernetes.default.svc",
     }
     assert written["users"][0]["user"] == {"client-certificate": f"{RUN}/client.crt", "client-key": f"{RUN}/client.key"}
     assert (kubeconfig.mode, kubeconfig.owner) == (0o600, "root")

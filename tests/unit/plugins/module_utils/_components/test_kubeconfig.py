@@ -22,7 +22,11 @@ def parsed(text):
 
 def test_a_components_kubeconfig_names_paths_and_holds_no_secret():
     cluster, user = parsed(kubeconfig.by_path("https://[fd00::1]:6443", "/tls/ca.crt", "/tls/a.crt", "/tls/a.key"))
-    assert cluster == {"server": "https://[fd00::1]:6443", "certificate-authority": "/tls/ca.crt"}
+    assert cluster == {
+        "server": "https://[fd00::1]:6443",
+        "certificate-authority": "/tls/ca.crt",
+        "tls-server-name": "kubernetes.default.svc",
+    }
     assert user == {"client-certificate": "/tls/a.crt", "client-key": "/tls/a.key"}
 
 
