@@ -21,13 +21,15 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 def material_for(missing: list[str], layout: Layout) -> dict[str, str]:
     """Contents for the missing CAs and the service account key, by path.
 
-    A CA is made whole: a key without a certificate has signed nothing, so it is made anew with it.
+    A CA is made whole: a key without a certificate has signed nothing, so it is made anew with it. Those that are made
+    together are valid from the same moment, by which it is known that they were.
     """
     made = {}
+    started = pki.now()
     for name, prefix in bootstrap.CN_PREFIXES.items():
         certificate, key = bootstrap.authority_paths(layout, name)
         if certificate in missing:
-            made[certificate], made[key] = pki.new_authority(prefix)
+            made[certificate], made[key] = pki.new_authority(prefix, started)
     service = layout.tls("service.key")
     if service in missing:
         made[service] = pki.key_pem(pki.new_key())
@@ -66,6 +68,10 @@ class ActionModule(HostAction):
         founds = not shared and boolean(self._task.args.get("may_create", True))
         made = {} if founds else material_from(shared, found["missing_paths"], layout)
         lacking = [] if founds else sorted(set(found["missing_paths"]) - set(made))
+        if self._task.check_mode:
+            # The other server has not made yet what it will make first.
+            later = {path for name in bootstrap.LATER for path in bootstrap.authority_paths(layout, name)}
+            lacking = sorted(set(lacking) - later)
         # In check mode the first server of a new cluster has nothing yet.
         if lacking and (shared or not self._task.check_mode):
             raise K3aError(f"the other server does not have {', '.join(lacking)} either")

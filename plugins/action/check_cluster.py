@@ -105,6 +105,7 @@ class ActionModule(ActionBase):
             *servers.availability_findings(group, in_play, [host.name for host in hosts]),
             *servers.authority_findings(hosts),
             *servers.lost_findings(hosts, answer),
+            *servers.later_findings(group, hosts, answer),
             *recorded.record_findings(hosts, answer, group),
             *kubeconfig_findings(hosts, answer, first_server),
             *datastore.etcd_findings(hosts, answer),

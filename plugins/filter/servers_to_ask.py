@@ -12,6 +12,7 @@ description:
   - Internal to the playbooks of k3a.cluster, and may change in any release.
   - Servers that are there and have a cluster already, and those that a run does not look at; else the first that is
     there.
+  - Servers that lack a CA come last, since the one that answers is where the others get theirs from.
 positional: hostvars, hosts, all_hosts
 options:
   _input:
@@ -58,6 +59,7 @@ def servers_to_ask(
     present, looked_at = set(hosts), set(all_hosts)
     facts = {host: (hostvars[host].get("_k3a_check") or {}).get("facts") or {} for host in servers if host in present}
     candidates = [host for host in servers if facts.get(host, {}).get("authority") or host not in looked_at]
+    candidates.sort(key=lambda host: bool(facts.get(host, {}).get("lacks_ca")))
     return candidates or [host for host in servers if facts.get(host, {}).get("node_name")][:1]
 
 

@@ -218,6 +218,7 @@ facts:
     etcd_running: false
     authority: ""
     lost: ""
+    lacks_ca: false
     load_balancer: false
     installed: []
     identity: {machine_id: "", cluster_id: "", node_name: "", data_dir: ""}
@@ -325,6 +326,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_running": "etcd" in running,
         "authority": seen.authority,
         "lost": seen.lost,
+        "lacks_ca": seen.lacks_ca,
         "load_balancer": "load-balancer" in seen.installed,
         "installed": sorted(seen.installed),
         "identity": asdict(seen.identity),

@@ -84,6 +84,7 @@ class Cluster:
 
     def __init__(self, server: Authority, client: Authority) -> None:
         self.server, self.client = server, client
+        self.kubelets = Authority(server.folder, "kubelet-serving")
         self.published = server.text
         self.tokens: dict[str, str] = {}
         self.unsigned: set[str] = set()
@@ -96,6 +97,11 @@ class Cluster:
         self.approver = lambda request, password: ("Approved", "it is a node")
         self.signs = True
         self.url = ""
+
+    @property
+    def ca_certificates(self) -> dict[str, str]:
+        """The CAs as a machine that joins comes to know them."""
+        return {"server": self.server.text, "client": self.client.text, "kubelet-serving": self.kubelets.text}
 
     def token(self, identity: str = "f00bar", secret: str = "0123456789abcdef", pinned: bool = True) -> str:
         """A token that the cluster knows."""
@@ -114,7 +120,8 @@ class Cluster:
         if not user:
             return 403, {"message": f"anonymous may not {method} {path}"}
         if path == CONFIG:
-            return 200, {"data": {"config.json": json.dumps(self.values), "client-ca.crt": self.client.text}}
+            authorities = {f"{name}-ca.crt": self.ca_certificates[name] for name in ("client", "kubelet-serving")}
+            return 200, {"data": {"config.json": json.dumps(self.values), **authorities}}
         if method == "POST":
             return self._create(path, user, body)
         if method == "PATCH":
@@ -160,7 +167,7 @@ class Cluster:
             found["status"] = {"conditions": conditions} if judged else {}
         elif self.signs and [c["type"] for c in found.get("status", {}).get("conditions", [])] == ["Approved"]:
             serving = found["spec"]["signerName"] == "kubernetes.io/kubelet-serving"
-            authority, usage = (self.server, "serverAuth") if serving else (self.client, "clientAuth")
+            authority, usage = (self.kubelets, "serverAuth") if serving else (self.client, "clientAuth")
             request = base64.b64decode(found["spec"]["request"])
             signed = authority.sign(request, f"extendedKeyUsage={usage}\n")
             found["status"]["certificate"] = base64.b64encode(signed.encode()).decode()
@@ -177,7 +184,7 @@ class Cluster:
 
 
 @contextmanager
-def serving(cluster: Cluster, folder: Path, names: str = "IP:127.0.0.1") -> Iterator[str]:
+def serving(cluster: Cluster, folder: Path, names: str = "IP:127.0.0.1,DNS:kubernetes.default.svc") -> Iterator[str]:
     """Serve a cluster on loopback, with a certificate of its server CA for these names."""
 
     class Handler(BaseHTTPRequestHandler):

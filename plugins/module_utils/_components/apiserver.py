@@ -27,6 +27,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import kubelet_authorities
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -55,6 +56,7 @@ DECLARATION = Declaration(
     ),
 )
 ENCRYPTION = "encryption-config.json"
+KUBELET_AUTHORITIES = "kubelet-cas.crt"
 PROGRAM = "k3a"
 
 # Without a name load balancers and operators may ask for health, and a machine that joins for the cluster's CA.
@@ -122,12 +124,13 @@ def admission(level: str) -> dict[str, Any]:
     }
 
 
-def apiserver_component(params: dict[str, Any], advertise_address: str, encrypted: bool) -> component.Component:
-    """The API server as it should run on this server."""
+def apiserver_component(
+    params: dict[str, Any], advertise_address: str, encrypted: bool, kubelet_cas: str
+) -> component.Component:
+    """The API server as it should run on this server; C(kubelet_cas) is PEM, by which it knows kubelets."""
     layout = layouts.Layout(params["data_dir"])
     sources = [
         ("client-ca.crt", layout.tls("client-ca.crt")),
-        ("server-ca.crt", layout.tls("server-ca.crt")),
         ("request-header-ca.crt", layout.tls("request-header-ca.crt")),
         ("service.key", layout.tls("service.key")),
         ("etcd-server-ca.crt", layout.tls("etcd/server-ca.crt")),
@@ -182,7 +185,8 @@ def apiserver_component(params: dict[str, Any], advertise_address: str, encrypte
         files=tuple(
             files.File(layout.server_etc(name), yaml.dump(content).encode(), mode=0o644)
             for name, content in configuration.items()
-        ),
+        )
+        + (files.File(layout.server_etc(KUBELET_AUTHORITIES), kubelet_cas.encode(), mode=0o644),),
         inputs=credentials.inputs,
         healthy=(ready(layout, params["https_listen_port"]),),
     )
@@ -228,7 +232,7 @@ def _arguments(
         "etcd-certfile": credentials.path("etcd-client.crt"),
         "etcd-keyfile": credentials.path("etcd-client.key"),
         "etcd-servers": "https://127.0.0.1:2379",
-        "kubelet-certificate-authority": credentials.path("server-ca.crt"),
+        "kubelet-certificate-authority": layout.server_etc(KUBELET_AUTHORITIES),
         "kubelet-client-certificate": credentials.path("client-kube-apiserver.crt"),
         "kubelet-client-key": credentials.path("client-kube-apiserver.key"),
         "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
@@ -294,7 +298,9 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(ENCRYPTION))
-    wanted = apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted)
+    # In check mode a new cluster has no CAs yet.
+    kubelet_cas = kubelet_authorities.read(Layout(params["data_dir"])) or "the CAs of kubelets\n"
+    wanted = apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted, kubelet_cas)
 
     def foresee(plan: component.Plan) -> tuple[()]:
         problem = plan.interrupts and not_ready(params["after"], Layout(params["data_dir"]).tls("server-ca.crt"))

@@ -61,17 +61,17 @@ OPTIONS = component.argument_spec(
 
 def controller_manager_component(params: dict[str, Any]) -> component.Component:
     """The controller manager as it should run on this server."""
-    signers_files = ("server-ca.key", "client-ca.crt", "client-ca.key", "service.key")
+    signers_files = ("kubelet-serving-ca.crt", "kubelet-serving-ca.key", "client-ca.crt", "client-ca.key", "service.key")
     credentials = control_plane.client_credentials(
         Layout(params["data_dir"]), DECLARATION.name, "client-controller", *signers_files
     )
     client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
-    server = (credentials.path("server-ca.crt"), credentials.path("server-ca.key"))
+    kubelet = (credentials.path("kubelet-serving-ca.crt"), credentials.path("kubelet-serving-ca.key"))
+    # Not legacy-unknown: nobody here trusts what that signs, and it signs for any name.
     signers = {
         "kube-apiserver-client": client,
         "kubelet-client": client,
-        "kubelet-serving": server,
-        "legacy-unknown": server,
+        "kubelet-serving": kubelet,
     }
     signing = {
         f"cluster-signing-{signer}-{kind}-file": path

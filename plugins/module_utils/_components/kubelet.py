@@ -46,7 +46,7 @@ DECLARATION = Declaration(
     awaited_by="flannel",
     ports=(Port(10248), Port(10250, NODES)),
     certificates=(
-        Certificate("serving-kubelet", "server", NODE, ORGANIZATION, usages=("server",), names=OF_NODE),
+        Certificate("serving-kubelet", "kubelet-serving", NODE, ORGANIZATION, usages=("server",), names=OF_NODE),
         Certificate("client-kubelet", "client", NODE, ORGANIZATION, pair=KUBELET_CLIENT),
     ),
     grants=(

@@ -170,6 +170,8 @@ class Observed:
     token: str = ""
     # The path of what a server has lost of what servers share.
     lost: str = ""
+    # A server of a version that made fewer CAs.
+    lacks_ca: bool = False
     installed: frozenset[str] = frozenset()
     node_password: bool = False
     # Who the host is, by its record or by what runs, and why a record cannot be read.

@@ -88,6 +88,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         node_password=os.path.exists(PASSWORD_FILE),
         token=text_of(layout.token).strip(),
         lost=bootstrap.lost_by(layout, wanted.token) if wanted.server else "",
+        lacks_ca=wanted.server and bootstrap.lacks_later(layout),
         identity=identity,
         recorded=recorded is not None,
         damaged=tuple(filter(None, (damaged, etcd_damaged))),

@@ -31,7 +31,10 @@ GROUP = "certificates.k8s.io/v1"
 KIND = "certificatesigningrequests"
 # Who signs what with the CAs that the API has; the node itself is known by the pair that its kubelet renews.
 NODE_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
-SIGNERS = {"client": "kubernetes.io/kube-apiserver-client", "server": "kubernetes.io/kubelet-serving"}
+SIGNERS = {
+    "client": "kubernetes.io/kube-apiserver-client",
+    "kubelet-serving": "kubernetes.io/kubelet-serving",
+}
 PAUSE = 0.2
 CONFLICT = 409
 # For so long a server that has just started may not know who is who, and who may do what.

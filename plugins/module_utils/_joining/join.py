@@ -31,7 +31,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as
 
 CLUSTER_INFO = node_api.object_path("/api/v1", "configmaps", "kube-public", "cluster-info")
 CONFIG = node_api.object_path("/api/v1", "configmaps", "kube-system", "k3a-config")
-CONFIG_KEY, CLIENT_AUTHORITY_KEY = "config.json", "client-ca.crt"
+CONFIG_KEY = "config.json"
+AUTHORITY_KEYS = {"client": "client-ca.crt", "kubelet-serving": "kubelet-serving-ca.crt"}
 
 # The cluster signs for a new token within a moment, and a server that has just started knows tokens and permissions
 # after another one. What has not come by then never will.
@@ -149,20 +150,20 @@ def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
         raise JoinError(f"the secret of the token {token.id} is wrong; copy the whole token again")
 
 
-def config_in(config_map: Mapping[str, Any] | None, url: str) -> tuple[dict[str, Any], str]:
-    """The cluster's values and its CA for clients, of the ConfigMap k3a-config."""
+def config_in(config_map: Mapping[str, Any] | None, url: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The cluster's values and, by their names, its CAs that sign for nodes, of the ConfigMap k3a-config."""
     data = (config_map or {}).get("data") or {}
     try:
         config = json.loads(data.get(CONFIG_KEY) or "")
     except ValueError:
         config = None
-    client_authority = str(data.get(CLIENT_AUTHORITY_KEY) or "")
-    if not isinstance(config, dict) or not client_authority:
+    authorities = {name: str(data.get(key) or "") for name, key in AUTHORITY_KEYS.items()}
+    if not isinstance(config, dict) or not all(authorities.values()):
         raise JoinError(
             f"the cluster at {url} does not say how a node has to be set up (ConfigMap kube-system/k3a-config);"
             " run k3a.cluster.site of this version of the collection on its servers"
         )
-    return config, client_authority
+    return config, authorities
 
 
 def differences(expected: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
@@ -233,8 +234,8 @@ class Discovery:
             raise NotYet(f"the API at {self.url} refuses this node: {error.message}", PATIENCE) from None
         except node_api.ApiError:
             return None
-        config, client_authority = config_in(answer, self.url)
-        return Cluster(self.url, {"server": seen.authority, "client": client_authority}, config, member=True)
+        config, authorities = config_in(answer, self.url)
+        return Cluster(self.url, {"server": seen.authority, **authorities}, config, member=True)
 
     def _by_token(self, token: tokens.Token) -> Cluster:
         seen = self._published()
@@ -248,11 +249,11 @@ class Discovery:
             raise refusal(error, token.id, self.url) from None
         except node_api.ApiError as error:
             raise JoinError(
-                f"{error}; the certificate that is served there is not of the token's CA, or not for this name:"
-                " check k3a_server_url, and k3a_tls_san of the servers"
+                f"{error}; the certificate that is served there is not of the token's CA, or not the API's: check"
+                " k3a_server_url"
             ) from None
-        config, client_authority = config_in(answer, self.url)
-        return Cluster(self.url, {"server": seen.authority, "client": client_authority}, config)
+        config, authorities = config_in(answer, self.url)
+        return Cluster(self.url, {"server": seen.authority, **authorities}, config)
 
     def _published(self, authority: str = "") -> Published:
         try:

@@ -26,8 +26,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import To
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+# Made on a server that has the others, when that is of a version which did not know them yet.
+LATER = ("kubelet-serving",)
 CN_PREFIXES = {
     "server": "k3a-server",
+    "kubelet-serving": "k3a-kubelet-serving",
     "client": "k3a-client",
     "request-header": "k3a-request-header",
     "etcd-server": "etcd-server",
@@ -170,10 +173,18 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     if layout.token in missing and not layout.etcd_has_data:
         return None
     units = map(files.read_bytes, glob.glob(systemd.unit_path("k3a-*.service")))
-    encrypts = any(b"--encryption-provider-config=" in (unit or b"") for unit in units)
+    used = b"".join(unit or b"" for unit in units)
+    encrypts = b"--encryption-provider-config=" in used
     made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
+    for name in LATER:
+        made.update({path: path.encode() not in used for path in authority_paths(layout, name)})
     gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]
     return next(iter(gone), None)
+
+
+def lacks_later(layout: Layout) -> bool:
+    """Whether a server was installed by a version that did not make all of today's CAs."""
+    return os.path.exists(layout.token) and any(not os.path.exists(authority_paths(layout, name)[0]) for name in LATER)
 
 
 def told_of_lost(path: str) -> tuple[str, str]:

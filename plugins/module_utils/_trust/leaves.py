@@ -23,6 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 # A CA's name, and where its certificate and key are under server/tls.
 AUTHORITIES = {
     "server": "server-ca",
+    "kubelet-serving": "kubelet-serving-ca",
     "client": "client-ca",
     "request-header": "request-header-ca",
     "etcd-server": "etcd/server-ca",

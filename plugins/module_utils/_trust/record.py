@@ -30,9 +30,10 @@ PREFIX = "/bootstrap/"
 DIGESTS = "/k3a/bootstrap/"
 CURRENT, STALE, ABSENT, OTHER_TOKEN = "current", "stale", "absent", "other token"
 ITERATIONS = 4096
-# K3s's names of the CAs, each with a certificate and a key.
+# K3s's names of the CAs, each with a certificate and a key; K3s has none of its own for kubelets.
 _AUTHORITIES = {
     "server": "ServerCA",
+    "kubelet-serving": "KubeletServingCA",
     "client": "ClientCA",
     "request-header": "RequestHeaderCA",
     "etcd-server": "ETCDServerCA",

@@ -44,6 +44,8 @@ class HostFacts:
     authority: str = ""
     # The path of what a server has lost of what servers share, a key for instance.
     lost: str = ""
+    # It is a server of a version that made fewer CAs, and gets the others from the servers that have them.
+    lacks_ca: bool = False
     etcd_data: bool = False
     etcd_running: bool = False
     load_balancer: bool = False

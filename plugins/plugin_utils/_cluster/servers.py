@@ -105,6 +105,19 @@ def lost_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[H
     ]
 
 
+def later_findings(
+    servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport
+) -> list[HostFinding]:
+    """Where a run makes a CA that the cluster did not have, all servers get it, since each of them has to trust it."""
+    known = answer.ca_certificates
+    away = tuple(host for host in servers if host not in {report.name for report in reports})
+    if not known or not away or all(name in known for name in bootstrap.LATER):
+        return []
+    message = f"the cluster gets a new CA ({', '.join(bootstrap.LATER)}), and all servers have to get it in one run"
+    remedy = f"bring it back first, or {REMOVE}; run site.yml without --limit"
+    return [HostFinding(away, Finding("authority", FAIL, message, remedy))]
+
+
 def ending_findings(ca_certificates: Mapping[str, str]) -> list[HostFinding]:
     """CAs that are near their end: a run that changes nothing has to tell it, too."""
     try:

@@ -79,10 +79,10 @@ def certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def new_authority(prefix: str) -> tuple[str, str]:
+def new_authority(prefix: str, started: datetime.datetime | None = None) -> tuple[str, str]:
     """A self-signed CA as K3s names it, C(<prefix>-ca@<unix time>): its certificate and key as PEM."""
     key = new_key()
-    started = now()
+    started = started or now()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{prefix}-ca@{int(started.timestamp())}")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (

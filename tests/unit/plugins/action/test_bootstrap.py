@@ -11,6 +11,7 @@ from ansible_collections.k3a.cluster.plugins.action import bootstrap as action
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap as shared
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap as module
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -44,9 +45,16 @@ def test_a_first_run_makes_everything_and_a_second_nothing(run_action, tmp_path)
     assert not os.path.exists(data)
     done = run_action(action, module, data_dir=data)
     assert (done["changed"], done["missing_paths"], done["diff"]) == (True, announced["missing_paths"], announced["diff"])
-    assert sorted(done["ca_certificates"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
+    assert sorted(done["ca_certificates"]) == sorted(leaves.AUTHORITIES)
     again = run_action(action, module, data_dir=data)
     assert (again["changed"], again["missing_paths"], again["ca_certificates"]) == (False, [], done["ca_certificates"])
+
+
+def test_cas_that_are_made_together_are_valid_from_the_same_moment():
+    """By that a cluster whose CAs came one after the other is told from one that always had them all."""
+    made = action.material_for([shared.authority_paths(LAYOUT, name)[0] for name in shared.CN_PREFIXES], LAYOUT)
+    certificates = [x509.load_pem_x509_certificate(made[shared.authority_paths(LAYOUT, name)[0]].encode()) for name in shared.CN_PREFIXES]
+    assert len({certificate.not_valid_before_utc for certificate in certificates}) == 1
 
 
 def test_only_the_exchange_that_brings_keys_is_kept_out_of_the_log(run_action, tmp_path):
@@ -72,7 +80,7 @@ def test_a_directory_with_a_wrong_mode_is_corrected_without_new_material(run_act
     assert not run_action(action, module, data_dir=data)["changed"]
 
 
-@pytest.mark.parametrize("killed_at", range(1, 13))
+@pytest.mark.parametrize("killed_at", range(1, 15))
 def test_a_run_that_is_killed_between_any_two_files_is_finished_by_the_next(
     run_action, tmp_path, monkeypatch, killed_at
 ):
@@ -119,6 +127,51 @@ def test_material_given_by_a_user_is_not_taken(run_action, tmp_path):
     assert "BEGIN EC PRIVATE KEY" in (tmp_path / "k3a/server/tls/service.key").read_text()
 
 
+class TestLaterAuthority:
+    """Servers that an earlier version installed get a CA that the first of them makes."""
+
+    PATHS = ("server/tls/kubelet-serving-ca.crt", "server/tls/kubelet-serving-ca.key")
+
+    @pytest.fixture
+    def servers(self, run_action, tmp_path, monkeypatch):
+        monkeypatch.setattr(shared.systemd, "unit_path", lambda name: str(tmp_path / name))
+        first, other = tmp_path / "first", tmp_path / "other"
+        run_action(action, module, data_dir=str(first))
+        material = run_action(action, module, data_dir=str(first), export=True)["material"]
+        run_action(action, module, data_dir=str(other), may_create=False, shared=material)
+        for server in (first, other):
+            for path in self.PATHS:
+                (server / path).unlink()
+        return str(first), str(other)
+
+    def further(self, run_action, servers, check=False):
+        """What the tasks of a role do for a server that is not the one which answers."""
+        found = run_action(action, module, check=check, data_dir=servers[1], may_create=False)
+        kept = run_action(action, module, check=check, data_dir=servers[0], export=True)
+        assert len(found["missing_paths"]) == 2
+        return run_action(
+            action, module, check=check, data_dir=servers[1], may_create=False, shared=kept["material"]
+        )
+
+    def test_one_makes_it_and_the_others_are_given_it(self, run_action, servers):
+        before = run_action(action, module, data_dir=servers[0], export=True)["material"]
+        made = run_action(action, module, data_dir=servers[0])
+        assert "kubelet-serving" in made["ca_certificates"]
+        assert not self.further(run_action, servers).get("failed")
+        exported = [run_action(action, module, data_dir=server, export=True)["material"] for server in servers]
+        assert exported[0] == exported[1]
+        assert {path: text for path, text in exported[0].items() if path not in self.PATHS} == before
+
+    def test_check_mode_foresees_it(self, run_action, servers):
+        first = run_action(action, module, check=True, data_dir=servers[0])
+        other = self.further(run_action, servers, check=True)
+        assert [entry["after_header"] for entry in first["diff"]] == [f"{servers[0]}/{path}" for path in reversed(self.PATHS)]
+        assert [entry["after_header"] for entry in other["diff"]] == [f"{servers[1]}/{path}" for path in reversed(self.PATHS)]
+
+    def test_a_server_without_it_cannot_give_it(self, run_action, servers):
+        assert "does not have" in self.further(run_action, servers)["msg"]
+
+
 class TestFurtherServer:
     """A server that joins has what the first one has, and nothing of its own."""
 
@@ -135,7 +188,7 @@ class TestFurtherServer:
     def test_it_makes_nothing(self, run_action, tmp_path):
         found = self.join(run_action, tmp_path, None)
         assert (found["changed"], found["ca_certificates"]) == (False, {})
-        assert len(found["missing_paths"]) == 13
+        assert len(found["missing_paths"]) == 15
         assert run_action.exchanges == [False]
         assert not (tmp_path / "other").exists()
 

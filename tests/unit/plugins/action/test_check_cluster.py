@@ -267,7 +267,7 @@ class TestServers:
     ]
     ASKED = {
         "host": "node-2",
-        "ca_certificates": {"server": AUTHORITY},
+        "ca_certificates": {"server": AUTHORITY, "kubelet-serving": AUTHORITY},
         "healthy": True,
         "url": "https://10.0.0.2:6443",
         "etcd_members": MEMBERS,
@@ -282,7 +282,7 @@ class TestServers:
             **NOTHING_PLANNED,
             "first_server": "",
             "server": "node-2",
-            "ca_certificates": {"server": AUTHORITY},
+            "ca_certificates": self.ASKED["ca_certificates"],
             "bootstrap_record": "stale",
             "etcd_endpoints": tuple(f"https://10.0.0.{number}:2379" for number in (1, 2, 3)),
             "etcd_leader": "node-3",
@@ -321,6 +321,13 @@ class TestServers:
         result = judge(self.RESULTS[0], groups=self.GROUPS, asked=[self.ASKED])
         assert result["failed"]
         assert "node-2, node-3: cannot be reached, and with 2 of 3 servers away nothing is changed" in result["msg"]
+
+    def test_one_of_three_that_is_away_has_to_come_back_where_the_cluster_gets_a_new_ca(self, judge):
+        asked = {**self.ASKED, "ca_certificates": {"server": AUTHORITY}}
+        result = judge(*self.RESULTS[:2], groups=self.GROUPS, asked=[asked])
+        assert result["failed"]
+        assert "node-3: the cluster gets a new CA (kubelet-serving), and all servers have to get it" in result["msg"]
+        assert not judge(*self.RESULTS, groups=self.GROUPS, asked=[asked])["failed"]
 
     def test_one_of_three_that_is_away_is_a_warning(self, judge):
         result = judge(*self.RESULTS[:2], groups=self.GROUPS, asked=[self.ASKED])

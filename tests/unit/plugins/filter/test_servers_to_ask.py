@@ -20,6 +20,11 @@ def test_all_that_have_a_cluster():
     assert asked({"s1": NEW, "s2": INSTALLED, "s3": INSTALLED}) == ["s2", "s3"]
 
 
+def test_one_that_lacks_a_ca_gets_it_from_the_others():
+    assert asked({"s1": {**INSTALLED, "lacks_ca": True}, "s2": NEW, "s3": INSTALLED}) == ["s3", "s1"]
+    assert asked(dict.fromkeys(SERVERS, {**INSTALLED, "lacks_ca": True})) == SERVERS
+
+
 def test_where_none_has_the_first_that_is_there():
     assert asked(dict.fromkeys(SERVERS, NEW)) == ["s1"]
     assert asked({"s2": NEW, "s3": NEW}, hosts=["s2", "s3"]) == ["s2"]

@@ -46,7 +46,7 @@ def test_without_material_nothing_is_written_and_everything_is_missing(run_modul
     found = run_module(bootstrap, data_dir=layout.data_dir)
     assert found["changed"]
     assert found["missing_paths"] == step.wanted_paths(layout, True)
-    assert len(found["missing_paths"]) == 13
+    assert len(found["missing_paths"]) == 15
     assert not os.path.exists(layout.data_dir)
 
 
@@ -215,6 +215,46 @@ class TestFurtherServer:
         settled = run_module(bootstrap, data_dir=other.data_dir, may_create=False)
         assert (settled["changed"], settled["missing_paths"]) == (False, [])
         assert settled["ca_certificates"]["server"] == kept["server/tls/server-ca.crt"]
+
+
+class TestLaterAuthority:
+    """A server that an earlier version installed has no CA for kubelets; it is made once, and then kept."""
+
+    OWN = "kubelet-serving"
+
+    @pytest.fixture
+    def units(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(step.systemd, "unit_path", lambda name: str(tmp_path / name))
+        return tmp_path / "k3a-controller-manager.service"
+
+    @pytest.fixture
+    def earlier(self, run, layout, units):
+        run()
+        os.makedirs(f"{layout.etcd}/member/wal")
+        open(f"{layout.etcd}/member/wal/0.wal", "w").close()
+        for path in step.authority_paths(layout, self.OWN):
+            os.unlink(path)
+        units.write_text(f"LoadCredential=server-ca.key:{layout.tls('server-ca.key')}\n")
+        return layout
+
+    def test_it_is_made_and_nothing_else(self, run, earlier):
+        assert step.lacks_later(earlier)
+        kept = {path: open(path, "rb").read() for path in step.wanted_paths(earlier, True) if os.path.exists(path)}
+        assert step.lost_by(earlier) == ""
+        assert sorted(run()["missing_paths"]) == sorted(step.authority_paths(earlier, self.OWN))
+        assert {path: open(path, "rb").read() for path in kept} == kept
+        assert not step.lacks_later(earlier)
+        assert not run()["changed"]
+
+    def test_one_that_is_in_use_is_not_made_anew(self, run, earlier, units):
+        certificate, key = step.authority_paths(earlier, self.OWN)
+        units.write_text(f"LoadCredential=x.crt:{certificate}\nLoadCredential=x.key:{key}\n")
+        told = run()["msg"]
+        assert told == f"{key} is gone; put it back from another server or from a backup of this one"
+        assert step.lost_by(earlier) == key
+
+    def test_a_server_that_is_being_installed_lacks_nothing_later(self, tmp_path):
+        assert not step.lacks_later(Layout(str(tmp_path / "new")))
 
 
 @pytest.mark.parametrize("path", ["server/tls/server-ca.crt", "server/tls/service.key", "server/token"])

@@ -39,7 +39,7 @@ def node(run_module, cluster, tmp_path):
 
     class Node:
         own = {"data_dir": str(tmp_path / "k3a")}
-        trust = {"ca_certificates": {"server": cluster.server.text, "client": cluster.client.text}}
+        trust = {"ca_certificates": cluster.ca_certificates}
         password = tmp_path / "etc/node/password"
 
         def certificates(self, check=False, **more):

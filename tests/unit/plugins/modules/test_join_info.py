@@ -30,7 +30,7 @@ def look(run_module, cluster, tmp_path):
 def test_a_machine_learns_what_it_has_to_know(look, cluster, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     found = look(token=cluster.token())
-    assert found["ca_certificates"] == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found["ca_certificates"] == cluster.ca_certificates
     assert found["servers"] == ["192.0.2.10:6443", "192.0.2.11:6443"]
     assert found["config"] == cluster.values
     assert (found["url"], found["changed"]) == (cluster.url, False)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import EtcdUnavailable
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 from ansible_collections.k3a.cluster.plugins.modules import server_info
 from ansible_collections.k3a.cluster.tests.unit import etcd_members, joinable_cluster, record_samples
@@ -175,7 +176,7 @@ class TestCluster:
     def test_the_public_part_of_the_authorities_is_returned_and_no_key(self, ask, pki):
         found = ask()
         assert found["ca_certificates"]["server"] == pki[0].text
-        assert sorted(found["ca_certificates"]) == ["client", "etcd-peer", "etcd-server", "request-header", "server"]
+        assert sorted(found["ca_certificates"]) == sorted(leaves.AUTHORITIES)
         assert ".key" not in str(found)
         assert "s3cr3t-word" not in str(found)
 

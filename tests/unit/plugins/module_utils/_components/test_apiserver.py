@@ -24,7 +24,7 @@ SUITES = ",".join(
 
 
 def component_of(encrypted=True, **given):
-    return apiserver.apiserver_component(params_for(apiserver, **given), "10.0.0.1", encrypted)
+    return apiserver.apiserver_component(params_for(apiserver, **given), "10.0.0.1", encrypted, "the CAs\n")
 
 
 def test_the_arguments():
@@ -49,7 +49,7 @@ def test_the_arguments():
         f"--etcd-certfile={RUN}/etcd-client.crt",
         f"--etcd-keyfile={RUN}/etcd-client.key",
         "--etcd-servers=https://127.0.0.1:2379",
-        f"--kubelet-certificate-authority={RUN}/server-ca.crt",
+        f"--kubelet-certificate-authority={ETC}/kubelet-cas.crt",
         f"--kubelet-client-certificate={RUN}/client-kube-apiserver.crt",
         f"--kubelet-client-key={RUN}/client-kube-apiserver.key",
         "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
@@ -87,6 +87,11 @@ def test_every_credential_that_is_read_is_loaded_and_counts():
     read = {word.split("=")[1].rpartition("/")[2] for word in command(component.unit) if f"={RUN}/" in word}
     assert read == set(loaded)
     assert set(loaded.values()) == set(component.inputs)
+
+
+def test_it_knows_kubelets_by_their_cas():
+    (file,) = [file for file in component_of().files if file.path == f"{ETC}/kubelet-cas.crt"]
+    assert (file.content, file.mode, file.secret) == (b"the CAs\n", 0o644, False)
 
 
 def test_without_encryption_nothing_of_it_is_asked_for():

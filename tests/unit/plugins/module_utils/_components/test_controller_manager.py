@@ -32,10 +32,8 @@ def test_the_arguments():
         f"--cluster-signing-kube-apiserver-client-key-file={RUN}/client-ca.key",
         f"--cluster-signing-kubelet-client-cert-file={RUN}/client-ca.crt",
         f"--cluster-signing-kubelet-client-key-file={RUN}/client-ca.key",
-        f"--cluster-signing-kubelet-serving-cert-file={RUN}/server-ca.crt",
-        f"--cluster-signing-kubelet-serving-key-file={RUN}/server-ca.key",
-        f"--cluster-signing-legacy-unknown-cert-file={RUN}/server-ca.crt",
-        f"--cluster-signing-legacy-unknown-key-file={RUN}/server-ca.key",
+        f"--cluster-signing-kubelet-serving-cert-file={RUN}/kubelet-serving-ca.crt",
+        f"--cluster-signing-kubelet-serving-key-file={RUN}/kubelet-serving-ca.key",
         "--controllers=*,bootstrapsigner,tokencleaner",
         f"--kubeconfig={RUN}/kubeconfig",
         "--leader-elect=false",
@@ -49,6 +47,14 @@ def test_the_arguments():
         "--use-service-account-credentials=true",
     ]
     assert unknown_flags(unit) == []
+
+
+def test_nobody_gets_a_certificate_of_the_server_ca_through_the_api():
+    """By one of it a machine passes for the API."""
+    unit = component_of().unit
+    assert "server-ca.key:/var/lib/k3a/server/tls/server-ca.key" not in unit.replace("kubelet-serving-ca", "")
+    assert "legacy-unknown" not in unit
+    assert "--cluster-signing-cert-file" not in unit
 
 
 def test_several_servers_elect_one_that_is_active():

@@ -45,7 +45,7 @@ def wanted(tmp_path, monkeypatch):
 
 
 def requester(cluster, timeout=5.0):
-    ca_certificates = {"server": cluster.server.text, "client": cluster.client.text}
+    ca_certificates = cluster.ca_certificates
     return certificate_request.Requester(cluster.url, ca_certificates, timeout)
 
 
@@ -72,7 +72,7 @@ def test_a_machine_asks_with_its_token_once_and_then_as_the_node_that_it_has_bec
         *[("request", "system:node:w1")] * 3,
     ]
     for name, text in signed.items():
-        authority = cluster.server if name == "serving-kubelet" else cluster.client
+        authority = cluster.kubelets if name == "serving-kubelet" else cluster.client
         assert text.endswith("-----END CERTIFICATE-----\n" + authority.text)
         assert text.count("BEGIN CERTIFICATE") == 2
         key = pem._openssl("pkey", "-pubout", given=open(wanted[name]["key"], "rb").read())

@@ -128,12 +128,20 @@ def test_what_publishes_no_authority_cannot_be_joined(config_map):
 
 @pytest.mark.parametrize(
     "data",
-    [None, {}, {"config.json": "{"}, {"config.json": "[]", "client-ca.crt": "c"}, {"config.json": "{}"}],
+    [
+        None,
+        {},
+        {"config.json": "{"},
+        {"config.json": "[]", "client-ca.crt": "c", "kubelet-serving-ca.crt": "k"},
+        {"config.json": "{}"},
+        {"config.json": "{}", "client-ca.crt": "c"},
+    ],
 )
 def test_a_cluster_has_to_say_how_its_nodes_are_set_up(data):
     with pytest.raises(joining.JoinError, match="does not say how a node has to be set up"):
         joining.config_in({"data": data}, URL)
-    assert joining.config_in({"data": {"config.json": '{"a": 1}', "client-ca.crt": "c"}}, URL) == ({"a": 1}, "c")
+    data = {"config.json": '{"a": 1}', "client-ca.crt": "c", "kubelet-serving-ca.crt": "k"}
+    assert joining.config_in({"data": data}, URL) == ({"a": 1}, {"client": "c", "kubelet-serving": "k"})
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ def test_each_difference_is_told_with_both_values():
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_token_opens_its_cluster_and_is_not_shown_before_the_cluster_has_proved_itself(cluster, layout, pinned):
     found, token = joining.join(cluster.url, cluster.token(pinned=pinned), layout, 5.0)
-    assert found.ca_certificates == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found.ca_certificates == cluster.ca_certificates
     assert found.config == cluster.values
     assert (found.url, found.member, token.id, bool(token.ca_hash)) == (cluster.url, False, "f00bar", pinned)
     assert cluster.asked == [("GET", INFO, ""), ("GET", INFO, ""), ("GET", CONFIG, "system:bootstrap:f00bar")]
@@ -245,13 +253,15 @@ def test_the_served_certificate_has_to_be_of_the_published_authority(cluster, ca
     assert ("GET", CONFIG, "system:bootstrap:f00bar") not in cluster.asked
 
 
-def test_the_served_certificate_has_to_be_for_the_name_in_the_url(ca_certificates, layout, tmp_path, monkeypatch):
+def test_the_served_certificate_has_to_be_that_of_the_api(ca_certificates, layout, tmp_path, monkeypatch):
+    """A kubelet of the cluster may have one of the same CA, for the address that is dialed."""
     monkeypatch.setattr(leaves, "KUBELET_CLIENT", str(tmp_path / "none"))
     known = Cluster(ca_certificates["server"], ca_certificates["client"])
-    with serving(known, tmp_path, names="DNS:elsewhere"):
+    with serving(known, tmp_path, names="DNS:w2,DNS:localhost,IP:127.0.0.1"):
         told = refused(known, known.token(), layout)
     assert "127.0.0.1" in told
-    assert "check k3a_server_url, and k3a_tls_san of the servers" in told
+    assert "or not the API's: check k3a_server_url" in told
+    assert not [user for _method, _path, user in known.asked if user]
 
 
 def test_a_server_that_is_not_ready_is_asked_again(cluster, layout):
@@ -279,7 +289,7 @@ def test_a_machine_without_a_token_that_is_no_node_asks_nobody(cluster, layout):
 def test_a_node_needs_no_token_and_a_wrong_one_does_not_matter(cluster, layout, tmp_path, token):
     make_node(tmp_path, cluster.server, cluster.client)
     found, used = joining.join(cluster.url, token, layout, 5.0)
-    assert found.ca_certificates == {"server": cluster.server.text, "client": cluster.client.text}
+    assert found.ca_certificates == cluster.ca_certificates
     assert (found.member, used, found.config) == (True, None, cluster.values)
     assert cluster.asked == [("GET", CONFIG, "system:node:w1"), ("GET", INFO, "")]
 

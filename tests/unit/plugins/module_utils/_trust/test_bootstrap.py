@@ -82,6 +82,7 @@ def test_every_authority_has_its_name_and_place():
     layout = Layout("/d")
     assert {name: bootstrap.authority_paths(layout, name)[1] for name in bootstrap.CN_PREFIXES} == {
         "server": "/d/server/tls/server-ca.key",
+        "kubelet-serving": "/d/server/tls/kubelet-serving-ca.key",
         "client": "/d/server/tls/client-ca.key",
         "request-header": "/d/server/tls/request-header-ca.key",
         "etcd-server": "/d/server/tls/etcd/server-ca.key",

@@ -77,7 +77,7 @@ def test_etcd_does_not_answer_to_the_names_of_kubernetes():
 
 def test_a_nodes_certificates():
     assert {name: (leaf.authority, leaf.common_name, leaf.usages) for name, leaf in AGENT.items()} == {
-        "serving-kubelet": ("server", "system:node:w1", ("server",)),
+        "serving-kubelet": ("kubelet-serving", "system:node:w1", ("server",)),
         "client-kubelet": ("client", "system:node:w1", ("client",)),
         "client-kube-proxy": ("client", "system:kube-proxy", ("client",)),
         "client-flannel": ("client", "system:k3a-flannel", ("client",)),

@@ -44,6 +44,8 @@ def test_the_files_have_k3s_s_names():
     assert {name: path[len("/d/server/") :] for name, path in records.paths(Layout("/d")).items()} == {
         "ServerCA": "tls/server-ca.crt",
         "ServerCAKey": "tls/server-ca.key",
+        "KubeletServingCA": "tls/kubelet-serving-ca.crt",
+        "KubeletServingCAKey": "tls/kubelet-serving-ca.key",
         "ClientCA": "tls/client-ca.crt",
         "ClientCAKey": "tls/client-ca.key",
         "RequestHeaderCA": "tls/request-header-ca.crt",
@@ -59,7 +61,14 @@ def test_the_files_have_k3s_s_names():
 
 def test_what_is_recorded_is_what_is_on_disk(layout):
     assert records.material(layout)["ServiceKey"] == b"content of server/tls/service.key\n"
-    assert len(records.material(layout)) == 12
+    assert len(records.material(layout)) == 14
+
+
+def test_a_record_of_a_version_that_had_fewer_cas_is_stale(layout, etcd):
+    assert records.status(layout, etcd) == records.CURRENT
+    contents = {name: text for name, text in records.material(layout).items() if not name.startswith("KubeletServing")}
+    etcd.put(records.digest_key("s3cr3t-word"), json.dumps(records.digest(RECORD, contents, "s3cr3t-word")).encode())
+    assert records.status(layout, etcd) == records.STALE
 
 
 def test_only_the_configuration_of_encryption_may_be_missing(layout):
