@@ -253,9 +253,9 @@ def host_name() -> str:
 
 
 def valid_node_name(name: str) -> bool:
-    """Whether Kubernetes takes it as the name of an object (a DNS subdomain)."""
+    """Whether Kubernetes takes it as the name of a node: of an object (a DNS subdomain), and in a label of it."""
     label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-    return len(name) <= 253 and re.fullmatch(rf"{label}(\.{label})*", name) is not None
+    return len(name) <= 63 and re.fullmatch(rf"{label}(\.{label})*", name) is not None
 
 
 def is_url(text: str) -> bool:

@@ -212,7 +212,7 @@ def _names(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if not wanted.node_name and name.split(".")[0] == "localhost":
         yield Finding("hostname", FAIL, f"the hostname is {name}", "give the host a name, or set k3a_node_name")
     elif not address.valid_node_name(name):
-        remedy = "use lower-case letters, digits, '-' and '.', at most 253 characters, in the hostname or k3a_node_name"
+        remedy = "use lower-case letters, digits, '-' and '.', at most 63 characters, in the hostname or k3a_node_name"
         yield Finding("hostname", FAIL, f"{name!r} cannot be the name of a node", remedy)
     if not re.fullmatch(r"[0-9a-f]{32}", seen.machine_id):
         message, remedy = "/etc/machine-id holds no machine id", "run systemd-machine-id-setup on the host"

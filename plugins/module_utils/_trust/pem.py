@@ -19,6 +19,19 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
 
 
+# X.509 ends a common name at 64 characters, openssl by default too; a node's may be 63, and the name of its kubelet longer.
+COMMON_NAME_LENGTH = 64
+_LONGER_NAMES = """\
+openssl_conf = modules
+[modules]
+stbl_section = strings
+[strings]
+CN = min:1,max:128
+[req]
+distinguished_name = req
+"""
+
+
 class OpensslError(K3aError):
     """openssl refused; the message says what was asked of it and its own words."""
 
@@ -55,9 +68,14 @@ def request_for(
     subject = (f"/O={_escaped(organization)}" if organization else "") + f"/CN={_escaped(common_name)}"
     names = ",".join([*(f"DNS:{name}" for name in dns), *(f"IP:{ip}" for ip in ips)])
     extension = ["-addext", f"subjectAltName={names}"] if names else []
+    command = ("req", "-new", "-key", "/dev/stdin", "-passin", "pass:", "-subj", subject, *extension)
     try:
-        command = ("req", "-new", "-key", "/dev/stdin", "-passin", "pass:", "-subj", subject, *extension)
-        return _openssl(*command, given=key).decode()
+        if len(common_name) <= COMMON_NAME_LENGTH:
+            return _openssl(*command, given=key).decode()
+        with tempfile.NamedTemporaryFile("w", suffix=".cnf") as longer:
+            longer.write(_LONGER_NAMES)
+            longer.flush()
+            return _openssl(*command, "-config", longer.name, given=key).decode()
     except OpensslError:
         return None
 

@@ -125,7 +125,8 @@ def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 def _node_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if values[name] and not address.valid_node_name(values[name]):
-        yield f"{name} {values[name]!r} cannot be the name of a node", "use lower-case letters, digits, '-' and '.'"
+        remedy = "use lower-case letters, digits, '-' and '.', at most 63 characters"
+        yield f"{name} {values[name]!r} cannot be the name of a node", remedy
 
 
 def _domain(name: str, values: Values, _flags: Any) -> Iterable[Problem]:

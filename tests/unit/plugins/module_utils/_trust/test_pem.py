@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 
 if os.geteuid() != 0:
@@ -17,6 +18,10 @@ if os.geteuid() != 0:
 def openssl(*arguments, given):
     done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True)
     return done.stdout.decode()
+
+
+def openssl_errors(*arguments, given):
+    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True).stderr.decode()
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,17 @@ def test_a_request_asks_for_the_names_that_it_is_given(key):
     assert "Alternative" not in openssl("req", "-noout", "-text", given=without.encode())
 
 
+@pytest.mark.parametrize("length", [52, 53, 63])
+def test_the_longest_name_of_a_node_fits_into_a_request(key, length):
+    """X.509 ends a common name at 64 characters, and so does openssl as it is."""
+    node = {"common_name": f"system:node:{'n' * length}", "organization": "system:nodes", "dns": ["n" * length]}
+    request = pem.request_for(key, **node)
+    assert "self-signature verify OK" in openssl_errors("req", "-noout", "-verify", given=request.encode())
+    asked = csr.parse(request.encode())
+    assert (asked.common_names, asked.organizations) == ((node["common_name"],), ("system:nodes",))
+    assert (asked.dns, asked.further) == (("n" * length,), ())
+
+
 def test_what_means_something_in_a_subject_is_taken_as_it_is(key):
     request = pem.request_for(key, common_name="a/O=system:masters+b\\c")
     assert subject_of(request) == r"subject=CN=a/O=system:masters\+b\\c"
@@ -92,6 +108,7 @@ def test_a_clients_certificate_is_told_from_that_of_another_authority(tmp_path, 
 @pytest.mark.parametrize("damaged", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n"])
 def test_a_damaged_key_has_no_request(damaged):
     assert pem.request_for(damaged) is None
+    assert pem.request_for(damaged, f"system:node:{'n' * 63}") is None
 
 
 def test_a_key_is_kept_for_root_alone_where_it_is_used(tmp_path):
