@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError:
@@ -41,11 +42,16 @@ else:
         x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType,
     )
+    # X.509 ends a common name at 64 characters, and that of a kubelet may be longer: nobody who reads it minds.
+    warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
 RENEWAL_WINDOW = datetime.timedelta(days=120)
 BACKDATED = datetime.timedelta(hours=1)
+# Larger keys cost whoever verifies them more time than they are worth.
+RSA_BITS = range(2048, 8192 + 1)
+LONGEST_REQUEST = 16 * 1024
 USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
 
 
@@ -314,19 +320,36 @@ def _identifier(authority: x509.Certificate) -> x509.SubjectKeyIdentifier:
 
 
 def _requester(leaf: Mapping[str, Any], request_pem: str) -> Any:
-    """The public key of a request that proves to have the private one."""
+    """The public key of a request that proves to have the private one, of a kind that all clients and servers know."""
+    if len(request_pem) > LONGEST_REQUEST:
+        raise SigningRequestError(f"the signing request for {leaf['name']} has more than {LONGEST_REQUEST} characters")
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
-        key, proven = request.public_key(), request.is_signature_valid
+        key = request.public_key()
+        wrong = _wrong_key(key)
+        # Not of one that is wrong: to verify that may take for ever.
+        proven = not wrong and request.is_signature_valid
     except UNREADABLE as error:
         raise SigningRequestError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
+    if wrong:
+        raise SigningRequestError(f"the signing request for {leaf['name']} has {wrong}")
     if not proven:
         raise SigningRequestError(f"the signing request for {leaf['name']} is not signed by its own key")
     return key
 
 
+def _wrong_key(key: Any) -> str:
+    """Why no certificate is made for a public key, or nothing."""
+    known = "use a key of EC on the curve P-256 or P-384, of Ed25519, or of RSA with 2048 to 8192 bits"
+    if isinstance(key, rsa.RSAPublicKey):
+        return "" if key.key_size in RSA_BITS else f"an RSA key of {key.key_size} bits; {known}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "" if key.curve.name in ("secp256r1", "secp384r1") else f"a key on the curve {key.curve.name}; {known}"
+    return "" if isinstance(key, ed25519.Ed25519PublicKey) else f"a key of an unknown kind; {known}"
+
+
 def _subject(leaf: Mapping[str, Any]) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, leaf["common_name"])]
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, leaf["common_name"], _validate=False)]
     if leaf["organization"]:
         attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf["organization"]))
     return x509.Name(attributes)

@@ -50,6 +50,13 @@ def authority():
     return pki.new_authority("k3a-server")
 
 
+def asked_with(kind):
+    """A request as openssl makes it with a key of a kind."""
+    algorithm, option = kind
+    made = pem._openssl("genpkey", "-algorithm", algorithm, *(("-pkeyopt", option) if option else ()))
+    return pem.request_for(made)
+
+
 @pytest.fixture(scope="module")
 def other():
     return pki.new_authority("k3a-server")
@@ -204,6 +211,52 @@ class TestSigning:
         asked = subprocess.run(["openssl", "req", "-new", "-subj", "/CN=x", "-key", key], check=True, capture_output=True)
         with pytest.raises(pki.SigningRequestError, match="serving-kubelet is unreadable: Curve"):
             pki.sign(LEAF, asked.stdout.decode(), *authority)
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            ("EC", "ec_paramgen_curve:P-256"),
+            ("EC", "ec_paramgen_curve:P-384"),
+            ("RSA", "rsa_keygen_bits:2048"),
+            ("RSA", "rsa_keygen_bits:3072"),
+            ("ED25519", ""),
+        ],
+    )
+    def test_keys_that_every_client_and_server_knows(self, authority, kind):
+        assert loaded(pki.sign(LEAF, asked_with(kind), *authority)).subject.rfc4514_string() == "CN=w1"
+
+    @pytest.mark.parametrize(
+        "kind, told",
+        [
+            (("RSA", "rsa_keygen_bits:1024"), "an RSA key of 1024 bits; use a key of EC"),
+            (("RSA", "rsa_keygen_bits:2040"), "an RSA key of 2040 bits"),
+            (("EC", "ec_paramgen_curve:P-521"), "a key on the curve secp521r1"),
+            (("EC", "ec_paramgen_curve:secp256k1"), "a key on the curve secp256k1"),
+            (("ED448", ""), "a key of an unknown kind"),
+        ],
+    )
+    def test_no_other_key_gets_a_certificate(self, authority, kind, told):
+        with pytest.raises(pki.SigningRequestError, match=f"request for serving-kubelet has {told}"):
+            pki.sign(LEAF, asked_with(kind), *authority)
+
+    def test_a_key_that_takes_hours_to_verify_is_not_verified(self):
+        class Large(pki.rsa.RSAPublicKey):
+            key_size = 65536
+
+        Large.__abstractmethods__ = frozenset()
+        assert pki._wrong_key(Large()).startswith("an RSA key of 65536 bits")
+
+    def test_a_request_that_is_no_request_is_not_read(self, authority, request_pem):
+        with pytest.raises(pki.SigningRequestError, match="has more than 16384 characters"):
+            pki.sign(LEAF, request_pem + " " * 16384, *authority)
+
+    def test_a_node_may_have_the_longest_name_that_kubernetes_knows(self, authority):
+        """X.509 ends a common name at 64 characters."""
+        leaf = {**KUBELET, "common_name": f"system:node:{'n' * 63}"}
+        signed = pki.sign(leaf, pem.request_for(pem.new_key(), leaf["common_name"], leaf["organization"]), *authority)
+        assert loaded(signed).subject.rfc4514_string() == f"CN=system:node:{'n' * 63},O=system:nodes"
+        assert pem.common_name(signed) == leaf["common_name"]
+        assert pki.renewal_reasons(leaf, signed, True, authority[0]) == []
 
     def test_a_request_that_is_not_signed_by_its_own_key_is_refused(self, authority, request_pem):
         genuine = x509.load_pem_x509_csr(request_pem.encode())
