@@ -61,9 +61,9 @@ OPTIONS = component.argument_spec(
 
 def controller_manager_component(params: dict[str, Any]) -> component.Component:
     """The controller manager as it should run on this server."""
-    signers_files = ("kubelet-serving-ca.crt", "kubelet-serving-ca.key", "client-ca.crt", "client-ca.key", "service.key")
+    pairs = [f"{name}-ca.{kind}" for name in ("kubelet-serving", "client") for kind in ("crt", "key")]
     credentials = control_plane.client_credentials(
-        Layout(params["data_dir"]), DECLARATION.name, "client-controller", *signers_files
+        Layout(params["data_dir"]), DECLARATION.name, "client-controller", *pairs, "service.key"
     )
     client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
     kubelet = (credentials.path("kubelet-serving-ca.crt"), credentials.path("kubelet-serving-ca.key"))

@@ -19,7 +19,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:EC )?PRIVATE KEY-----.*?-----END (?:EC )?PRIVATE KEY-----\r?\n?", re.S)
 
 
-# X.509 ends a common name at 64 characters, openssl by default too; a node's may be 63, and the name of its kubelet longer.
+# X.509 ends a common name at 64 characters, openssl by default too. A node's name may have 63, its kubelet's has more.
 COMMON_NAME_LENGTH = 64
 _LONGER_NAMES = """\
 openssl_conf = modules

@@ -42,7 +42,7 @@ FILES = [
 ARGUMENTS = [
     ("1.2.2", "apiserver", "token-auth-file", None),
     ("1.2.4", "apiserver", "kubelet-client-certificate", "client-kube-apiserver.crt"),
-    ("1.2.5", "apiserver", "kubelet-certificate-authority", "server-ca.crt"),
+    ("1.2.5", "apiserver", "kubelet-certificate-authority", "kubelet-cas.crt"),
     ("1.2.6", "apiserver", "authorization-mode", "Node,RBAC"),
     ("1.2.14", "apiserver", "enable-admission-plugins", "NodeRestriction"),
     ("1.2.13", "apiserver", "disable-admission-plugins", None),
