@@ -112,9 +112,12 @@ def run(module: AnsibleModule) -> None:
 def foresee(module: AnsibleModule, layout: Layout, etcd: Etcd) -> dict[str, Any]:
     """What a real run would do, by which what is to be recorded and the datastore may be made only then."""
     new = not os.path.exists(layout.etcd)
+    more = bootstrap.lacks_later(layout)
     try:
         return converge(module, layout, etcd)
     except (records.RecordError, EtcdUnavailable):
+        if more:
+            return {"changed": True, "status": records.STALE, "diff": [Change(RECORD, SECRET, RECORDED).as_diff()]}
         if new:
             change = Change(RECORD, "", RECORDED)
             return {"changed": True, "status": records.ABSENT, "diff": [change.as_diff()]}

@@ -8,6 +8,7 @@ import os
 import shutil
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import record as records
 from ansible_collections.k3a.cluster.plugins.modules import bootstrap_record as module
 from ansible_collections.k3a.cluster.tests.unit.record_samples import Store, server
@@ -167,6 +168,19 @@ def test_check_mode_announces_the_record_of_a_server_to_come(run, layout, etcd):
     assert announced["diff"][0]["after_header"] == "bootstrap record"
     failed = run()
     assert failed["failed"] and "is no server yet" in failed["msg"]
+
+
+def test_check_mode_announces_the_record_of_a_server_that_gets_a_ca_first(run, layout, etcd):
+    run(**written(layout))
+    paths = bootstrap.authority_paths(layout, "kubelet-serving")
+    for path in paths:
+        os.unlink(path)
+    announced = run(check=True)
+    for path in paths:
+        with open(path, "w") as stream:
+            stream.write("made by this run\n")
+    done = run()
+    assert (announced["changed"], announced["status"], announced["diff"]) == (True, "stale", done["diff"])
 
 
 def test_a_missing_key_is_named(run, layout, etcd):
