@@ -137,6 +137,7 @@ class ActionModule(ActionBase):
         api = tuple(servers.api_servers(hosts, answer, settings["https_listen_port"]))
         replaced = tuple(servers.replaced_nodes(hosts, answer))
         nodes = verdict.described_nodes(hosts)
+        known = verdict.recorded_nodes((node["name"] for node in nodes), answer, self._away(hosts, task_vars))
         away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
         plan = verdict.Verdict(
             first_server=first_server.seen.node_name if first_server else "",
@@ -163,7 +164,7 @@ class ActionModule(ActionBase):
         return {
             **plan.as_result(),
             "nodes": nodes,
-            "config": verdict.cluster_config(hosts[0].settings, plan),
+            "config": verdict.cluster_config(hosts[0].settings, plan, known),
             "hosts": verdict.host_records(hosts, plan),
         }
 

@@ -43,8 +43,17 @@ options:
         elements: path
         default: []
       manifest:
-        description: The objects themselves, as the text of a manifest, as an object, or as a list of objects.
+        description:
+          - The objects themselves, as an object, as a list of objects, or as the text of a manifest.
+          - What a host, the API or anybody else says does not belong into a text; in an object it stays a value.
         type: raw
+      consists_of:
+        description:
+          - All objects that the addon may have, each V(Kind namespace/name), or V(Kind name) without a namespace.
+          - When given, the call fails before any change when there is another one in it.
+        type: list
+        elements: str
+        default: []
   objects:
     description: Set by the action plugin, which reads all manifests.
     type: list
@@ -170,6 +179,7 @@ OPTIONS: dict[str, Any] = {
             "name": {"type": "str", "required": True},
             "path": {"type": "list", "elements": "path", "default": []},
             "manifest": {"type": "raw"},
+            "consists_of": {"type": "list", "elements": "str", "default": []},
         },
     },
     "objects": {

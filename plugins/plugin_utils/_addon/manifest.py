@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -22,10 +22,11 @@ SUFFIXES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 
 
-def load(addons: Iterable[Mapping[str, Any]], read: Callable[[str], str]) -> list[Item]:
+def load(addons: Sequence[Mapping[str, Any]], read: Callable[[str], str]) -> list[Item]:
     """Every object of every addon (name, and manifest or path); raises ManifestError with all that is wrong.
 
-    Files are read by a function that knows those that are encrypted.
+    Files are read by a function that knows those that are encrypted. An addon that says what it consists of has nothing
+    else.
     """
     items: list[Item] = []
     findings: list[str] = []
@@ -41,6 +42,7 @@ def load(addons: Iterable[Mapping[str, Any]], read: Callable[[str], str]) -> lis
         except AnsibleError as error:
             findings.append(f"addon {name}: {' '.join(str(error).split())}")
     findings += _twice(items)
+    findings += _strange(items, {addon["name"]: addon["consists_of"] for addon in addons if addon.get("consists_of")})
     if findings:
         raise ManifestError(findings)
     return items
@@ -208,3 +210,9 @@ def _twice(items: Iterable[Item]) -> Iterator[str]:
         if key in first:
             yield f"{item.where}: {key} is also in {first[key]}"
         first.setdefault(key, item.where)
+
+
+def _strange(items: Iterable[Item], declared: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for item in items:
+        if item.addon in declared and str(item.key()) not in declared[item.addon]:
+            yield f"{item.where}: the addon {item.addon} is not to have {item.key()}"

@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
@@ -147,12 +147,25 @@ def without_password(reports: Sequence[HostReport], known: Sequence[str], replac
     ]
 
 
-def cluster_config(settings: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
-    """What all nodes of the cluster have to say alike, for machines that are in no inventory."""
+def recorded_nodes(names: Iterable[str], answer: ServerReport, away: Iterable[str]) -> list[str]:
+    """The names of the inventory's nodes, as the cluster is to know them.
+
+    C(away) are the names that the hosts may have that this run does not look at. Where there are any, what was recorded
+    before stays as well, as far as its nodes are still there.
+    """
+    of_others = set(away)
+    before = answer.config.get("nodes")
+    kept = [*of_others, *(before if of_others and isinstance(before, list) else ())]
+    return sorted({*names, *(node.name for node in answer.nodes if node.name in kept)})
+
+
+def cluster_config(settings: Mapping[str, Any], verdict: Verdict, nodes: Sequence[str] = ()) -> dict[str, Any]:
+    """What all nodes of the cluster have to say alike, for machines that are in no inventory; and who is in it."""
     alike = ("cluster_cidr", "cluster_domain", "flannel_backend", "https_listen_port", "proxy_mode", "server_url")
     return {
         **{name: settings[name] for name in (*alike, "service_cidr")},
         "cluster_dns": cluster_dns(settings["cluster_dns"], settings["service_cidr"]),
+        "nodes": list(nodes),
         "servers": list(verdict.servers),
         "tls_san": list(verdict.tls_san),
     }

@@ -56,3 +56,21 @@ def test_wrong_manifests_reach_no_host(run_action: Any, announced: Any) -> None:
         "addon y: /none.yaml: No such file or directory",
     ]
     assert run_action.exchanges == []
+
+
+def test_an_addon_that_says_what_it_consists_of_has_nothing_else(run_action: Any, announced: Any) -> None:
+    allowed = ["ConfigMap default/a", "Namespace b"]
+    assert names(announced({"name": "x", "manifest": MAP, "consists_of": allowed})) == ["k3a-addon-x", "a"]
+    run_action.exchanges.clear()
+    others = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "kube-system"}},
+        {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "c"}}]},
+    ]
+    result = announced({"name": "x", "manifest": [*others], "consists_of": allowed}, {"name": "y", "manifest": MAP})
+    assert result["failed"] and result["msg"].splitlines()[1:] == [
+        "addon x, document 1: the addon x is not to have Secret default/a",
+        "addon x, document 2: the addon x is not to have ConfigMap kube-system/a",
+        "addon x, document 3, items[0]: the addon x is not to have Namespace c",
+    ]
+    assert run_action.exchanges == []

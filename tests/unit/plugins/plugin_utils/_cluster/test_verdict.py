@@ -9,7 +9,7 @@ import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster, node
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import verdict
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport, NodeReport, ServerReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.verdict import Verdict, Ways
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -198,6 +198,24 @@ class TestCluster:
             "https_listen_port": 7443,
             "service_cidr": ["10.43.0.0/16"],
         }
+
+    @pytest.mark.parametrize(
+        "away, recorded",
+        [
+            # A run over all hosts knows all of them: whoever else has joined has no place in the record.
+            ((), ["a", "s"]),
+            (("c.example.org", "c"), ["a", "b.example.org", "c.example.org", "s"]),
+        ],
+    )
+    def test_the_nodes_of_the_inventory_are_recorded(self, away, recorded):
+        there = ("a", "b.example.org", "c.example.org", "joined.example.org")
+        config = {"nodes": ["b.example.org", "gone.example.org"]}
+        answer = ServerReport(config=config, nodes=tuple(NodeReport(name=name) for name in there))
+        assert verdict.recorded_nodes(["s", "a"], answer, away) == recorded
+
+    def test_a_record_that_cannot_be_is_written_anew(self):
+        for broken in (None, "text", {"a": 1}, 7, [{"a": 1}, None]):
+            assert verdict.recorded_nodes(["s"], ServerReport(config={"nodes": broken}), ["away"]) == ["s"]
 
     def test_an_image_is_found_by_the_end_of_its_name(self):
         images = ["registry.k8s.io/pause:3.10", "registry.k8s.io/coredns/coredns:v1.15.0"]

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: node_hosts
+short_description: The nodes' names and addresses for CoreDNS
+version_added: 1.0.0
+author: [k3a.cluster contributors (@k3a)]
+description:
+  - Internal to the playbooks of k3a.cluster, and may change in any release.
+  - What nodes say of themselves is judged. An address has to be one, of which a node has one of each family, and a name
+    with dots, which could be that of a machine outside of the cluster, has to be that of a node of the inventory.
+positional: known
+options:
+  _input:
+    description: RV(k3a.cluster.node#module:nodes).
+    type: list
+    elements: dict
+    required: true
+  known:
+    description: The names of the nodes of the inventory.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the names that pods can look up
+  ansible.builtin.debug:
+    msg: "{{ (nodes | k3a.cluster.node_hosts(_k3a_verdict.config.nodes)).hosts }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The text C(hosts), in the form of C(/etc/hosts); the C(addresses) of each node that are in it; and in C(dropped) a
+      sentence for each that is not.
+  type: dict
+"""
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import valid_node_name
+
+# As much of what a node says is repeated, and so many of its addresses.
+LONGEST, MOST = 64, 3
+
+
+def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> dict[str, Any]:
+    addresses: dict[str, list[str]] = {}
+    dropped: list[str] = []
+    for node in sorted(nodes, key=lambda node: str(node["name"])):
+        name = str(node["name"])
+        addresses[name], unusable = judged(node["internal_ips"])
+        if not valid_node_name(name):
+            dropped.append(f"The name {shown(name)} is not in the cluster's DNS: it is no DNS name.")
+            del addresses[name]
+        elif "." in name and name not in known:
+            dropped.append(f"The name {name} is not in the cluster's DNS: it has dots and is of no inventory.")
+            addresses[name] = []
+        elif unusable:
+            dropped.append(f"Not all addresses of {name} are in the cluster's DNS: {'; '.join(unusable)}.")
+    lines = [f"{address} {name}\n" for name, own in addresses.items() for address in own]
+    return {"hosts": "".join(lines), "addresses": addresses, "dropped": dropped}
+
+
+def judged(told: Iterable[Any]) -> tuple[list[str], list[str]]:
+    """The first address of each family that a node tells, in the one form that compares, and why not the others."""
+    own: dict[int, str] = {}
+    unusable = []
+    for text in map(str, told):
+        address = parsed(text)
+        if address is None:
+            unusable.append(f"{shown(text)} is no address")
+        elif address.version in own:
+            unusable.append(f"{address} is the second of its family")
+        else:
+            own[address.version] = str(address)
+    further = [f"and {len(unusable) - MOST} more"] if len(unusable) > MOST else []
+    return list(own.values()), [*unusable[:MOST], *further]
+
+
+def parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, and None of anything else: what follows a scope's % may be any text."""
+    try:
+        return None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def shown(text: str) -> str:
+    """What somebody else says, on one line and not at length."""
+    return f"{one_line(text[:LONGEST])!r}{'...' if len(text) > LONGEST else ''}"
+
+
+class FilterModule:
+    """The nodes as CoreDNS gets them."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"node_hosts": node_hosts}
