@@ -60,7 +60,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import app
 
 
 def main() -> None:
-    approver.run(AnsibleModule(argument_spec=approver.OPTIONS, supports_check_mode=True), registry.approved_names())
+    approver.run(AnsibleModule(argument_spec=approver.OPTIONS, supports_check_mode=True), registry.approved_subjects())
 
 
 if __name__ == "__main__":

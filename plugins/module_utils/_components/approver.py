@@ -112,8 +112,8 @@ DECLARATION = Declaration(
 OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 
 
-def approver_component(params: dict[str, Any], python: str, approved: Sequence[str]) -> component.Component:
-    """The approver as it should run on this server; it approves certificates of these processes on a node."""
+def approver_component(params: dict[str, Any], python: str, approved: Sequence[tuple[str, str]]) -> component.Component:
+    """The approver as it should run on this server; it approves certificates of these subjects on a node."""
     layout = layouts.Layout(params["data_dir"])
     path = f"{params['data_dir']}/server/lib/k3a.pyz"
     sources = (
@@ -149,7 +149,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[s
 
 
 @reports_errors
-def run(module: AnsibleModule, approved: Sequence[str]) -> None:
+def run(module: AnsibleModule, approved: Sequence[tuple[str, str]]) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     wanted = approver_component(module.params, program.interpreter(sys.executable), approved)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))

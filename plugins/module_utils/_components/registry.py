@@ -67,10 +67,10 @@ def certificates(role: str) -> list[dict[str, Any]]:
     return [asdict(one) for declared in DECLARATIONS if declared.role == role for one in declared.certificates]
 
 
-def approved_names() -> tuple[str, ...]:
-    """The processes whose certificates the approver gives to a node, by the names in these certificates."""
+def approved_subjects() -> tuple[tuple[str, str], ...]:
+    """The processes whose certificates the approver gives to a node: common name and organization of each."""
     own = chain.from_iterable(declared.certificates for declared in DECLARATIONS)
-    return tuple(certificate.common_name for certificate in own if certificate.approved)
+    return tuple((certificate.common_name, certificate.organization) for certificate in own if certificate.approved)
 
 
 def awaited(record: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -26,7 +26,7 @@ STEPS: dict[str, ModuleType] = {
     **registry.steps(),
 }
 # What the module of a step takes from the registry and hands to it.
-HANDED: dict[ModuleType, tuple[Any, ...]] = {approver: (registry.approved_names(),)}
+HANDED: dict[ModuleType, tuple[Any, ...]] = {approver: (registry.approved_subjects(),)}
 
 
 class _Ended(Exception):

@@ -101,8 +101,10 @@ def node_name(csr: Mapping[str, Any], request: Request) -> str:
     return names[0][len(NODE) :] if len(names) == 1 and names[0].startswith(NODE) else ""
 
 
-def decide(csr: Mapping[str, Any], request: Request, context: Context, approved: Sequence[str]) -> Decision:
-    """Judge a request of one of our kinds; C(approved) are the processes on a node that may have a certificate."""
+def decide(
+    csr: Mapping[str, Any], request: Request, context: Context, approved: Sequence[Sequence[str]]
+) -> Decision:
+    """Judge a request of one of our kinds; C(approved) are the subjects that processes on a node may have."""
     kind, name = kind_of(csr), node_name(csr, request)
     wrong = wrong_form(csr, request, approved)
     if wrong:
@@ -115,7 +117,13 @@ def decide(csr: Mapping[str, Any], request: Request, context: Context, approved:
     return Decision(APPROVE, f"{request.common_names[0]} on node {name}")
 
 
-def wrong_form(csr: Mapping[str, Any], request: Request, approved: Sequence[str]) -> str:
+def subjects_of(name: str, approved: Iterable[Sequence[str]]) -> dict[tuple[str, str], str]:
+    """The subjects that processes on a node may have, common name and organization, each in words."""
+    own = [(common_name.replace("{node}", name), organization) for common_name, organization in approved]
+    return {(cn, o): f"{cn} of the organization {o}" if o else f"{cn} of no organization" for cn, o in own}
+
+
+def wrong_form(csr: Mapping[str, Any], request: Request, approved: Sequence[Sequence[str]]) -> str:
     """What in a request itself is not as it has to be, whatever the cluster knows of the node."""
     kind, name = kind_of(csr), node_name(csr, request)
     if not NODE_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
@@ -128,8 +136,9 @@ def wrong_form(csr: Mapping[str, Any], request: Request, approved: Sequence[str]
     if not needed <= usages <= needed | {"digital signature", "key encipherment"}:
         return f"it is for {', '.join(sorted(usages)) or 'nothing'} and has to be for {' and '.join(sorted(needed))}"
     if kind == COMPONENT:
-        if request.common_names not in [(process,) for process in approved] or request.organizations:
-            return f"a node may have certificates of {' and '.join(approved)}, without an organization, and no others"
+        subjects = subjects_of(name, approved)
+        if (request.common_names, request.organizations) not in [((cn,), (o,) if o else ()) for cn, o in subjects]:
+            return f"node {name} may have certificates of {' and '.join(subjects.values())}, and no others"
     elif request.common_names != (NODE + name,) or request.organizations != (NODES,):
         return f"its subject has to be {NODE}{name} of the organization {NODES} and nothing else"
     if kind != SERVING and (request.dns or request.ips):

@@ -105,7 +105,7 @@ class Approver:
         self,
         api: node_api.NodeApi,
         journal: Journal,
-        approved: Sequence[str],
+        approved: Sequence[Sequence[str]],
         clock: Callable[[], float] = time.monotonic,
         stop: Stop | None = None,
     ) -> None:
@@ -417,10 +417,10 @@ def _tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def main(arguments: list[str], approved: Sequence[str]) -> int:
+def main(arguments: list[str], approved: Sequence[Sequence[str]]) -> int:
     """Run until told to stop: the API's URL is the one argument, the credentials come from systemd.
 
-    C(approved) are the processes whose certificates a node may have.
+    C(approved) are the subjects, common name and organization, of the processes whose certificates a node may have.
     """
     directory = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if len(arguments) != 1 or not directory:

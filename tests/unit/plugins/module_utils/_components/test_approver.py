@@ -13,7 +13,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import app
 from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, params_for
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
-PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
+PROCESSES = (("system:kube-proxy", ""), ("system:k3a-flannel:{node}", "system:k3a-flannel"))
 PROGRAM = "/var/lib/k3a/server/lib/k3a.pyz"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/k3a-system/leases/k3a-approver"
 

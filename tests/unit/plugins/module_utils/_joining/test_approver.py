@@ -22,7 +22,7 @@ SETTINGS = approver.settings(
     ),
     ["10.0.0.9"],
 )
-PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
+PROCESSES = (("system:kube-proxy", ""), ("system:k3a-flannel:{node}", "system:k3a-flannel"))
 HASH = node_password.hash_of("right")
 
 
@@ -168,9 +168,30 @@ def test_whoever_asks_for_more_or_for_another_is_denied(csr):
 
 
 def test_the_certificates_of_a_nodes_other_processes():
-    for subject in ("/CN=system:kube-proxy", "/CN=system:k3a-flannel"):
+    for subject in ("/CN=system:kube-proxy", "/O=system:k3a-flannel/CN=system:k3a-flannel:w1"):
         for usages in (("client auth",), ("client auth", "digital signature", "key encipherment")):
             assert decide(samples.component(subject, usages=usages)).action == approver.APPROVE
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "/O=system:k3a-flannel/CN=system:k3a-flannel:w2",
+        "/O=system:k3a-flannel/CN=system:k3a-flannel:",
+        "/O=system:k3a-flannel/CN=system:k3a-flannel:{node}",
+        # What all nodes once had alike.
+        "/CN=system:k3a-flannel",
+        "/O=system:k3a-flannel/CN=system:k3a-flannel",
+        "/CN=system:k3a-flannel:w1",
+        "/O=system:k3a-flannel/CN=system:kube-proxy",
+        "/O=system:k3a-flannel/O=system:nodes/CN=system:k3a-flannel:w1",
+    ],
+)
+def test_a_node_is_flannel_on_itself_and_on_no_other(subject):
+    assert denied(samples.component(subject)) == (
+        "node w1 may have certificates of system:kube-proxy of no organization"
+        " and system:k3a-flannel:w1 of the organization system:k3a-flannel, and no others"
+    )
 
 
 NODE = samples.node("w1", "10.0.0.2", "fd00::2")

@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.tests.unit import csr_samples as samples
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 OLD = "2020-01-01T00:00:00Z"
-PROCESSES = ("system:kube-proxy", "system:k3a-flannel")
+PROCESSES = (("system:kube-proxy", ""), ("system:k3a-flannel:{node}", "system:k3a-flannel"))
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/k3a-system/leases"
 LEASE = f"{LEASES}/k3a-approver"
 

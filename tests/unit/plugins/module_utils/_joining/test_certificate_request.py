@@ -99,7 +99,7 @@ def test_the_requests_are_what_the_signers_and_the_approver_want(cluster, wanted
         "k3a-client-kubelet": csr.Request(*node),
         "k3a-serving-kubelet": csr.Request(*node, dns=("w1", "localhost"), ips=addresses),
         "k3a-client-kube-proxy": csr.Request(("system:kube-proxy",), ()),
-        "k3a-client-flannel": csr.Request(("system:k3a-flannel",), ()),
+        "k3a-client-flannel": csr.Request(("system:k3a-flannel:w1",), ("system:k3a-flannel",)),
     }
     assert all("expirationSeconds" not in spec for spec in made.values())
 
