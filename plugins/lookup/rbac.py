@@ -5,12 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: rbac
-short_description: What the components may do in the API
+short_description: What the components, and others, may do in the API
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Returns the objects that give the components their permissions, as far as Kubernetes does not make these by itself,
-    with the namespaces that they need, for M(k3a.cluster.addon) to apply.
+    with the namespaces that they need and the policies by which the API judges what is asked of it, for
+    M(k3a.cluster.addon) to apply.
   - Each component declares its own; this is half of the role C(addons), and may change in any release.
 options:
   _terms:
@@ -18,6 +19,10 @@ options:
     type: list
     elements: str
     default: []
+  config:
+    description: RV(k3a.cluster.check_cluster#module:config), on which some of it depends.
+    type: dict
+    required: true
 seealso:
   - module: k3a.cluster.addon
 """
@@ -25,7 +30,7 @@ seealso:
 EXAMPLES = r"""
 - name: Show what the components may do
   ansible.builtin.debug:
-    msg: "{{ lookup('k3a.cluster.rbac') }}"
+    msg: "{{ lookup('k3a.cluster.rbac', config={'flannel_backend': 'vxlan'}) }}"
 """
 
 RETURN = r"""
@@ -47,8 +52,8 @@ class LookupModule(LookupBase):
     """Turns what components declare into objects."""
 
     def run(
-        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: object
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[list[dict[str, Any]]]:
         if terms:
             raise AnsibleLookupError("the lookup k3a.cluster.rbac takes no terms")
-        return [rbac.objects(DECLARATIONS)]
+        return [rbac.objects(DECLARATIONS, kwargs["config"])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
-ITEMS = rbac.objects(DECLARATIONS)
+ITEMS = rbac.objects(DECLARATIONS, {})
 BOOTSTRAPPERS = ("Group", "system:bootstrappers")
 
 
@@ -23,7 +23,7 @@ def granted(subject: tuple[str, str]) -> set[tuple[str, str, str, str]]:
     """What a subject may: namespace, resource, verb and the one name that it is for."""
     found = set()
     for item in ITEMS:
-        if not item["kind"].endswith("Binding") or subject not in [(s["kind"], s["name"]) for s in item["subjects"]]:
+        if not item["kind"].endswith("RoleBinding") or subject not in [(s["kind"], s["name"]) for s in item["subjects"]]:
             continue
         namespace = item["metadata"].get("namespace", "")
         ours = (item["roleRef"]["kind"], namespace, item["roleRef"]["name"])
@@ -58,6 +58,23 @@ def test_the_approver_reads_secrets_in_its_own_namespaces_only():
         "kubernetes.io/kubelet-serving",
     }
     assert not [entry for entry in allowed if "*" in entry]
+
+
+def test_flannel_reads_nodes_and_what_it_writes_of_them_is_bounded():
+    assert granted(("Group", "system:k3a-flannel")) == {
+        *(("", "nodes", verb, "") for verb in ("get", "list", "watch")),
+        ("", "nodes/status", "patch", ""),
+    }
+    # What it has on nodes that have not got a name of their own yet.
+    assert granted(("User", "system:k3a-flannel")) == granted(("Group", "system:k3a-flannel"))
+    (policy,) = (item["spec"] for item in ITEMS if key(item) == ("ValidatingAdmissionPolicy", "", "k3a-flannel"))
+    assert policy["failurePolicy"] == "Fail"
+    assert policy["matchConstraints"]["resourceRules"][0]["resources"] == ["nodes", "nodes/status"]
+
+
+def test_every_policy_is_bound():
+    found = {kind: [item for item in ITEMS if item["kind"] == f"ValidatingAdmissionPolicy{kind}"] for kind in ("", "Binding")}
+    assert [key(item)[2] for item in found[""]] == [item["spec"]["policyName"] for item in found["Binding"]]
 
 
 def test_every_binding_has_its_role():

@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Certificate,
     Declaration,
     Grant,
+    Policy,
     Port,
     Remains,
     Rule,
@@ -31,11 +32,73 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-USER = "system:k3a-flannel"
+# The group of all that are flannel on a node, each by a name of its own. It is a name, too: that which all of them had
+# until each got its own. It stays good until the certificates of machines that joined by a token have been renewed.
+GROUP = "system:k3a-flannel"
+USER = f"{GROUP}:{{node}}"
+ANNOTATIONS = "flannel.alpha.coreos.com/"
 BRIDGE = "cni0"
 # The name of the network, by which the CNI plugins keep their state.
 NETWORK = "cbr0"
 CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
+def unchanged(path: str, but: Sequence[str]) -> str:
+    """CEL: a mapping of the object is as it was, but for some of its keys, whichever keys it has."""
+    new, old, free = f"dyn(object{path})", f"dyn(oldObject{path})", json.dumps(list(but))
+    return (
+        f"{new}.all(k, k in {free} || (k in {old} && {new}[k] == {old}[k]))"
+        f" && {old}.all(k, k in {free} || k in {new})"
+    )
+
+
+def unchanged_annotations() -> str:
+    """CEL: all annotations but flannel's are as they were."""
+    new, old = (f"(has({o}.metadata.annotations) ? {o}.metadata.annotations : {{}})" for o in ("object", "oldObject"))
+    free = f"k.startsWith({json.dumps(ANNOTATIONS)})"
+    return f"{new}.all(k, {free} || (k in {old} && {new}[k] == {old}[k])) && {old}.all(k, {free} || k in {new})"
+
+
+def unchanged_conditions() -> str:
+    """CEL: all conditions but that of the network are as they were."""
+    new, old = (f"(has({o}.status.conditions) ? {o}.status.conditions : [])" for o in ("object", "oldObject"))
+    free = "c.type == 'NetworkUnavailable'"
+    return f"{new}.all(c, {free} || c in {old}) && {old}.all(c, {free} || c in {new})"
+
+
+# A permission to change the status of a Node is one to change all of it but its specification: labels, owners, which
+# the garbage collector believes, and addresses, by which the API reaches its kubelet.
+OWN_NODE = Policy(
+    "k3a-flannel",
+    ("nodes", "nodes/status"),
+    operations=("UPDATE",),
+    conditions=(
+        (
+            "is-flannel",
+            f"request.userInfo.username == '{GROUP}'"
+            f" || (has(request.userInfo.groups) && '{GROUP}' in request.userInfo.groups)",
+        ),
+    ),
+    validations=(
+        (
+            f"request.userInfo.username in ['{GROUP}', '{GROUP}:' + oldObject.metadata.name]",
+            "flannel may change its own Node only",
+        ),
+        (
+            unchanged("", ("metadata", "status")),
+            "flannel may not change what a Node is to be",
+        ),
+        (
+            # What the API itself changes with every request is no change of flannel's.
+            unchanged(".metadata", ("annotations", "managedFields", "resourceVersion")),
+            "flannel may change nothing of a Node's metadata but annotations of its own",
+        ),
+        (unchanged_annotations(), f"flannel may change annotations {ANNOTATIONS}* only"),
+        (
+            unchanged(".status", ("conditions",)),
+            "flannel may change nothing of a Node's status but a condition",
+        ),
+        (unchanged_conditions(), "flannel may change the condition NetworkUnavailable only"),
+    ),
+)
 DECLARATION = Declaration(
     name="flannel",
     role=AGENT,
@@ -44,15 +107,16 @@ DECLARATION = Declaration(
         Port(8472, NODES, "udp", when=("flannel_backend", "vxlan")),
         Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native")),
     ),
-    certificates=(Certificate("client-flannel", "client", USER, approved=True),),
+    certificates=(Certificate("client-flannel", "client", USER, GROUP, approved=True),),
     grants=(
         # It keeps its lease in the annotations of its node and sets the condition NetworkUnavailable.
         Grant(
-            USER,
-            (("User", USER),),
+            GROUP,
+            (("Group", GROUP), ("User", GROUP)),
             rules=(Rule(("nodes",), ("get", "list", "watch")), Rule(("nodes/status",), ("patch",))),
         ),
     ),
+    policies=(OWN_NODE,),
     remains=Remains(
         tables=("flannel-ipv4", "flannel-ipv6", "cni_hostport"),
         chains=("CNI-", "FLANNEL-"),

@@ -89,6 +89,26 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What requests to the API have to be like besides what permissions say, as its admission judges them.
+
+    C(resources) of an API group, created or updated (C(operations)). C(conditions) say whose requests are judged: names
+    and expressions of CEL. C(validations) are expressions that have to be true of these, each with what is answered
+    otherwise. One that C(warns) answers with a warning, and lets the request pass. C(unless) is one of the cluster's
+    values, without C(k3a_), and what it is where there is no such policy.
+    """
+
+    name: str
+    resources: tuple[str, ...]
+    validations: tuple[tuple[str, str], ...]
+    group: str = ""
+    operations: tuple[str, ...] = ("CREATE", "UPDATE")
+    conditions: tuple[tuple[str, str], ...] = ()
+    warns: bool = False
+    unless: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
 class Remains:
     """What a component leaves on a host outside of k3a's own directories.
 
@@ -132,6 +152,7 @@ class Declaration:
     users: tuple[User, ...] = ()
     namespaces: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
+    policies: tuple[Policy, ...] = ()
     remains: Remains = Remains()
 
     @property

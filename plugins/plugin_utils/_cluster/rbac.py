@@ -3,24 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What the components declare of their permissions, as objects of the API."""
+"""What the components declare of their permissions, and of policies of admission, as objects of the API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Grant, Rule
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Grant, Policy, Rule
 
 GROUP = "rbac.authorization.k8s.io"
+ADMISSION = "admissionregistration.k8s.io/v1"
 
 
-def objects(declarations: Iterable[Declaration]) -> list[dict[str, Any]]:
-    """The namespaces that components need, and the roles and bindings of all their grants."""
+def objects(declarations: Iterable[Declaration], config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The namespaces that components need, their policies with these values of the cluster, and all their grants."""
     known = list(declarations)
     namespaces = dict.fromkeys(name for declared in known for name in declared.namespaces)
     return [
         *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces),
+        *(
+            made
+            for declared in known
+            for policy in declared.policies
+            if config.get(policy.unless[0], "") != policy.unless[1] or not policy.unless[0]
+            for made in _of_policy(policy)
+        ),
         *(made for declared in known for grant in declared.grants for made in _of_grant(grant)),
     ]
 
@@ -38,6 +46,34 @@ def _of_grant(grant: Grant) -> list[dict[str, Any]]:
         "subjects": [{"apiGroup": GROUP, "kind": kind, "name": name} for kind, name in grant.subjects],
     }
     return [binding] if grant.role else [role, binding]
+
+
+def _of_policy(policy: Policy) -> list[dict[str, Any]]:
+    """A policy and the binding by which it counts. One that refuses does so, too, where it cannot be judged."""
+    common = {"apiVersion": ADMISSION, "metadata": {"name": policy.name}}
+    judged = {
+        "apiGroups": [policy.group],
+        "apiVersions": ["*"],
+        "operations": list(policy.operations),
+        "resources": list(policy.resources),
+    }
+    conditions = [{"name": name, "expression": expression} for name, expression in policy.conditions]
+    validations = [{"expression": expression, "message": message} for expression, message in policy.validations]
+    specification = {
+        "failurePolicy": "Ignore" if policy.warns else "Fail",
+        "matchConstraints": {"resourceRules": [judged]},
+        **({"matchConditions": conditions} if conditions else {}),
+        "validations": validations,
+    }
+    actions = ["Warn"] if policy.warns else ["Deny"]
+    return [
+        {**common, "kind": "ValidatingAdmissionPolicy", "spec": specification},
+        {
+            **common,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "spec": {"policyName": policy.name, "validationActions": actions},
+        },
+    ]
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

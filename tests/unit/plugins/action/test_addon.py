@@ -39,8 +39,11 @@ def test_files_texts_and_objects_arrive_as_objects(announced: Any, tmp_path: Pat
 
 
 def test_the_own_permissions_can_be_read(announced: Any) -> None:
-    kinds = {entry["kind"] for entry in announced({"name": "rbac", "manifest": rbac.objects(DECLARATIONS)})["objects"]}
-    assert kinds == {"ConfigMap", "Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    kinds = {entry["kind"] for entry in announced({"name": "rbac", "manifest": rbac.objects(DECLARATIONS, {})})["objects"]}
+    assert kinds == {
+        *("ConfigMap", "Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+        *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+    }
 
 
 def test_what_goes_is_not_read(announced: Any, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ def no_file(path):
 
 
 def test_a_role_gets_objects_that_an_addon_takes():
-    (objects,) = rbac.LookupModule().run([])
+    (objects,) = rbac.LookupModule().run([], config={})
     assert {each["kind"] for each in objects} >= {"Namespace", "ClusterRole", "RoleBinding"}
     assert len(load([{"name": "rbac", "manifest": objects}], no_file)) == len(objects)
 
 
 def test_terms_would_be_ignored_and_are_refused():
     with pytest.raises(AnsibleLookupError, match="takes no terms"):
-        rbac.LookupModule().run(["flannel"])
+        rbac.LookupModule().run(["flannel"], config={})

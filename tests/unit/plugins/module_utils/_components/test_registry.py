@@ -56,18 +56,18 @@ def test_every_user_has_one_purpose():
 
 
 def test_the_approver_gives_nodes_no_certificate_that_is_more_than_a_name():
-    assert {"system:kube-proxy", "system:k3a-flannel"} <= set(registry.approved_names())
+    subjects = dict(registry.approved_subjects())
+    assert {"system:kube-proxy", "system:k3a-flannel:{node}"} <= subjects.keys()
     own = [certificate for each in registry.DECLARATIONS for certificate in each.certificates if certificate.approved]
     for certificate in own:
-        assert (certificate.authority, certificate.usages, certificate.organization, certificate.names) == (
-            *("client", ("client",)),
-            *("", ""),
-        )
+        assert (certificate.authority, certificate.usages, certificate.names) == ("client", ("client",), "")
+    # A group that Kubernetes knows would be more.
+    assert not {organization for organization in subjects.values() if organization} - {"system:k3a-flannel"}
 
 
 def test_what_may_be_approved_is_what_an_agent_needs_besides_its_own_identity():
-    others = [each["common_name"] for each in registry.certificates(AGENT) if "{node}" not in each["common_name"]]
-    assert others == list(registry.approved_names())
+    others = [each["common_name"] for each in registry.certificates(AGENT) if each["organization"] != "system:nodes"]
+    assert others == list(dict(registry.approved_subjects()))
 
 
 def test_what_remains_is_of_all_components_and_each_thing_once():

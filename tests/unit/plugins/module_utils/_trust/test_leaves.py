@@ -80,7 +80,7 @@ def test_a_nodes_certificates():
         "serving-kubelet": ("kubelet-serving", "system:node:w1", ("server",)),
         "client-kubelet": ("client", "system:node:w1", ("client",)),
         "client-kube-proxy": ("client", "system:kube-proxy", ("client",)),
-        "client-flannel": ("client", "system:k3a-flannel", ("client",)),
+        "client-flannel": ("client", "system:k3a-flannel:w1", ("client",)),
     }
     assert AGENT["serving-kubelet"].dns == ("w1", "localhost")
     assert AGENT["serving-kubelet"].ips == ("127.0.0.1", "10.0.0.2", "fd00::2")

@@ -3,15 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import SERVER, Declaration, Grant, Rule
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    SERVER,
+    Declaration,
+    Grant,
+    Policy,
+    Rule,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
 GROUP = "rbac.authorization.k8s.io"
 NODES, ME = ("Group", "system:nodes"), ("User", "system:me")
 
 
-def made(*grants, namespaces=()):
-    return rbac.objects([Declaration("me", SERVER, namespaces=namespaces, grants=grants)])
+def made(*grants, namespaces=(), policies=(), **config):
+    return rbac.objects([Declaration("me", SERVER, namespaces=namespaces, grants=grants, policies=policies)], config)
 
 
 def test_a_grant_in_the_whole_cluster():
@@ -59,4 +65,45 @@ def test_a_role_of_kubernetes_itself_is_given_and_not_made():
 def test_namespaces_come_first_and_once():
     grant = Grant("system:me", (ME,), (Rule(("secrets",), ("get",)),), "mine")
     two = [Declaration(name, SERVER, namespaces=("mine",), grants=(grant,)) for name in ("one", "two")]
-    assert [each["kind"] for each in rbac.objects(two)] == ["Namespace", "Role", "RoleBinding", "Role", "RoleBinding"]
+    assert [each["kind"] for each in rbac.objects(two, {})] == ["Namespace", "Role", "RoleBinding", "Role", "RoleBinding"]
+
+
+def test_a_policy_that_refuses_and_its_binding():
+    given = Policy("mine", ("nodes", "nodes/status"), (("a == b", "a is not b"),), operations=("UPDATE",), conditions=(("me", "c"),))
+    policy, binding = made(policies=(given,))
+    assert policy == {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "mine"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["nodes", "nodes/status"]}
+                ]
+            },
+            "matchConditions": [{"name": "me", "expression": "c"}],
+            "validations": [{"expression": "a == b", "message": "a is not b"}],
+        },
+    }
+    assert (binding["kind"], binding["spec"]) == (
+        "ValidatingAdmissionPolicyBinding",
+        {"policyName": "mine", "validationActions": ["Deny"]},
+    )
+
+
+def test_a_policy_that_warns_lets_pass_what_it_cannot_judge():
+    policy, binding = made(policies=(Policy("mine", ("x",), (("false", "no"),), group="g", warns=True),))
+    assert (policy["spec"]["failurePolicy"], binding["spec"]["validationActions"]) == ("Ignore", ["Warn"])
+    assert policy["spec"]["matchConstraints"]["resourceRules"][0]["operations"] == ["CREATE", "UPDATE"]
+
+
+def test_a_policy_may_depend_on_a_value_of_the_cluster():
+    given = Policy("mine", ("x",), (("false", "no"),), unless=("backend", "none"))
+    assert [len(made(policies=(given,), backend=backend)) for backend in ("vxlan", "none")] == [2, 0]
+
+
+def test_policies_come_before_the_permissions_that_they_bound():
+    grant = Grant("system:me", (ME,), (Rule(("nodes",), ("get",)),))
+    kinds = [each["kind"] for each in made(grant, policies=(Policy("mine", ("x",), (("false", "no"),)),))]
+    assert kinds == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding"]

@@ -9,7 +9,12 @@ import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.modules import check_cluster, node
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import verdict
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts, HostReport, NodeReport, ServerReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import (
+    HostFacts,
+    HostReport,
+    NodeReport,
+    ServerReport,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.verdict import Verdict, Ways
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 

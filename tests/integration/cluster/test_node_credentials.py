@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What whoever is root on one node can do with the credentials that lie there: nothing to others."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+FLANNEL = "/var/lib/k3a/agent/etc/flannel/kubeconfig"
+
+
+def as_flannel(cluster, node, *arguments):
+    """What kubectl says to flannel of a node; text and whether it was refused."""
+    script = f'kubectl --kubeconfig={FLANNEL} "$@" 2>&1 && echo DONE || true'
+    said = cluster.run(node, "sh -c", script, "sh", *arguments)
+    return said, not said.rstrip().endswith("DONE")
+
+
+def patched(cluster, node, name, **change):
+    return as_flannel(cluster, node, "patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps(change))
+
+
+def meta(**fields):
+    return {"metadata": fields}
+
+
+OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "gone", "uid": "0b2d"}
+FOREIGN = {"status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.66"}]}}
+ATTACKS = {
+    "role": meta(labels={"node-role.kubernetes.io/control-plane": "true"}),
+    "label removed": meta(labels={"kubernetes.io/hostname": None}),
+    "owner": meta(ownerReferences=[OWNER]),
+    "finalizer": meta(finalizers=["example.com/stays"]),
+    "annotation": meta(annotations={"k3a.io/owned": "{}"}),
+    "annotation removed": meta(annotations={"k3a.io/node-args": None}),
+    "prefix": meta(annotations={"flannel.alpha.coreos.com.example.com/x": "y"}),
+    "addresses": FOREIGN,
+    "capacity": {"status": {"capacity": {"cpu": "1000"}}},
+    "port": {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}},
+    "readiness": {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
+    "hidden": {**meta(annotations={"flannel.alpha.coreos.com/x": "y"}, labels={"a": "b"})},
+}
+
+
+@pytest.mark.parametrize("change", ATTACKS.values(), ids=ATTACKS)
+def test_flannel_changes_nothing_else_of_its_node(cluster, core, change):
+    node = cluster.agents[0]
+    said, refused = patched(cluster, node, node, **change)
+    assert refused and "k3a-flannel" in said, said
+    # Whatever it said: the rest of the Node is as it was.
+    assert "10.0.0.66" not in str(core.read_node(node).status.addresses)
+
+
+@pytest.mark.parametrize("change", [ATTACKS["role"], FOREIGN, meta(annotations={"flannel.alpha.coreos.com/public-ip": "10.0.0.66"})])
+def test_flannel_changes_nothing_of_another_node(cluster, change):
+    node, other = cluster.agents[0], cluster.servers[0]
+    said, refused = patched(cluster, node, other, **change)
+    assert refused and "flannel may change its own Node only" in said, said
+
+
+@pytest.mark.parametrize("arguments", [("delete", "node"), ("label", "node", "--overwrite", "a=b"), ("taint", "node", "a=b:NoExecute")])
+def test_flannel_has_no_other_permission(cluster, arguments):
+    node = cluster.agents[0]
+    verb, kind, *more = arguments
+    said, refused = as_flannel(cluster, node, verb, kind, node, *more)
+    assert refused and "cannot" in said, said
+
+
+def test_flannel_says_of_its_node_what_it_has_to(cluster, core):
+    node = cluster.agents[0]
+    said, refused = patched(cluster, node, node, **meta(annotations={"flannel.alpha.coreos.com/k3a-test": "x"}))
+    assert not refused, said
+    assert core.read_node(node).metadata.annotations["flannel.alpha.coreos.com/k3a-test"] == "x"
+    said, refused = patched(cluster, node, node, **meta(annotations={"flannel.alpha.coreos.com/k3a-test": None}))
+    assert not refused, said
+    cluster.run(node, "systemctl restart k3a-flannel")
+    assert cluster.run(node, "systemctl is-active k3a-flannel").strip() == "active"
+    conditions = {each.type: each.status for each in core.read_node(node).status.conditions}
+    assert conditions["NetworkUnavailable"] == "False"
