@@ -59,9 +59,14 @@ options:
   audit_policy:
     description:
       - The audit policy, a mapping as C(audit.k8s.io/v1) defines it.
-      - Empty is k3a's own, which logs metadata of every change and of access to secrets, never their contents.
+      - Empty is k3a's own. It logs who changed what, who read secrets and who reached through the API to pods and
+        nodes, without contents; what nodes report of themselves, and requests for certificates, with them.
     type: dict
     default: {}
+  service_external_ips:
+    description: Whether a Service may be given addresses in C(externalIPs), which then lead to it on every node.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

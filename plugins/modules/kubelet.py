@@ -57,6 +57,10 @@ options:
     description: Whether the kubelet runs on cgroup v1, which upstream refuses by default.
     type: bool
     default: false
+  pod_pids_limit:
+    description: How many processes and threads a pod may have; V(-1) is as many as the node.
+    type: int
+    default: 4096
   protect_kernel_defaults:
     description: Whether the kubelet fails, instead of changing them, when kernel settings differ from what it wants.
     type: bool

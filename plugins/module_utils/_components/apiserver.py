@@ -68,31 +68,63 @@ AUTHENTICATION = {
 }
 
 
+# In bytes; a longer event of the audit log loses the content of its request.
+LONGEST_EVENT = 32768
+# Who renews a lease every few seconds by being what it is.
+LEASE_HOLDERS = (
+    "system:apiserver",
+    "system:kube-controller-manager",
+    "system:kube-scheduler",
+    "system:k3a-approver",
+)
+
+
 def audit_policy() -> dict[str, Any]:
-    """Who changed what, and who saw a secret; never a secret's content, nor the heartbeat of the cluster itself."""
+    """Who changed what, saw a secret or reached through to a node, and what outsiders try; never a secret's content.
+
+    A policy cannot tell what was refused, so of those who belong to the cluster reads are only logged of what matters.
+    """
+    core, leases = {"group": ""}, [{"group": "coordination.k8s.io", "resources": ["leases"]}]
+    certificates = ["certificatesigningrequests", "certificatesigningrequests/*"]
+    told = [{**core, "resources": ["nodes/status"]}, {"group": "certificates.k8s.io", "resources": certificates}]
+    changes = ["create", "update", "patch", "delete", "deletecollection"]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-            {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
+            # The heartbeat of the cluster; who else takes a lease of the control plane becomes its leader.
+            {"level": "None", "users": [*LEASE_HOLDERS], "resources": leases},
+            {"level": "None", "userGroups": ["system:nodes"], "resources": leases, "namespaces": ["kube-node-lease"]},
+            {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"], "resources": leases},
+            {
+                "level": "Metadata",
+                "verbs": changes,
+                "resources": leases,
+                "namespaces": ["kube-system", "kube-node-lease", "k3a-system"],
+            },
+            {"level": "None", "resources": leases},
+            {"level": "None", "resources": [{**core, "resources": ["events"]}]},
             {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/version", "/openapi*"]},
             {
                 "level": "None",
                 "userGroups": ["system:nodes"],
                 "verbs": ["update", "patch"],
-                "resources": [{"group": "", "resources": ["nodes/status", "pods/status"]}],
+                "resources": [{**core, "resources": ["pods/status"]}],
             },
+            # What a node says of itself, and what certificate somebody asks for, is what others go by.
+            {"level": "Request", "verbs": changes, "resources": told},
             {
                 "level": "Metadata",
                 "resources": [
-                    {"group": "", "resources": ["secrets", "configmaps", "serviceaccounts/token"]},
-                    {"group": "", "resources": ["pods/exec", "pods/attach", "pods/portforward", "pods/proxy"]},
+                    {**core, "resources": ["secrets", "configmaps", "serviceaccounts/token"]},
+                    {**core, "resources": ["pods/exec", "pods/attach", "pods/portforward", "pods/log"]},
+                    {**core, "resources": ["pods/proxy", "services/proxy", "nodes/proxy"]},
                     {"group": "authentication.k8s.io", "resources": ["tokenreviews"]},
                 ],
             },
-            {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+            {"level": "Metadata", "userGroups": ["system:unauthenticated", "system:bootstrappers"]},
+            {"level": "Metadata", "verbs": changes},
         ],
     }
 
@@ -213,6 +245,8 @@ def _arguments(
     params: dict[str, Any], layout: layouts.Layout, credentials: layouts.Credentials, advertise_address: str
 ) -> dict[str, str]:
     issuer = f"https://kubernetes.default.svc.{params['cluster_domain']}"
+    # Whoever may make a Service could take the packages to any address by it (CVE-2020-8554).
+    plugins = ("NodeRestriction", *(() if params["service_external_ips"] else ("DenyServiceExternalIPs",)))
     return {
         "admission-control-config-file": layout.server_etc("admission.yaml"),
         "advertise-address": advertise_address,
@@ -222,11 +256,14 @@ def _arguments(
         "audit-log-maxbackup": "10",
         "audit-log-maxsize": "100",
         "audit-log-path": f"{layout.logs}/audit.log",
+        # What is logged with its content may be as long as somebody likes, and would push all else out of the log.
+        "audit-log-truncate-enabled": "true",
+        "audit-log-truncate-max-event-size": str(LONGEST_EVENT),
         "audit-policy-file": layout.server_etc("audit-policy.yaml"),
         "authentication-config": layout.server_etc("authentication.yaml"),
         "authorization-mode": "Node,RBAC",
         "client-ca-file": credentials.path("client-ca.crt"),
-        "enable-admission-plugins": "NodeRestriction",
+        "enable-admission-plugins": ",".join(plugins),
         "enable-bootstrap-token-auth": "true",
         "etcd-cafile": credentials.path("etcd-server-ca.crt"),
         "etcd-certfile": credentials.path("etcd-client.crt"),
@@ -279,6 +316,7 @@ OPTIONS = component.argument_spec(
             "default": "baseline",
         },
         "audit_policy": {"type": "dict", "default": {}},
+        "service_external_ips": {"type": "bool", "default": False},
         "extra_args": options.EXTRA_ARGS,
     }
 )

@@ -105,6 +105,7 @@ def configuration(params: dict[str, Any], resolv_conf: str) -> dict[str, Any]:
         "failSwapOn": False,
         "healthzBindAddress": "127.0.0.1",
         "memorySwap": {"swapBehavior": "NoSwap"},
+        "podPidsLimit": params["pod_pids_limit"],
         "protectKernelDefaults": params["protect_kernel_defaults"],
         "readOnlyPort": 0,
         **({"registerWithTaints": [parse_taint(t) for t in params["node_taints"]]} if params["node_taints"] else {}),
@@ -211,6 +212,7 @@ OPTIONS = component.argument_spec(
         "node_taints": {"type": "list", "elements": "str", "default": []},
         "resolv_conf": {"type": "path", "default": ""},
         "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
+        "pod_pids_limit": {"type": "int", "default": 4096},
         "protect_kernel_defaults": {"type": "bool", "default": False},
         "extra_args": options.EXTRA_ARGS,
     }

@@ -53,6 +53,7 @@ SERVER_WIDE = (
     "pod_security_level",
     "secrets_encryption",
     "secrets_encryption_provider",
+    "service_external_ips",
     "service_node_port_range",
 )
 

@@ -260,6 +260,11 @@ def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} is not an audit policy", "give it apiVersion audit.k8s.io/v1, kind Policy and a list of rules"
 
 
+def _pids(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] != -1 and values[name] < 1:
+        yield f"{name} is {values[name]}, with which no pod can start", "give a positive number, or -1 for no limit"
+
+
 def _coredns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for file, content in values[name].items():
         if not re.fullmatch(r"[-\w.]+\.(override|server)", str(file)):
@@ -297,6 +302,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_service_node_port_range", _node_ports),
     ("k3a_wait_timeout", _timeout),
     ("k3a_max_unavailable", _window),
+    ("k3a_pod_pids_limit", _pids),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),

@@ -41,6 +41,7 @@ FILES = [
 # component, flag, what its value has to be: a text it contains, or None where it has to be absent
 ARGUMENTS = [
     ("1.2.2", "apiserver", "token-auth-file", None),
+    ("1.2.3", "apiserver", "enable-admission-plugins", "DenyServiceExternalIPs"),
     ("1.2.4", "apiserver", "kubelet-client-certificate", "client-kube-apiserver.crt"),
     ("1.2.5", "apiserver", "kubelet-certificate-authority", "kubelet-cas.crt"),
     ("1.2.6", "apiserver", "authorization-mode", "Node,RBAC"),
@@ -81,6 +82,7 @@ KUBELET = [
     ("4.2.3", ("authentication", "x509", "clientCAFile"), f"{AGENT}/tls/client-ca.crt"),
     ("4.2.6", ("makeIPTablesUtilChains",), True),
     ("4.2.11", ("rotateCertificates",), True),
+    ("4.2.13", ("podPidsLimit",), 4096),
     ("4.2.14", ("seccompDefault",), True),
 ]
 

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
@@ -38,11 +40,13 @@ def test_the_arguments():
         "--audit-log-maxbackup=10",
         "--audit-log-maxsize=100",
         "--audit-log-path=/var/lib/k3a/server/logs/audit.log",
+        "--audit-log-truncate-enabled=true",
+        "--audit-log-truncate-max-event-size=32768",
         f"--audit-policy-file={ETC}/audit-policy.yaml",
         f"--authentication-config={ETC}/authentication.yaml",
         "--authorization-mode=Node,RBAC",
         f"--client-ca-file={RUN}/client-ca.crt",
-        "--enable-admission-plugins=NodeRestriction",
+        "--enable-admission-plugins=NodeRestriction,DenyServiceExternalIPs",
         "--enable-bootstrap-token-auth=true",
         f"--encryption-provider-config={RUN}/encryption-config.json",
         f"--etcd-cafile={RUN}/etcd-server-ca.crt",
@@ -115,7 +119,7 @@ def test_choices_reach_the_arguments():
         "--service-cluster-ip-range=10.43.0.0/16,fd00:43::/112",
         "--service-node-port-range=20000-20100",
         "--service-account-issuer=https://kubernetes.default.svc.k3a.test",
-        "--enable-admission-plugins=NodeRestriction,AlwaysPullImages",
+        "--enable-admission-plugins=NodeRestriction,DenyServiceExternalIPs,AlwaysPullImages",
         "--audit-log-maxage=7",
         "--v=4",
     } <= set(words)
@@ -153,15 +157,22 @@ def test_namespaces_without_a_label_have_a_pod_security_level(level, warned):
     assert plugin["configuration"]["exemptions"]["namespaces"] == ["kube-system"]
 
 
-def judged(user_groups, verb, group, resource):
+def test_services_may_have_external_addresses_when_the_operator_says_so():
+    assert "--enable-admission-plugins=NodeRestriction" in command(component_of(service_external_ips=True).unit)
+
+
+def judged(user_groups, verb, group, resource, namespace="default", user="somebody"):
     """The level at which the audit policy logs a request for a resource: that of the first rule that matches."""
     for rule in apiserver.audit_policy()["rules"]:
         resources = rule.get("resources")
         if "nonResourceURLs" in rule:
             continue
-        if resources and not any(r["group"] == group and resource in r["resources"] for r in resources):
+        patterns = [pattern for r in resources or () if r["group"] == group for pattern in r["resources"]]
+        if resources and not any(fnmatch.fnmatch(resource, pattern) for pattern in patterns):
             continue
         if "verbs" in rule and verb not in rule["verbs"]:
+            continue
+        if user not in rule.get("users", [user]) or namespace not in rule.get("namespaces", [namespace]):
             continue
         if "userGroups" in rule and not set(rule["userGroups"]) & set(user_groups):
             continue
@@ -181,17 +192,45 @@ def judged(user_groups, verb, group, resource):
         ([], "list", "", "pods", "None"),
         ([], "watch", "apps", "deployments", "None"),
         ([], "create", "", "events", "None"),
-        (["system:nodes"], "update", "coordination.k8s.io", "leases", "None"),
-        (["system:nodes"], "patch", "", "nodes/status", "None"),
-        (["developers"], "patch", "", "nodes/status", "Metadata"),
+        (["system:nodes"], "patch", "", "pods/status", "None"),
+        # By what a node says of itself one once became cluster-admin.
+        (["system:nodes"], "patch", "", "nodes/status", "Request"),
+        (["developers"], "patch", "", "nodes/status", "Request"),
+        (["system:bootstrappers"], "create", "certificates.k8s.io", "certificatesigningrequests", "Request"),
+        ([], "update", "certificates.k8s.io", "certificatesigningrequests/approval", "Request"),
+        ([], "get", "certificates.k8s.io", "certificatesigningrequests", "None"),
+        *(([], "get", "", way, "Metadata") for way in ("nodes/proxy", "services/proxy", "pods/proxy", "pods/log")),
+        (["system:bootstrappers"], "list", "", "nodes", "Metadata"),
+        (["system:unauthenticated"], "get", "apps", "deployments", "Metadata"),
     ],
 )
 def test_the_audit_log_has_changes_and_access_to_secrets_and_no_heartbeat(groups, verb, group, resource, level):
     assert judged(groups, verb, group, resource) == level
 
 
-def test_no_rule_logs_the_content_of_a_request():
-    assert {rule["level"] for rule in apiserver.audit_policy()["rules"]} == {"None", "Metadata"}
+@pytest.mark.parametrize(
+    "groups, user, namespace, level",
+    [
+        (["system:nodes"], "system:node:a", "kube-node-lease", "None"),
+        (["system:nodes"], "system:node:a", "kube-system", "Metadata"),
+        ([], "system:kube-scheduler", "kube-system", "None"),
+        ([], "system:admin", "kube-system", "Metadata"),
+        (["system:serviceaccounts"], "system:serviceaccount:evil:default", "kube-system", "Metadata"),
+        (["system:serviceaccounts:kube-system"], "system:serviceaccount:kube-system:csi", "kube-system", "None"),
+        (["system:serviceaccounts"], "system:serviceaccount:team:operator", "team", "None"),
+    ],
+)
+def test_a_lease_that_somebody_else_takes_is_logged(groups, user, namespace, level):
+    assert judged(groups, "update", "coordination.k8s.io", "leases", namespace, user) == level
+
+
+def test_contents_are_logged_of_what_nodes_and_machines_that_join_say_only():
+    (rule,) = [rule for rule in apiserver.audit_policy()["rules"] if rule["level"] not in ("None", "Metadata")]
+    assert rule["level"] == "Request"
+    assert [each["resources"] for each in rule["resources"]] == [
+        ["nodes/status"],
+        ["certificatesigningrequests", "certificatesigningrequests/*"],
+    ]
 
 
 def test_an_operators_audit_policy_is_taken_as_it_is():

@@ -48,6 +48,7 @@ def test_the_configuration():
         "failSwapOn": False,
         "healthzBindAddress": "127.0.0.1",
         "memorySwap": {"swapBehavior": "NoSwap"},
+        "podPidsLimit": 4096,
         "protectKernelDefaults": False,
         "readOnlyPort": 0,
         "resolvConf": "/etc/resolv.conf",
@@ -71,6 +72,7 @@ def test_choices_reach_the_configuration():
             cluster_domain="k3a.test",
             allow_cgroup_v1=True,
             protect_kernel_defaults=True,
+            pod_pids_limit=-1,
         ),
         CONFIG,
     )
@@ -79,6 +81,7 @@ def test_choices_reach_the_configuration():
         {"key": "gpu", "value": "", "effect": "NoExecute"},
     ]
     assert written["clusterDNS"] == ["10.43.0.10", "fd00:43::a"]
+    assert written["podPidsLimit"] == -1
     assert (written["clusterDomain"], written["failCgroupV1"], written["protectKernelDefaults"]) == (
         "k3a.test",
         False,
@@ -164,6 +167,7 @@ OTHERS = {
     "node_labels": ["disk=ssd"],
     "node_name": "another",
     "node_taints": ["dedicated=db:NoSchedule"],
+    "pod_pids_limit": 100,
     "programs": programs_elsewhere(),
     "protect_kernel_defaults": True,
     "resolv_conf": "/etc/other.conf",

@@ -109,6 +109,7 @@ class TestAddresses:
         ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
         ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
         ("k3a_wait_timeout", [1, 600], [0, -1]),
+        ("k3a_pod_pids_limit", [1, 4096, -1], [0, -2]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
         ("k3a_write_kubeconfig", ["/etc/k3a/k3a.yaml"], ["k3a.yaml"]),
         ("k3a_write_kubeconfig_mode", ["0600", "640"], ["0o600", "rw-", "0999", "0"]),
