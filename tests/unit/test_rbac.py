@@ -72,6 +72,22 @@ def test_flannel_reads_nodes_and_what_it_writes_of_them_is_bounded():
     assert policy["matchConstraints"]["resourceRules"][0]["resources"] == ["nodes", "nodes/status"]
 
 
+def test_a_network_policy_is_warned_of_unless_the_operator_brings_the_network():
+    name = ("ValidatingAdmissionPolicy", "", "k3a-network-policy")
+    (policy,) = (item["spec"] for item in ITEMS if key(item) == name)
+    assert policy["matchConstraints"]["resourceRules"] == [
+        {
+            "apiGroups": ["networking.k8s.io"],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": ["networkpolicies"],
+        }
+    ]
+    (binding,) = (item for item in ITEMS if item.get("spec", {}).get("policyName") == "k3a-network-policy")
+    assert binding["spec"]["validationActions"] == ["Warn"]
+    assert name not in [key(item) for item in rbac.objects(DECLARATIONS, {"flannel_backend": "none"})]
+
+
 def test_every_policy_is_bound():
     found = {kind: [item for item in ITEMS if item["kind"] == f"ValidatingAdmissionPolicy{kind}"] for kind in ("", "Binding")}
     assert [key(item)[2] for item in found[""]] == [item["spec"]["policyName"] for item in found["Binding"]]

@@ -99,6 +99,20 @@ OWN_NODE = Policy(
         (unchanged_conditions(), "flannel may change the condition NetworkUnavailable only"),
     ),
 )
+# flannel connects all pods. Another network than it may keep some apart, and then nothing is said.
+NOT_ENFORCED = Policy(
+    "k3a-network-policy",
+    ("networkpolicies",),
+    group="networking.k8s.io",
+    validations=(
+        (
+            "false",
+            "nothing that k3a runs enforces a NetworkPolicy; it has no effect unless you run something that does",
+        ),
+    ),
+    warns=True,
+    unless=("flannel_backend", "none"),
+)
 DECLARATION = Declaration(
     name="flannel",
     role=AGENT,
@@ -116,7 +130,7 @@ DECLARATION = Declaration(
             rules=(Rule(("nodes",), ("get", "list", "watch")), Rule(("nodes/status",), ("patch",))),
         ),
     ),
-    policies=(OWN_NODE,),
+    policies=(OWN_NODE, NOT_ENFORCED),
     remains=Remains(
         tables=("flannel-ipv4", "flannel-ipv6", "cni_hostport"),
         chains=("CNI-", "FLANNEL-"),

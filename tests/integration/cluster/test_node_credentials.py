@@ -80,3 +80,18 @@ def test_flannel_says_of_its_node_what_it_has_to(cluster, core):
     assert cluster.run(node, "systemctl is-active k3a-flannel").strip() == "active"
     conditions = {each.type: each.status for each in core.read_node(node).status.conditions}
     assert conditions["NetworkUnavailable"] == "False"
+
+
+def test_a_network_policy_is_accepted_with_a_warning(cluster):
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "none", "namespace": "default"}}
+    script = "kubectl apply --dry-run=server -f - 2>&1"
+    said = cluster.feed(cluster.servers[0], json.dumps({**body, "spec": {"podSelector": {}}}), "sh", "-c", script)
+    assert "Warning:" in said and "nothing that k3a runs enforces a NetworkPolicy" in said and "created" in said
+
+
+def test_a_service_takes_no_address_of_others(cluster):
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "thief", "namespace": "default"}}
+    spec = {"ports": [{"port": 443}], "externalIPs": ["192.0.2.1"]}
+    script = "kubectl apply --dry-run=server -f - 2>&1 || true"
+    said = cluster.feed(cluster.servers[0], json.dumps({**body, "spec": spec}), "sh", "-c", script)
+    assert "externalIPs" in said and "created" not in said
