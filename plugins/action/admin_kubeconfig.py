@@ -25,8 +25,8 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.operator_kube
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 
 # The same as on a server, but that its key is made here, and that it is in no file of its own.
-LEAF = leaves.leaf_of(kubeconfig.DECLARATION.certificates[0], "", leaves.Names("", (), ())).as_dict()
-
+LEAF = leaves.leaf_of(kubeconfig.ADMINISTRATOR, "", leaves.Names("", (), ())).as_dict()
+SHOWN = f"kubeconfig of {kubeconfig.ADMINISTRATOR.common_name}\n"
 
 # So long, in seconds, the API is tried from here; nothing but a line of the closing message depends on it.
 PATIENCE = 3.0
@@ -95,7 +95,7 @@ class ActionModule(HostAction):
         except ForeignFileError as error:
             problem = f"{path} on the controller would be overwritten, but {error}"
             raise K3aError(f"{problem}; move it away or set k3a_kubeconfig") from None
-        diff = files.Change(path, "\n".join(reasons) + "\n", "kubeconfig of system:admin\n").as_diff()
+        diff = files.Change(path, "\n".join(reasons) + "\n", SHOWN).as_diff()
         if reasons and not self._task.check_mode:
             failure = self._write(path, url, ca_certificates, task_vars)
             if failure:
@@ -109,7 +109,7 @@ class ActionModule(HostAction):
         ours = current is not None and is_ours(current, ca_certificates)
         if ours and not self._task.check_mode:
             files.remove_file(path)
-        diff = files.Change(path, "kubeconfig of system:admin\n", "").as_diff()
+        diff = files.Change(path, SHOWN, "").as_diff()
         return {"changed": ours, "path": path, "diff": [diff] if ours else []}
 
     def _write(

@@ -96,7 +96,8 @@ class ActionModule(HostAction):
                 identity.node_args(server, values, spec.specification(), spec.defaults())
             ),
         }
-        told = [*findings, *wrong, *problems]
+        unwise = variables.warnings(values) if server else []
+        told = [*findings, *wrong, *unwise, *problems]
         return {**result, **seen, "host": host, "findings": [*map(vars, told), *seen.get("findings", [])]}
 
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:

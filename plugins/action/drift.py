@@ -24,7 +24,7 @@ Arguments = dict[str, Any]
 
 # The task files of a host in the order in which playbooks/site.yml has them run.
 HOST_FILES = ("agent/identity", "agent/prepare")
-SERVER_FILES = ("server/control_plane", "server/controllers")
+SERVER_FILES = ("server/control_plane", "server/controllers", "server/kubeconfig")
 NODE_FILES = ("agent/runtime", "agent/certificates", "agent/load_balancer", "agent/node", "agent/network")
 
 # {{ name.key.key }}, and nothing else.

@@ -23,7 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle import build, 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import client_url, peer_url
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, certificate, leaves
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle import archive
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit.bundle_samples import make_bundle
@@ -117,15 +117,7 @@ class RecordedCluster:
 
     def admin_kubeconfig(self) -> str:
         """The file on the controller, as a run would leave it."""
-        leaf = {
-            "name": "client-admin",
-            "authority": "client",
-            "common_name": "system:admin",
-            "organization": "system:masters",
-            "usages": ["client"],
-            "dns": [],
-            "ips": [],
-        }
+        leaf = leaves.leaf_of(kubeconfig.ADMINISTRATOR, "", leaves.Names("", (), ())).as_dict()
         issued, key = pki.issue(leaf, *self.ca_certificates["client"])
         url = f"https://{self.hosts[0].address}:6443"
         return kubeconfig.embedded(url, self.certificates["server"].encode(), issued.encode(), key.encode())

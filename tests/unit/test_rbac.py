@@ -60,6 +60,11 @@ def test_the_approver_reads_secrets_in_its_own_namespaces_only():
     assert not [entry for entry in allowed if "*" in entry]
 
 
+def test_administrators_are_what_a_binding_makes_them():
+    assert granted(("Group", "k3a:administrators")) == {("", "cluster-admin", "bound", "")}
+    assert not granted(("Group", "system:masters"))
+
+
 def test_flannel_reads_nodes_and_what_it_writes_of_them_is_bounded():
     assert granted(("Group", "system:k3a-flannel")) == {
         *(("", "nodes", verb, "") for verb in ("get", "list", "watch")),

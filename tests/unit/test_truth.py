@@ -342,7 +342,7 @@ OWN: dict[str, Callable[[dict[str, Any], Any], Iterator[State]]] = {
 
 def test_the_administrators_kubeconfig(run_module, tmp_path, monkeypatch):
     data = tmp_path / "k3a"
-    sources = [data / "server/tls" / name for name in ("server-ca.crt", "client-admin.crt", "client-admin.key")]
+    sources = [data / "server/tls" / name for name in ("server-ca.crt", "client-administrator.crt", "client-administrator.key")]
     for path in sources:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path}\n")

@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     SERVER,
     Certificate,
     Declaration,
+    Grant,
     Remains,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -30,11 +31,18 @@ if TYPE_CHECKING:
 NAME = "default"
 # What kubectl remembers for root, by the server's address as its kubeconfig on a server has it.
 KUBECTL_CACHE = "/root/.kube/cache"
+# Whom the kubeconfigs of administrators are for: what they may is a binding, which can be taken from them.
+ADMINISTRATORS = "k3a:administrators"
+ADMINISTRATOR = Certificate("client-administrator", "client", "k3a:administrator", organization=ADMINISTRATORS)
+# Who may everything, whatever is bound to whom: for the modules that run on a server, and for when nothing else is left.
+# It leaves the server's disk in no file of ours.
+BREAK_GLASS = Certificate("client-admin", "client", "system:admin", organization="system:masters")
 # The administrator's kubeconfig is no process, but it needs a certificate, and its users leave something behind.
 DECLARATION = Declaration(
     name="kubeconfig",
     role=SERVER,
-    certificates=(Certificate("client-admin", "client", "system:admin", organization="system:masters"),),
+    certificates=(BREAK_GLASS, ADMINISTRATOR),
+    grants=(Grant(ADMINISTRATORS, (("Group", ADMINISTRATORS),), role="cluster-admin"),),
     remains=Remains(shared=(f"{KUBECTL_CACHE}/discovery", KUBECTL_CACHE, "/root/.kube")),
 )
 
@@ -89,7 +97,8 @@ OPTIONS = {
 
 def sources(layout: Layout) -> tuple[str, str, str]:
     """The CA, certificate and key that the kubeconfig holds."""
-    return layout.tls("server-ca.crt"), layout.tls("client-admin.crt"), layout.tls("client-admin.key")
+    certificate, key = (layout.tls(f"{ADMINISTRATOR.name}.{suffix}") for suffix in ("crt", "key"))
+    return layout.tls("server-ca.crt"), certificate, key
 
 
 def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:

@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, NAME
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
 
@@ -36,6 +36,16 @@ def variable_findings(values: Values, flags: Mapping[str, Sequence[str]]) -> lis
         if name in values
         for message, remedy in rule(name, values, flags)
     ]
+
+
+def warnings(values: Values) -> list[Finding]:
+    """What variables say that can be, and hardly was meant."""
+    mode = values.get("k3a_write_kubeconfig_mode", "")
+    if re.fullmatch(r"0?[0-7]{3}", mode) and int(mode, 8) & 0o007:
+        name = "k3a_write_kubeconfig_mode"
+        message = f"{name} {mode} shows every user of the host a key to the whole cluster"
+        return [Finding(name, WARN, message, "give it to a group, as 0640 does, or to root alone")]
+    return []
 
 
 def _network(name: str, values: Values, _flags: Any) -> Iterable[Problem]:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
+import yaml
+from cryptography import x509
 
 FLANNEL = "/var/lib/k3a/agent/etc/flannel/kubeconfig"
 
@@ -95,3 +98,27 @@ def test_a_service_takes_no_address_of_others(cluster):
     script = "kubectl apply --dry-run=server -f - 2>&1 || true"
     said = cluster.feed(cluster.servers[0], json.dumps({**body, "spec": spec}), "sh", "-c", script)
     assert "externalIPs" in said and "created" not in said
+
+
+def test_no_file_that_is_copied_about_is_above_all_bindings(cluster):
+    """Neither the operator's kubeconfig nor that of a server is of system:masters, which nobody could take away."""
+    texts = [(cluster.directory / "kubeconfig").read_text(), *(cluster.run(s, "cat /etc/k3a/k3a.yaml") for s in cluster.servers)]
+    for text in texts:
+        (user,) = yaml.safe_load(text)["users"]
+        subject = x509.load_pem_x509_certificate(base64.b64decode(user["user"]["client-certificate-data"])).subject
+        assert subject.rfc4514_string() == "CN=k3a:administrator,O=k3a:administrators"
+    for server in cluster.servers:
+        found = cluster.run(server, "stat --format '%a %U' /var/lib/k3a/server/tls/client-admin.key").split()
+        assert found == ["600", "root"]
+
+
+def test_a_binding_that_was_deleted_locks_nobody_out(cluster, playbooks):
+    server = cluster.servers[0]
+    cluster.run(server, "kubectl delete clusterrolebinding k3a:administrators")
+    said = cluster.run(server, "sh -c 'kubectl get nodes 2>&1 || true'")
+    assert 'User "k3a:administrator" cannot list resource "nodes"' in said
+    # What stays on a server's disk still opens everything.
+    tls = "/var/lib/k3a/server/tls/client-admin"
+    cluster.run(server, f"kubectl --client-certificate={tls}.crt --client-key={tls}.key get nodes")
+    playbooks.run("site")
+    assert cluster.nodes[0] in cluster.run(server, "kubectl get nodes")

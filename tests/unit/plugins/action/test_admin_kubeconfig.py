@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.k3a.cluster.plugins.action import admin_kubeconfig as action
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
 from ansible_collections.k3a.cluster.plugins.modules import admin_kubeconfig as documented
 from ansible_collections.k3a.cluster.plugins.modules import certificate_signature as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
@@ -77,8 +78,21 @@ def test_it_names_the_cluster_and_an_administrator_of_it(run_action, arguments, 
     assert cluster["server"] == URL
     assert base64.b64decode(cluster["certificate-authority-data"]).decode() == ca_certificates["server"][0]
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
-    assert certificate.subject.rfc4514_string() == "CN=system:admin,O=system:masters"
+    assert certificate.subject.rfc4514_string() == "CN=k3a:administrator,O=k3a:administrators"
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_certificates["client"][0].encode()))
+
+
+def test_one_of_the_break_glass_identity_is_replaced(run_action, arguments, ca_certificates):
+    """What was written before: it could be taken from nobody for a year."""
+    leaf = leaves.leaf_of(kubeconfig.BREAK_GLASS, "", leaves.Names("", (), ())).as_dict()
+    certificate, key = pki.issue(leaf, *ca_certificates["client"])
+    content = kubeconfig.embedded(URL, ca_certificates["server"][0].encode(), certificate.encode(), key.encode())
+    files.write_file(files.owned_by_me(arguments["path"], content.encode()))
+    done = run_action(action, module, **arguments)
+    assert done["changed"] and "system:masters" in done["diff"][0]["before"]
+    user = written(arguments["path"])["users"][0]["user"]
+    assert b"system:masters" not in base64.b64decode(user["client-certificate-data"])
+    assert not run_action(action, module, **arguments)["changed"]
 
 
 def test_the_authoritys_key_is_asked_for_only_when_it_is_needed_and_unlogged(run_action, arguments):

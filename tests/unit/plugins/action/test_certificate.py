@@ -118,7 +118,7 @@ def test_a_host_does_not_say_whom_its_certificates_name(run_action, ca_certifica
     }
     honest = action.requests_among(observed, completed(arguments))
     assert action.requests_among([{**each, **claims} for each in observed], completed(arguments)) == honest
-    assert {request["organization"] for request in honest} == {"", "system:nodes"}
+    assert {request["organization"] for request in honest} == {"", "system:nodes", "system:k3a-flannel"}
     with pytest.raises(ReportError, match="'client-admin', which the host is not to have"):
         action.requests_among([{**observed[0], "name": "client-admin"}], completed(arguments))
 
@@ -180,7 +180,8 @@ def test_another_nodes_key_and_certificate_are_replaced(run_action, ca_certifica
     converge(run_action, ca_certificates, arguments)
     renamed = {**arguments, "node_name": "w2"}
     requested, _installed = converge(run_action, ca_certificates, renamed)
-    assert {request["name"] for request in requested["requests"]} == {"serving-kubelet", "client-kubelet"}
+    names = {request["name"] for request in requested["requests"]}
+    assert names == {"serving-kubelet", "client-kubelet", "client-flannel"}
     assert not run_action(action, module, **renamed)["changed"]
 
 

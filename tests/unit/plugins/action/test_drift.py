@@ -93,7 +93,7 @@ def test_a_server_is_asked_for_all_its_tasks_with_their_arguments(run, tmp_path)
     steps = {step["name"]: step["options"] for step in asked["steps"]}
     assert [step["name"] for step in asked["steps"]] == [
         *("identity", "host", "bundle", "certificate_monitor", "bootstrap", "certificate", "etcd", "etcd_progress", "apiserver"),
-        *("controller_manager", "scheduler", "kubeconfig", "approver"),
+        *("controller_manager", "scheduler", "approver", "kubeconfig"),
         *("containerd", "certificate", "kubelet", "kube_proxy", "flannel"),
     ]
     assert {options["data_dir"] for options in steps.values()} == {"/srv/k3a"}
@@ -130,7 +130,7 @@ def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
 
 def test_a_server_without_a_node_has_no_node(run):
     names = [step["name"] for step in run(record={"is_node": False})[1]["steps"]]
-    assert names[-1] == "approver"
+    assert names[-1] == "kubeconfig"
 
 
 def test_the_record_of_the_host_is_the_answer(run):
@@ -289,13 +289,20 @@ class TestOrder:
         assert [file for file, when in first if "not _k3a.in_window" in when] == later
         assert {file for file, when in first if "in_window" not in when} == HARMLESS
 
+    def test_no_administrator_has_a_file_before_it_opens_anything(self):
+        configured = [file for file, _when in self.files("Configure the cluster")]
+        assert configured.index("addons/apply") < configured.index("server/access")
+        names = [play["name"] for play in self.PLAYS]
+        assert names.index("Configure the cluster") < names.index("Connect the nodes")
+        assert "server/kubeconfig" in [file for file, _when in self.files("Connect the nodes")]
+
     def test_no_other_file_is_anybodys(self):
         everything = {
             f"{path.parents[1].name}/{path.stem}" for role in ("server", "agent") for path in (spec.ROLES / role).glob("tasks/*.yml")
         }
         compared = {*action.task_files({"is_server": True, "is_node": True})}
         # What one does for all, and what machines do that join by a token.
-        others = {"server/main", "server/admit", "server/replace", "agent/main", "agent/join", "agent/registration"}
+        others = {"server/main", "server/access", "server/admit", "server/replace", "agent/main", "agent/join", "agent/registration"}
         assert compared | others == everything
         assert compared.isdisjoint(others)
 

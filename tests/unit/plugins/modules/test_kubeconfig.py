@@ -19,7 +19,7 @@ if os.geteuid() != 0:
 def arguments(tmp_path):
     tls = tmp_path / "k3a/server/tls"
     tls.mkdir(parents=True)
-    for name in ("server-ca.crt", "client-admin.crt", "client-admin.key"):
+    for name in ("server-ca.crt", "client-administrator.crt", "client-administrator.key"):
         (tls / name).write_text(f"content of {name}\n")
     return {"path": str(tmp_path / "etc/k3a.yaml"), "data_dir": str(tmp_path / "k3a")}
 
@@ -35,7 +35,7 @@ def test_it_is_written_once_for_root_and_leads_to_this_server(run_module, argume
         document = yaml.safe_load(stream)
     assert document["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
     user = document["users"][0]["user"]
-    assert base64.b64decode(user["client-key-data"]) == b"content of client-admin.key\n"
+    assert base64.b64decode(user["client-key-data"]) == b"content of client-administrator.key\n"
     assert run_module(kubeconfig, **arguments)["changed"] is False
 
 
@@ -45,7 +45,7 @@ def test_no_diff_shows_it(run_module, arguments):
     assert second["changed"]
     for result in (first, second):
         assert "client-key-data" not in str(result)
-        assert base64.b64encode(b"content of client-admin.key\n").decode() not in str(result)
+        assert base64.b64encode(b"content of client-administrator.key\n").decode() not in str(result)
 
 
 def test_a_mode_that_was_asked_for_is_kept(run_module, arguments):
@@ -57,15 +57,15 @@ def test_a_mode_that_was_asked_for_is_kept(run_module, arguments):
 
 def test_a_renewed_certificate_is_taken_over(run_module, arguments, tmp_path):
     run_module(kubeconfig, **arguments)
-    pending = [f"{tmp_path}/k3a/server/tls/client-admin.crt"]
+    pending = [f"{tmp_path}/k3a/server/tls/client-administrator.crt"]
     assert run_module(kubeconfig, check=True, pending=pending, **arguments)["changed"]
-    (tmp_path / "k3a/server/tls/client-admin.crt").write_text("renewed\n")
+    (tmp_path / "k3a/server/tls/client-administrator.crt").write_text("renewed\n")
     assert run_module(kubeconfig, pending=pending, **arguments)["changed"]
     assert not run_module(kubeconfig, **arguments)["changed"]
 
 
 def test_before_the_certificate_exists_check_mode_announces_it_and_a_run_fails(run_module, arguments, tmp_path):
-    certificate = tmp_path / "k3a/server/tls/client-admin.crt"
+    certificate = tmp_path / "k3a/server/tls/client-administrator.crt"
     certificate.unlink()
     assert run_module(kubeconfig, check=True, pending=[str(certificate)], **arguments)["changed"]
     failed = run_module(kubeconfig, **arguments)
@@ -75,7 +75,7 @@ def test_before_the_certificate_exists_check_mode_announces_it_and_a_run_fails(r
 
 @pytest.mark.parametrize("mode", ["rw", "", "384", "u=rw", "00600", "600 "])
 def test_a_mode_that_is_none_is_refused_in_one_sentence(run_module, arguments, mode):
-    pending = [f"{arguments['data_dir']}/server/tls/client-admin.crt"]
+    pending = [f"{arguments['data_dir']}/server/tls/client-administrator.crt"]
     assert run_module(kubeconfig, check=True, mode=mode, pending=pending, **arguments)["failed"]
     failed = run_module(kubeconfig, mode=mode, **arguments)
     assert failed["failed"]

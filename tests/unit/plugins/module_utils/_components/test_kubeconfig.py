@@ -43,7 +43,7 @@ PARAMS = {"path": "/etc/k3a/k3a.yaml", "mode": "0600", "https_listen_port": 6443
 
 def test_its_sources_are_the_servers_authority_and_the_administrators_certificate_and_key():
     tls = "/srv/k3a/server/tls"
-    expected = (f"{tls}/server-ca.crt", f"{tls}/client-admin.crt", f"{tls}/client-admin.key")
+    expected = (f"{tls}/server-ca.crt", f"{tls}/client-administrator.crt", f"{tls}/client-administrator.key")
     assert kubeconfig.sources(Layout("/srv/k3a")) == expected
 
 

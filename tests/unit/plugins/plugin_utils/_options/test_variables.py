@@ -99,6 +99,12 @@ class TestAddresses:
         assert messages(k3a_cluster_dns=["10.43.0.53"]) == []
 
 
+@pytest.mark.parametrize("mode, warned", [("0600", False), ("640", False), ("0644", True), ("0666", True), ("601", True), ("x", False)])
+def test_a_kubeconfig_that_everybody_reads_is_warned_of(mode, warned):
+    found = [(finding.name, finding.level) for finding in variables.warnings({"k3a_write_kubeconfig_mode": mode})]
+    assert found == ([("k3a_write_kubeconfig_mode", "warn")] if warned else [])
+
+
 @pytest.mark.parametrize(
     "name, good, bad",
     [
