@@ -13,8 +13,8 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Keeps a kubeconfig on the controller, with a key of its own that is made there and an administrator's certificate
     that the server's client CA signs. Run it on, or delegated to, a server.
-  - The certificate is of the group C(k3a:administrators), which the ClusterRoleBinding of that name makes administrators
-    of the cluster. The playbooks apply it before this module runs.
+  - The certificate is of the group C(k3a:administrators), which the ClusterRoleBinding of that name makes
+    administrators of the cluster. The playbooks apply it before this module runs.
   - Renewed when it is missing, expires within 120 days, or does not fit the cluster's CAs or URL any more.
   - Whether the API answers at that URL is looked at, and only told, since nothing of the collection needs it.
   - A file at O(path) of another cluster is never overwritten; the module fails and says so.

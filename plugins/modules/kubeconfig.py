@@ -12,8 +12,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Writes a kubeconfig that holds the server's own administrator certificate and key, for C(kubectl) on this server.
-  - The certificate is of the group C(k3a:administrators), which the ClusterRoleBinding of that name makes administrators
-    of the cluster. The playbooks apply it before this module runs.
+  - The certificate is of the group C(k3a:administrators), which the ClusterRoleBinding of that name makes
+    administrators of the cluster. The playbooks apply it before this module runs.
   - Fails when the certificate or its key is not there.
 extends_documentation_fragment:
   - k3a.cluster.attributes

@@ -34,10 +34,10 @@ KUBECTL_CACHE = "/root/.kube/cache"
 # Whom the kubeconfigs of administrators are for: what they may is a binding, which can be taken from them.
 ADMINISTRATORS = "k3a:administrators"
 ADMINISTRATOR = Certificate("client-administrator", "client", "k3a:administrator", organization=ADMINISTRATORS)
-# Who may everything, whatever is bound to whom: for the modules that run on a server, and for when nothing else is left.
-# It leaves the server's disk in no file of ours.
+# Who may do everything, whatever is bound to whom: for modules on a server, and for when nothing else is left. It leaves
+# the server's disk in no file of ours.
 BREAK_GLASS = Certificate("client-admin", "client", "system:admin", organization="system:masters")
-# The administrator's kubeconfig is no process, but it needs a certificate, and its users leave something behind.
+# Their kubeconfig is no process, but it needs a certificate, and its users leave something behind.
 DECLARATION = Declaration(
     name="kubeconfig",
     role=SERVER,

@@ -10,10 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "********"
+# What the value of any flag may be and surely no secret: a truth value, a number with a unit, a path.
+HARMLESS = re.compile(r"true|false|-?[0-9]+(\.[0-9]+)?[a-zA-Z%]{0,3}|/[-\w./]*|")
+# Unless the flag says that it is one.
+TELLING = re.compile(r"token|secret|password|credential", re.IGNORECASE)
 # Where something is on the controller, and how a run goes, say nothing about the node.
 OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests"})
 OF_A_RUN = frozenset({"k3a_max_unavailable", "k3a_replace", "k3a_strict", "k3a_wait_timeout"})
@@ -33,14 +38,21 @@ def node_args(
         flag = "--" + name.removeprefix("k3a_").replace("_", "-")
         value = values[name]
         for one in value if isinstance(value, list) else [value]:
-            shown = HIDDEN if specification[name].get("no_log") else text_of(one)
-            arguments += [flag, shown]
+            arguments += [flag, HIDDEN if specification[name].get("no_log") else shown(name, one)]
     return arguments
 
 
-def text_of(value: Any) -> str:
-    """A value as a flag has it."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+def shown(name: str, value: Any) -> str:
+    """A value as a flag has it, for all who may read Nodes: of a component's own flags and of files that may be secret."""
+    if isinstance(value, dict):
+        return HIDDEN
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if name.endswith("_arg"):
+        flag, equals, given = value.partition("=")
+        is_open = HARMLESS.fullmatch(given) and not TELLING.search(flag)
+        return f"{flag}{equals}{given if is_open or not equals else HIDDEN}"
+    return value
 
 
 def node_annotations(arguments: list[str]) -> list[str]:

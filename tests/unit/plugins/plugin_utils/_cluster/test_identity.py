@@ -67,6 +67,28 @@ class TestSecrets:
         assert told(k3a_token="s3cr3t-word") == told() == ["agent"]
 
 
+@pytest.mark.parametrize(
+    "given, shown",
+    [
+        *((open_, open_) for open_ in ("v=2", "max-pods=200", "profiling=true", "log-dir=/var/log/x", "audit-log-maxage=", "verbose")),
+        *((open_, open_) for open_ in ("node-status-update-frequency=10s", "kube-reserved-memory+=1.5Gi")),
+        ("service-account-issuer=https://user:s3cr3t@example.org", "service-account-issuer=********"),
+        ("feature-gates=A=true", "feature-gates=********"),
+        ("initial-cluster-token=123456", "initial-cluster-token=********"),
+        ("oidc-client-id+=s3cr3t", "oidc-client-id+=********"),
+        ("webhook-password=/looks/like/a/path", "webhook-password=********"),
+    ],
+)
+def test_of_a_components_flag_only_what_is_surely_no_secret_is_shown(given, shown):
+    for name in ("k3a_kubelet_arg", "k3a_kube_apiserver_arg", "k3a_etcd_arg"):
+        assert told(server=True, **{name: [given]})[2] == shown
+
+
+def test_what_is_a_file_of_its_own_is_not_shown():
+    for name in ("k3a_coredns_custom", "k3a_audit_policy"):
+        assert told(server=True, **{name: {"a.override": "tsig s3cr3t"}})[2] == "********"
+
+
 def test_the_annotations_of_a_node():
     arguments = ["agent", "--node-name", 'a"b']
     args, env, digest = identity.node_annotations(arguments)
