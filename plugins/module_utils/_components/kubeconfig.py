@@ -34,8 +34,8 @@ KUBECTL_CACHE = "/root/.kube/cache"
 # Whom the kubeconfigs of administrators are for: what they may is a binding, which can be taken from them.
 ADMINISTRATORS = "k3a:administrators"
 ADMINISTRATOR = Certificate("client-administrator", "client", "k3a:administrator", organization=ADMINISTRATORS)
-# Who may do everything, whatever is bound to whom: for modules on a server, and for when nothing else is left. It leaves
-# the server's disk in no file of ours.
+# Who may do everything, whatever is bound to whom: for modules on a server, and for when nothing else is left. No file
+# of ours takes it off the server's disk.
 BREAK_GLASS = Certificate("client-admin", "client", "system:admin", organization="system:masters")
 # Their kubeconfig is no process, but it needs a certificate, and its users leave something behind.
 DECLARATION = Declaration(

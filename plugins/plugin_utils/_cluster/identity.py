@@ -43,7 +43,7 @@ def node_args(
 
 
 def shown(name: str, value: Any) -> str:
-    """A value as a flag has it, for all who may read Nodes: of a component's own flags and of files that may be secret."""
+    """A value as a flag has it, for all who may read Nodes; masked where it may hold a secret."""
     if isinstance(value, dict):
         return HIDDEN
     if not isinstance(value, str):

@@ -23,7 +23,8 @@ def as_flannel(cluster, node, *arguments):
 
 
 def patched(cluster, node, name, **change):
-    return as_flannel(cluster, node, "patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps(change))
+    what = ("--subresource=status", "--type=merge", "-p", json.dumps(change))
+    return as_flannel(cluster, node, "patch", "node", name, *what)
 
 
 def meta(**fields):
@@ -57,18 +58,20 @@ def test_flannel_changes_nothing_else_of_its_node(cluster, core, change):
     assert "10.0.0.66" not in str(core.read_node(node).status.addresses)
 
 
-@pytest.mark.parametrize("change", [ATTACKS["role"], FOREIGN, meta(annotations={"flannel.alpha.coreos.com/public-ip": "10.0.0.66"})])
+MOVED = meta(annotations={"flannel.alpha.coreos.com/public-ip": "10.0.0.66"})
+
+
+@pytest.mark.parametrize("change", [ATTACKS["role"], FOREIGN, MOVED])
 def test_flannel_changes_nothing_of_another_node(cluster, change):
     node, other = cluster.agents[0], cluster.servers[0]
     said, refused = patched(cluster, node, other, **change)
     assert refused and "flannel may change its own Node only" in said, said
 
 
-@pytest.mark.parametrize("arguments", [("delete", "node"), ("label", "node", "--overwrite", "a=b"), ("taint", "node", "a=b:NoExecute")])
-def test_flannel_has_no_other_permission(cluster, arguments):
+@pytest.mark.parametrize("verb, more", [("delete", ()), ("label", ("a=b",)), ("taint", ("a=b:NoExecute",))])
+def test_flannel_has_no_other_permission(cluster, verb, more):
     node = cluster.agents[0]
-    verb, kind, *more = arguments
-    said, refused = as_flannel(cluster, node, verb, kind, node, *more)
+    said, refused = as_flannel(cluster, node, verb, "node", node, *more)
     assert refused and "cannot" in said, said
 
 
@@ -86,24 +89,23 @@ def test_flannel_says_of_its_node_what_it_has_to(cluster, core):
 
 
 def test_a_network_policy_is_accepted_with_a_warning(cluster):
-    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "none", "namespace": "default"}}
-    script = "kubectl apply --dry-run=server -f - 2>&1"
-    said = cluster.feed(cluster.servers[0], json.dumps({**body, "spec": {"podSelector": {}}}), "sh", "-c", script)
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "none"}}
+    given = json.dumps({**body, "spec": {"podSelector": {}}})
+    said = cluster.feed(cluster.servers[0], given, "sh", "-c", "kubectl apply --dry-run=server -f - 2>&1")
     assert "Warning:" in said and "nothing that k3a runs enforces a NetworkPolicy" in said and "created" in said
 
 
 def test_a_service_takes_no_address_of_others(cluster):
-    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "thief", "namespace": "default"}}
-    spec = {"ports": [{"port": 443}], "externalIPs": ["192.0.2.1"]}
-    script = "kubectl apply --dry-run=server -f - 2>&1 || true"
-    said = cluster.feed(cluster.servers[0], json.dumps({**body, "spec": spec}), "sh", "-c", script)
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "thief"}}
+    given = json.dumps({**body, "spec": {"ports": [{"port": 443}], "externalIPs": ["192.0.2.1"]}})
+    said = cluster.feed(cluster.servers[0], given, "sh", "-c", "kubectl apply --dry-run=server -f - 2>&1 || true")
     assert "externalIPs" in said and "created" not in said
 
 
 def test_no_file_that_is_copied_about_is_above_all_bindings(cluster):
     """Neither the operator's kubeconfig nor that of a server is of system:masters, which nobody could take away."""
-    texts = [(cluster.directory / "kubeconfig").read_text(), *(cluster.run(s, "cat /etc/k3a/k3a.yaml") for s in cluster.servers)]
-    for text in texts:
+    of_servers = [cluster.run(server, "cat /etc/k3a/k3a.yaml") for server in cluster.servers]
+    for text in [(cluster.directory / "kubeconfig").read_text(), *of_servers]:
         (user,) = yaml.safe_load(text)["users"]
         subject = x509.load_pem_x509_certificate(base64.b64decode(user["user"]["client-certificate-data"])).subject
         assert subject.rfc4514_string() == "CN=k3a:administrator,O=k3a:administrators"
