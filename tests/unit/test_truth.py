@@ -276,6 +276,7 @@ def node(init, bundle, tmp_path, monkeypatch):
                 directories=tuple(
                     dataclasses.replace(each, owner="root", group="root") for each in component.directories
                 ),
+                files=tuple(dataclasses.replace(each, group="root") for each in component.files),
                 links=tuple(files.Link(f"{tmp_path}{each.path}", each.target) for each in component.links),
             )
         ]

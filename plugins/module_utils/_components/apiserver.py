@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, etcd_guard
+from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd_guard
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -23,6 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Grant,
     Port,
+    User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
@@ -45,7 +46,9 @@ DECLARATION = Declaration(
         Certificate("serving-kube-apiserver", "server", "kube-apiserver", usages=("server",), names=OF_API),
         Certificate("etcd-client", "etcd-server", "etcd-client", stem="etcd/client"),
     ),
-    users=(control_plane.KUBE,),
+    # Its name and purpose are from when all of the control plane ran as it: the files that operators made for it stay
+    # readable, and a reset knows who made the user.
+    users=(User("kube", "Kubernetes control plane (k3a)"),),
     grants=(
         # As a client of the kubelets: logs, exec, port-forward and metrics, and nothing else.
         Grant(
@@ -55,6 +58,7 @@ DECLARATION = Declaration(
         ),
     ),
 )
+USER = DECLARATION.users[0]
 ENCRYPTION = "encryption-config.json"
 KUBELET_AUTHORITIES = "kubelet-cas.crt"
 PROGRAM = "k3a"
@@ -185,8 +189,7 @@ def apiserver_component(
     }
     service = (
         ("Type", "notify"),
-        ("User", "kube"),
-        ("Group", "kube"),
+        *layouts.run_as(USER.name),
         etcd_guard.before_start(params["data_dir"], "apiserver"),
         (
             "ExecStart",
@@ -202,6 +205,9 @@ def apiserver_component(
         ("TimeoutStopSec", "10"),
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
+        *layouts.KNOWS_INTERFACES,
+        # A new file of the audit log gets the owner of the former one.
+        ("SystemCallFilter", "@chown"),
         *privileged_port(params["https_listen_port"]),
         ("ReadWritePaths", layout.logs),
     )
@@ -212,10 +218,10 @@ def apiserver_component(
         unit=systemd.unit_text("Kubernetes API server (k3a)", (*unit, *layouts.NEVER_GIVE_UP), service),
         directories=(
             files.Directory(layout.server_etc("").rstrip("/"), 0o755),
-            files.Directory(layout.logs, 0o700, "kube", "kube"),
+            files.Directory(layout.logs, 0o700, USER.name, USER.name),
         ),
         files=tuple(
-            files.File(layout.server_etc(name), yaml.dump(content).encode(), mode=0o644)
+            files.File(layout.server_etc(name), yaml.dump(content).encode(), mode=0o640, group=USER.name)
             for name, content in configuration.items()
         )
         + (files.File(layout.server_etc(KUBELET_AUTHORITIES), kubelet_cas.encode(), mode=0o644),),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lease
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -39,7 +38,6 @@ DECLARATION = Declaration(
     role=SERVER,
     program="k3a-approver",
     certificates=(Certificate("client-approver", "client", USER[1]),),
-    users=(control_plane.KUBE,),
     # Hashes of the nodes' passwords and the approver's lease. What a machine that joins brings comes to a namespace of
     # its own, so that it cannot put a hash for a node that is not its own.
     namespaces=(node_password.NAMESPACE, node_password.JOIN_NAMESPACE),
@@ -128,13 +126,14 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[t
     )
     service = (
         ("Type", "notify"),
-        ("User", "kube"),
-        ("Group", "kube"),
+        ("DynamicUser", "yes"),
         ("ExecStart", command),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         ("TimeoutStopSec", "15"),
         *layouts.SANDBOX,
+        *layouts.ONLY_PROCESSES,
+        *layouts.LOOPBACK_ONLY,
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}

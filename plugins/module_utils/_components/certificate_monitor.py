@@ -45,7 +45,7 @@ def monitor_component(params: dict[str, Any], python: str) -> component.Componen
     archive = program.archive({"certificate": certificate_check}, LIBRARY, data)
     command = systemd.command_line(python, ("-I", "-S", path, "certificate", "warn", params["server_url"]))
     about = "Warn of certificates that end (k3a)"
-    service = (("ExecStart", command), ("SyslogIdentifier", "k3a"), *layouts.TIMER_SANDBOX.items())
+    service = (("ExecStart", command), ("SyslogIdentifier", "k3a"), *layouts.TIMER_SANDBOX)
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.triggered_text(about, (), service),

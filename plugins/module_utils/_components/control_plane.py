@@ -14,11 +14,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs impor
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, User
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
-
-# Whom all processes of the control plane but the datastore run as.
-KUBE = User("kube", "Kubernetes control plane (k3a)")
 
 
 def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
@@ -70,14 +67,15 @@ def client_component(
         program(params, declared.program), flags.merge({**common, **arguments}, params["extra_args"])
     )
     service = (
-        ("User", "kube"),
-        ("Group", "kube"),
+        *layouts.run_as(declared.users[0].name),
         ("ExecStart", command),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
+        # What it is told by further arguments, such as the URL of an extender, may be anywhere.
+        *(() if params["extra_args"] else layouts.LOOPBACK_ONLY),
     )
     return component.Component(
         name=name,

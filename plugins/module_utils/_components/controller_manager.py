@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Grant,
     Port,
     Rule,
+    User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -37,7 +38,7 @@ DECLARATION = Declaration(
     awaited_by="scheduler",
     ports=(Port(PORT),),
     certificates=(Certificate("client-controller", "client", "system:kube-controller-manager"),),
-    users=(control_plane.KUBE,),
+    users=(User("kube-controller-manager", "Kubernetes controller manager (k3a)"),),
     grants=(
         # By what its bootstrapsigner publishes, signed with each token, a machine with a token knows the cluster.
         Grant(

@@ -132,8 +132,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
     }
     service = (
         ("Type", "notify"),
-        ("User", "etcd"),
-        ("Group", "etcd"),
+        *layouts.run_as(DECLARATION.users[0].name),
         # What counts for the first start only must not look like a change of the unit ever after.
         ("EnvironmentFile", f"-{layout.etcd_first_start}"),
         # Whatever happens to its data, it begins no cluster unless its first start is told to.
@@ -152,6 +151,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         ("TimeoutStopSec", "3"),
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
+        *layouts.KNOWS_INTERFACES,
         ("ReadWritePaths", layout.etcd),
     )
     return component.Component(

@@ -27,18 +27,19 @@ DECLARATION = Declaration(name="etcd-progress", role=SERVER)
 OPTIONS = component.argument_spec({})
 # Copies are made once a day, or once an hour; a look takes some tenths of a second.
 TIMES = (("OnCalendar", "*:0/5"), ("RandomizedDelaySec", "1min"), ("FixedRandomDelay", "yes"))
-# It reads what is etcd's and writes what is root's.
-SANDBOX = {
-    **layouts.TIMER_SANDBOX,
-    "CapabilityBoundingSet": "CAP_DAC_READ_SEARCH",
-    "ReadWritePaths": record_file.DIRECTORY,
-}
+# It reads what is etcd's and writes what is root's, and talks to nobody.
+SANDBOX = (
+    *layouts.TIMER_SANDBOX,
+    ("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH"),
+    ("PrivateNetwork", "yes"),
+    ("ReadWritePaths", record_file.DIRECTORY),
+)
 
 
 def progress_component(data_dir: str) -> component.Component:
     """The timer and its service as they should be on this host."""
     about = "Record how far etcd has come (k3a)"
-    service = (("ExecStart", etcd_guard.command(data_dir, "progress")), *SANDBOX.items())
+    service = (("ExecStart", etcd_guard.command(data_dir, "progress")), *SANDBOX)
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.triggered_text(about, (), service),

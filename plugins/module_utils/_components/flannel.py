@@ -205,6 +205,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         *layouts.MEMORY,
         ("TimeoutStartSec", "infinity"),
         *layouts.NETWORK_SANDBOX,
+        *layouts.closed_to_root(params["data_dir"]),
         ("RuntimeDirectory", "flannel"),
         ("RuntimeDirectoryPreserve", "yes"),
         ("ReadWritePaths", layout.agent_etc("cni/net.d")),

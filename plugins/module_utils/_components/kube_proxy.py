@@ -77,7 +77,13 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
     command = systemd.command_line(
         program(params, DECLARATION.program), flags.merge({"config": config}, params["extra_args"])
     )
-    service = (("ExecStart", command), *layouts.KEEP_RUNNING, *layouts.MEMORY, *layouts.NETWORK_SANDBOX)
+    service = (
+        ("ExecStart", command),
+        *layouts.KEEP_RUNNING,
+        *layouts.MEMORY,
+        *layouts.NETWORK_SANDBOX,
+        *layouts.closed_to_root(params["data_dir"]),
+    )
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text(

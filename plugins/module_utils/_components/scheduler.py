@@ -16,6 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Certificate,
     Declaration,
     Port,
+    User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -32,7 +33,7 @@ DECLARATION = Declaration(
     arguments="kube_scheduler_arg",
     ports=(Port(PORT),),
     certificates=(Certificate("client-scheduler", "client", "system:kube-scheduler"),),
-    users=(control_plane.KUBE,),
+    users=(User("kube-scheduler", "Kubernetes scheduler (k3a)"),),
 )
 OPTIONS = component.argument_spec(
     {

@@ -20,6 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import C
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -68,6 +69,7 @@ class Host:
     settings: dict[str, str]
     record: str
     users: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,32 @@ def record_path(data_dir: str) -> str:
     return f"{data_dir}/host.json"
 
 
-def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str]) -> Host:
-    """The host that a node of these address families needs; users are those of all components, with their purposes."""
+def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str], backend: str) -> Host:
+    """The host that a node of these address families and this backend of flannel needs.
+
+    C(users) are those of all components, with their purposes.
+    """
+    modules = wanted_modules(backend)
     settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **raised(record_path(data_dir))}
     sysusers = "".join(f'u {user} - "{purpose}"\n' for user, purpose in users.items())
     sysctl = "".join(
         f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
     )
-    texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(MODULES) + "\n", SYSCTL: sysctl}
+    texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(modules) + "\n", SYSCTL: sysctl}
     return Host(
         directories=(files.Directory(data_dir, 0o755),),
         files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
         settings=settings,
         record=record_path(data_dir),
         users=tuple(users),
+        modules=modules,
     )
+
+
+def wanted_modules(backend: str) -> tuple[str, ...]:
+    """The kernel modules of a node; neither kube-proxy nor flannel may load any."""
+    feature = check_kernel.BACKENDS.get(backend)
+    return tuple(dict.fromkeys((*MODULES, *([feature.module] if feature else []))))
 
 
 def raised(record: str) -> dict[str, str]:
@@ -119,7 +132,7 @@ def make_plan(wanted: Host) -> Plan:
     directories = [(item, files.directory_change(item)) for item in wanted.directories]
     texts = [(item, files.file_change(item)) for item in wanted.files]
     users = missing_users(wanted.users)
-    modules = loadable(MODULES)
+    modules = loadable(wanted.modules)
     settings = {
         key: value for key, value in wanted.settings.items() if has_to_change(key, value, read_setting(key), modules)
     }
@@ -255,6 +268,7 @@ def _run(command: list[str]) -> None:
 OPTIONS = {
     "data_dir": options.DATA_DIR,
     "cluster_cidr": options.CLUSTER_CIDR,
+    "flannel_backend": options.FLANNEL_BACKEND,
     "users": {"type": "dict", "default": {}},
     "timeout": options.TIMEOUT,
 }
@@ -264,7 +278,8 @@ OPTIONS = {
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    wanted = wanted_host(params["data_dir"], address.families(params["cluster_cidr"]), params["users"])
+    families = address.families(params["cluster_cidr"])
+    wanted = wanted_host(params["data_dir"], families, params["users"], params["flannel_backend"])
     plan = make_plan(wanted)
     if plan.changes and not module.check_mode:
         with host_lock(params["timeout"]):

@@ -120,8 +120,8 @@ def test_who_runs_what(cluster):
         for unit, user in {
             "etcd": "etcd",
             "apiserver": "kube",
-            "controller-manager": "kube",
-            "scheduler": "kube",
+            "controller-manager": "kube-controller-manager",
+            "scheduler": "kube-scheduler",
         }.items():
             pid = cluster.run(server, f"systemctl show --property=MainPID --value k3a-{unit}").strip()
             assert cluster.run(server, f"stat --format=%U /proc/{pid}").strip() == user

@@ -22,10 +22,9 @@ def machine(tmp_path, monkeypatch):
     setting.write_text("0\n")
     monkeypatch.setattr(_host, "setting_path", lambda key: str(tmp_path / "sys" / key.replace(".", "/")))
     monkeypatch.setattr(_host, "missing_users", lambda _users: ())
-    monkeypatch.setattr(_host, "MODULES", ())
     families_seen = []
 
-    def wanted(data_dir, families, _users):
+    def wanted(data_dir, families, _users, _backend):
         families_seen.append(families)
         texts = (File(str(tmp_path / "etc/k3a.conf"), b"kernel.panic = 10\n", 0o644),)
         return _host.Host((Directory(data_dir, 0o755),), texts, {"kernel.panic": "10"}, f"{data_dir}/host.json")

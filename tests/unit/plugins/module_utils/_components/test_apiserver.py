@@ -239,9 +239,17 @@ def test_an_operators_audit_policy_is_taken_as_it_is():
 
 
 def test_the_files_of_its_configuration_are_readable_for_its_user():
-    assert {file.mode for file in component_of().files} == {0o644}
+    assert {(file.mode, file.owner, file.group) for file in component_of().files} == {(0o640, "root", "kube")}
     logs = component_of().directories[-1]
     assert (logs.path, logs.mode, logs.owner) == ("/var/lib/k3a/server/logs", 0o700, "kube")
+
+
+def test_it_may_give_a_new_audit_log_its_owner_and_no_other_component_may():
+    # What rotates the log does so, and writes nothing more when it cannot.
+    assert directives(component_of().unit)["SystemCallFilter"] == [
+        *("@system-service", "~@privileged @resources"),
+        "@chown",
+    ]
 
 
 class TestTurns:

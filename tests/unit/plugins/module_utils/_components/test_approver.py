@@ -26,13 +26,16 @@ def test_the_unit():
     unit = component_of(https_listen_port=7443).unit
     assert command(unit) == ["/usr/bin/python3", "-I", "-S", PROGRAM, "approve", "https://127.0.0.1:7443"]
     found = directives(unit)
-    assert (found["User"], found["Type"], found["Restart"], found["StartLimitIntervalSec"]) == (
-        ["kube"],
+    assert (found["DynamicUser"], found["Type"], found["Restart"], found["StartLimitIntervalSec"]) == (
+        ["yes"],
         ["notify"],
         ["always"],
         ["0"],
     )
     assert found["ProtectSystem"] == ["strict"]
+    # It talks to the API server of its own host, and looks at nobody's interfaces.
+    assert (found["IPAddressDeny"], found["IPAddressAllow"]) == (["any"], ["localhost"])
+    assert found["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
 
 
 def test_its_credentials_come_from_systemd_and_restart_it():

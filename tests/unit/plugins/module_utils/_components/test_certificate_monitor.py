@@ -25,7 +25,7 @@ def test_a_timer_starts_a_service_that_looks_and_ends():
     assert command(component.unit) == ["/usr/bin/python3", "-I", "-S", PROGRAM, "certificate", "warn", URL]
     found = directives(component.unit)
     assert found["Type"] == ["oneshot"]
-    assert (found["ProtectSystem"], found["ProtectHome"], found["CapabilityBoundingSet"]) == (["strict"], ["read-only"], [""])
+    assert (found["ProtectSystem"], found["ProtectHome"], found["CapabilityBoundingSet"]) == (["strict"], ["yes"], [""])
     assert directives(component.trigger_units["k3a-certificate-monitor.timer"])["OnCalendar"] == ["hourly"]
 
 

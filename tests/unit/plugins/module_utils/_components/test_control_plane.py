@@ -60,8 +60,20 @@ def test_several_servers_elect_one_that_is_active(elect, word):
     assert f"--leader-elect={word}" in words
 
 
+def test_it_reaches_its_own_host_and_more_only_when_it_is_told_of_more(thing):
+    credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing")
+    params = {**SHARED, "https_listen_port": 6443, "leader_elect": True, "extra_args": []}
+    alone = control_plane.client_component(scheduler.DECLARATION, params, credentials, {})
+    assert directives(alone.unit)["IPAddressDeny"] == ["any"]
+    assert directives(alone.unit)["IPAddressAllow"] == ["localhost"]
+    assert "IPAddressDeny" not in directives(thing.unit)
+
+
 def test_it_runs_without_root(thing):
     lines = directives(thing.unit)
-    assert (lines["User"], lines["CapabilityBoundingSet"], lines["NoNewPrivileges"]) == (["kube"], [""], ["yes"])
+    assert (lines["User"], lines["CapabilityBoundingSet"], lines["NoNewPrivileges"]) == (
+        *(["kube-scheduler"], [""]),
+        ["yes"],
+    )
     assert lines["Restart"] == ["always"]
     assert lines["StartLimitIntervalSec"] == ["0"]

@@ -18,7 +18,7 @@ def test_a_timer_has_the_guard_record_and_end():
     found = directives(component.unit)
     assert (found["Type"], found["ReadWritePaths"]) == (["oneshot"], ["/etc/k3a"])
     # What etcd keeps is its own user's, whom root without this could not look at.
-    assert found["CapabilityBoundingSet"] == ["CAP_DAC_READ_SEARCH"]
+    assert (found["CapabilityBoundingSet"], found["PrivateNetwork"]) == (["", "CAP_DAC_READ_SEARCH"], ["yes"])
     assert directives(component.trigger_units["k3a-etcd-progress.timer"])["OnCalendar"] == ["*:0/5"]
 
 

@@ -52,7 +52,14 @@ def test_health_is_asked_on_loopback_at_a_port_that_is_declared():
 def test_every_user_has_one_purpose():
     known = [(user.name, user.purpose) for each in registry.DECLARATIONS for user in each.users]
     assert {("etcd", "etcd datastore (k3a)"), ("kube", "Kubernetes control plane (k3a)")} <= set(known)
-    assert all(registry.users()[name] == purpose for name, purpose in known)
+    assert len(known) == len(dict(known)) == len(registry.users())
+
+
+def test_no_two_components_are_one_user():
+    """Who is of one user sees the other's files and, by its processes, what only that one was given."""
+    known = [user.name for each in registry.DECLARATIONS for user in each.users]
+    assert len(known) == len(set(known))
+    assert {"etcd", "kube", "kube-controller-manager", "kube-scheduler"} <= set(known)
 
 
 def test_the_approver_gives_nodes_no_certificate_that_is_more_than_a_name():

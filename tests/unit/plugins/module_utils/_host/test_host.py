@@ -38,12 +38,8 @@ def wanted(tmp_path, proc):
         files=(files.File(str(tmp_path / "etc/90-k3a.conf"), b"a = 1\n", 0o644),),
         settings={"net.ipv4.conf.all.forwarding": "1", "kernel.panic": "10", "vm.panic_on_oom": "0"},
         record=record,
+        modules=(),
     )
-
-
-@pytest.fixture(autouse=True)
-def users_and_modules(monkeypatch):
-    monkeypatch.setattr(host, "MODULES", ())
 
 
 def paths(plan):
@@ -52,20 +48,27 @@ def paths(plan):
 
 @pytest.mark.parametrize("families, ipv6", [([4], False), ([6], True), ([4, 6], True)])
 def test_ipv6_is_forwarded_only_when_the_cluster_has_it(families, ipv6):
-    assert ("net.ipv6.conf.all.forwarding" in host.wanted_host("/d", families, {}).settings) is ipv6
-    assert host.wanted_host("/d", families, {}).settings["net.ipv4.conf.all.forwarding"] == "1"
+    assert ("net.ipv6.conf.all.forwarding" in host.wanted_host("/d", families, {}, "vxlan").settings) is ipv6
+    assert host.wanted_host("/d", families, {}, "vxlan").settings["net.ipv4.conf.all.forwarding"] == "1"
 
 
 def test_everything_survives_a_reboot(monkeypatch):
     monkeypatch.setattr(host, "MODULES", ("overlay", "vxlan"))
-    wanted = host.wanted_host("/d", [4, 6], {"etcd": "etcd datastore (k3a)"})
+    wanted = host.wanted_host("/d", [4, 6], {"etcd": "etcd datastore (k3a)"}, "wireguard-native")
     written = {file.path: file.content.decode() for file in wanted.files}
-    assert written["/etc/modules-load.d/k3a.conf"] == "overlay\nvxlan\n"
+    assert written["/etc/modules-load.d/k3a.conf"] == "overlay\nvxlan\nwireguard\n"
     assert written["/etc/sysusers.d/k3a.conf"] == 'u etcd - "etcd datastore (k3a)"\n'
     lines = dict(line.split(" = ") for line in written["/etc/sysctl.d/60-k3a.conf"].splitlines())
     assert {key.lstrip("-"): value for key, value in lines.items()} == wanted.settings
     # At boot the bridge's settings are there only once its module is, which is no error.
     assert all(key.startswith("-") == ("net.bridge." in key) for key in lines)
+
+
+@pytest.mark.parametrize(
+    "backend, more", [("vxlan", ()), ("host-gw", ()), ("none", ()), ("wireguard-native", ("wireguard",))]
+)
+def test_a_host_loads_what_flannel_may_not_load(backend, more):
+    assert host.wanted_modules(backend) == (*host.MODULES, *more)
 
 
 def test_a_fresh_host_is_prepared_and_then_right(wanted, proc, tmp_path):
@@ -219,8 +222,8 @@ def test_a_minimum_is_kept_only_where_the_kernel_has_less_by_itself(proc, tmp_pa
     proc("fs.inotify.max_user_instances", current)
     proc("fs.inotify.max_user_watches", "1000000")
     host.record(host.record_path(str(tmp_path)), former)
-    assert (host.wanted_host(str(tmp_path), [4], {}).settings.get("fs.inotify.max_user_instances") == "8192") is raised
-    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4], {}).settings
+    assert (host.wanted_host(str(tmp_path), [4], {}, "vxlan").settings.get("fs.inotify.max_user_instances") == "8192") is raised
+    assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4], {}, "vxlan").settings
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process of one unit that was taken over reaches nothing of another: tried as each unit's user, on the node."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+SERVER, AGENT = "/var/lib/k3a/server", "/var/lib/k3a/agent"
+# What a unit alone has to see, as patterns of files.
+SECRETS = (
+    *(f"{SERVER}/tls/*.key", f"{SERVER}/tls/*/*.key", f"{SERVER}/cred/*", f"{SERVER}/token", f"{SERVER}/logs/*"),
+    *(f"{SERVER}/etc/*", f"{SERVER}/db/etcd/member/*/*", f"{AGENT}/tls/*.key", f"{AGENT}/etc/*.kubeconfig"),
+    *(f"{AGENT}/etc/*/kubeconfig", "/etc/k3a/*", "/etc/k3a/node/*", "/var/lib/kubelet/pki/*"),
+)
+# Reports what the process of a unit could read, as its user and in its own view of the files: of others, and of itself.
+INTRUDER = """
+import glob, json, os, subprocess, sys
+
+patterns = json.loads(sys.argv[1])
+
+def shown(unit, name):
+    command = ["systemctl", "show", "--value", f"--property={name}", unit]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+def opened(path):
+    try:
+        with open(path, "rb") as stream:
+            return bool(stream.read(1)) or True
+    except OSError:
+        return False
+
+def tried(uid, gid, paths):
+    reading, writing = os.pipe()
+    if not os.fork():
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+        with os.fdopen(writing, "w") as stream:
+            json.dump([path for path in paths if opened(path)], stream)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        found = json.load(stream)
+    os.wait()
+    return found
+
+pids = {}
+for path in sorted(glob.glob("/etc/systemd/system/k3a-*.service")):
+    unit = os.path.basename(path)
+    pid = shown(unit, "MainPID")
+    if pid not in ("", "0"):
+        pids[unit] = pid
+secrets = [path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path)]
+own = {}
+for unit, pid in pids.items():
+    given = glob.glob(f"/run/credentials/{unit}/*")
+    own[unit] = [*(f"/proc/{pid}/root{path}" for path in given), f"/proc/{pid}/environ"]
+report = {}
+for unit, pid in pids.items():
+    who = os.stat(f"/proc/{pid}")
+    if not who.st_uid:
+        continue
+    foreign = [path for other, paths in own.items() if other != unit for path in paths]
+    foreign += [path for path in secrets if os.stat(path).st_uid != who.st_uid and os.stat(path).st_gid != who.st_gid]
+    report[unit] = {
+        "user": who.st_uid,
+        "foreign": tried(who.st_uid, who.st_gid, foreign),
+        "own": tried(who.st_uid, who.st_gid, own[unit]),
+        "tried": len(foreign),
+    }
+print(json.dumps(report))
+"""
+# What a process with root's name reads in another's view of the files, with the capabilities that it has there.
+READS = """
+import glob, json, os, socket, sys
+
+found = []
+for path in (path for pattern in json.loads(sys.argv[1]) for path in glob.glob(pattern)):
+    try:
+        if os.path.isfile(path):
+            open(path, "rb").close()
+            found.append(path)
+    except OSError:
+        pass
+for path in ("/run/k3a/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private"):
+    try:
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(path)
+        found.append(path)
+    except OSError:
+        pass
+for path in ("/proc/sys/kernel/core_pattern", "/sys/kernel/uevent_helper", "/proc/sys/net/ipv4/ip_forward"):
+    try:
+        open(path, "r+").close()
+        found.append(path)
+    except OSError:
+        pass
+print(json.dumps(found))
+"""
+
+
+def test_every_unit_has_a_user_of_its_own(cluster):
+    for server in cluster.servers:
+        seen = json.loads(cluster.run(server, "python3", "-c", INTRUDER, json.dumps(SECRETS)))
+        expected = {"apiserver", "controller-manager", "scheduler", "etcd", "approver"}
+        assert expected <= {unit[len("k3a-") : -len(".service")] for unit in seen}
+        users = [each["user"] for each in seen.values()]
+        assert len(users) == len(set(users)), seen
+
+
+def test_no_process_reads_what_another_unit_has(cluster):
+    for node in cluster.nodes:
+        for unit, seen in json.loads(cluster.run(node, "python3", "-c", INTRUDER, json.dumps(SECRETS))).items():
+            assert seen["tried"] > 5, (node, unit)
+            # That the way through /proc is one: the process itself may take it.
+            assert any("/root/run/credentials/" in path for path in seen["own"]), (node, unit)
+            assert seen["foreign"] == [], (node, unit)
+
+
+@pytest.mark.parametrize("component", ["kube-proxy", "flannel"])
+def test_roots_name_alone_opens_neither_the_control_plane_nor_pods(cluster, component):
+    drop = "--bounding-set=-all,+net_admin,+net_raw --inh-caps=-all --no-new-privs"
+    closed = (*(pattern for pattern in SECRETS if not pattern.startswith(AGENT)), "/root/.*", "/root/*")
+    for node in cluster.nodes:
+        pid = cluster.run(node, f"systemctl show --property=MainPID --value k3a-{component}").strip()
+        script = f"nsenter --target={pid} --mount setpriv {drop} python3 -c"
+        # Of all that is left to it: the kernel's settings of the network.
+        assert json.loads(cluster.run(node, script, READS, json.dumps(closed))) == ["/proc/sys/net/ipv4/ip_forward"]
+        bounding = re.search(r"^CapBnd:\s+(\S+)", cluster.run(node, f"cat /proc/{pid}/status"), re.M)
+        assert bounding and int(bounding[1], 16) == (1 << 12) | (1 << 13), (node, bounding)
+
+
+def test_systemd_finds_them_no_more_exposed_than_the_docs_say(cluster):
+    """What is in a text and has no effect counts here: systemd looks at the units that it has loaded."""
+    widest = {"kube-proxy": 3.0, "flannel": 3.0, "load-balancer": 1.5, "kubelet": 10.0, "containerd": 10.0}
+    for node in cluster.nodes:
+        if not cluster.run(node, "systemctl --version").startswith("systemd 252 "):
+            continue
+        for line in cluster.run(node, "systemd-analyze security --no-pager").splitlines():
+            found = re.match(r"k3a-([-\w]+)\.service\s+([0-9.]+)", line)
+            if found:
+                assert float(found[2]) <= widest.get(found[1], 1.6), (node, line)
+
+
+def test_nothing_was_refused_to_those_who_need_it(cluster):
+    """A sandbox that is too narrow says so in the journal first."""
+    for node in cluster.nodes:
+        said = cluster.run(node, "journalctl --boot --no-pager --output=short --unit='k3a-*'")
+        telling = re.compile(r"permission denied|not permitted|read-only file system", re.I)
+        refused = [line for line in said.splitlines() if telling.search(line)]
+        # Without CAP_SYS_RESOURCE, as in a container, the kubelet cannot protect itself from the kernel's killer.
+        assert [line for line in refused if "oom_score_adj" not in line] == [], node
