@@ -11,8 +11,8 @@ short_description: What a host needs before it can be a node
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Makes a user for each component that is not root, and k3a's directories, loads the kernel modules and sets the kernel
-    settings that containers and their network need, and keeps all of it over a reboot.
+  - Makes a user for each component that is not root, and the directories of k3a, loads the kernel modules and sets the
+    kernel settings that containers and their network need, and keeps all of it over a reboot.
   - Kernel settings that are changed are recorded with their former values, which M(k3a.cluster.reset) puts back.
   - A kernel module that is built in, or that the kernel does not have, is no change; M(k3a.cluster.check_config) judges
     what is missing.
