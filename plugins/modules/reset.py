@@ -15,7 +15,11 @@ description:
     mode lists what goes.
   - Stops the units and kills the pods; removes units, users, mounts, network namespaces, interfaces, routes, packet
     filter rules and files; sets kernel settings back to what they were before.
-  - Something that is mounted at, or within, O(data_dir) or C(/var/lib/kubelet) is emptied and stays mounted.
+  - Of O(data_dir) goes what k3a made in it, and the directory itself when nothing else is in it. A disk for it, for
+    C(agent), C(server), C(data), C(data/files), C(agent/containerd), C(server/db) or C(server/db/etcd) in it, or for
+    C(/var/lib/kubelet) loses what is k3a's and stays mounted. What else is mounted there is left as it is, with a
+    warning, and so is a link that k3a has not made.
+  - Fails, and removes nothing, when O(data_dir) is a directory that others use, too, unless the host has recorded it.
   - Where the host has recorded in which directory it keeps everything, that one counts, and not O(data_dir). The record
     goes, too.
   - Kernel modules stay loaded, and the journal stays.
@@ -54,12 +58,14 @@ authority:
   sample: ""
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock, remove_lock
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
-from ansible_collections.k3a.cluster.plugins.module_utils._host import identity
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, during, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, identity
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import reset
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
@@ -72,8 +78,12 @@ OPTIONS = {
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    data_dir = identity.own_data_dir(module.params["data_dir"])
-    where = (data_dir, module.params["kubeconfig"], module.params["timeout"])
+    known = identity.known_data_dir()
+    data_dir = known or module.params["data_dir"]
+    problem = "" if known else data_directory.unfit(os.path.realpath(data_dir))
+    if problem:
+        raise K3aError(f"nothing was removed: {problem}; set k3a_data_dir to where this host has what is k3a's")
+    where = (data_dir, bool(known), module.params["kubeconfig"], module.params["timeout"])
     authority = bootstrap.read_authorities(Layout(data_dir)).get("server", "")
     with during("k3a is not entirely removed"):
         removed = [name for removal in reset.make_plan(reset.observe(*where)) for name in removal.what]

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
-from ansible_collections.k3a.cluster.plugins.module_utils._host import resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
@@ -185,6 +186,9 @@ class Observed:
     # What etcd says where it ends over its data again and again.
     etcd_complaint: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
+    # Where the wanted data directory really is, and what somebody else has in it.
+    real_data_dir: str = "/var/lib/k3a"
+    foreign: tuple[str, ...] = ()
 
 
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
@@ -325,6 +329,16 @@ def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     for option in ("ro", "noexec"):
         if option in seen.mount.options:
             yield Finding(f"mount_{option}", FAIL, f"{place} is mounted {option}", move)
+    # Where a host is installed already it is as it is; the record of another place has a finding of its own.
+    if not seen.identity.data_dir:
+        unfit = data_directory.unfit(wanted.data_dir) or data_directory.unfit(seen.real_data_dir)
+        own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
+        if unfit:
+            yield Finding("data_dir", FAIL, unfit, own)
+        elif seen.foreign:
+            named = ", ".join(seen.foreign[:3]) + (" and more" if len(seen.foreign) > 3 else "")
+            message = f"{wanted.data_dir} holds {named}, which k3a has not made"
+            yield Finding("data_dir", FAIL, message, f"{own}, or move that away")
     if seen.mount.kind == "overlay" and wanted.agent and wanted.snapshotter == "overlayfs":
         message = f"{place} is on an overlay itself, on which k3a_snapshotter overlayfs cannot work"
         remedy = "put it on a volume, or set k3a_snapshotter to native"

@@ -107,11 +107,16 @@ def is_emptied(data_dir: str) -> bool:
 
 def own_data_dir(given: str) -> str:
     """Where this host has what is ours, whatever a variable says of it now."""
+    return known_data_dir() or given
+
+
+def known_data_dir() -> str:
+    """Where this host has what is ours, as far as it has recorded that, or nothing."""
     try:
         known = recorded()
     except record_file.RecordDamaged:
         known = None
-    return (known or implied(own_units.installed(), machine_id())).data_dir or given
+    return (known or implied(own_units.installed(), machine_id())).data_dir
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

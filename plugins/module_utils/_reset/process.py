@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Collection, Iterable
@@ -75,12 +76,13 @@ def of_bundles(table: Iterable[Process], bundles: str, keep: Collection[int] = (
     The main processes of units (keep) are systemd's to stop.
     """
     known = {process.pid: process for process in table}
+    own_program = re.compile(rf"{re.escape(bundles)}/(files/)?[0-9a-f]{{64}}/")
 
     def ours(process: Process) -> bool:
         seen = set()
         while process.pid not in seen:
             seen.add(process.pid)
-            if process.program.startswith(f"{bundles}/") and process.pid not in keep:
+            if own_program.match(process.program) and process.pid not in keep:
                 return True
             if process.parent not in known:
                 return False

@@ -25,14 +25,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import containerd, kubeconfig, kubelet, registry
+from ansible_collections.k3a.cluster.plugins.module_utils._components import (
+    certificate_monitor,
+    containerd,
+    kubeconfig,
+    kubelet,
+    registry,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
-from ansible_collections.k3a.cluster.plugins.module_utils._host import host
+from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, host
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import firewall, network, process, tree
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import ResetError
 
@@ -45,8 +51,6 @@ LOGIND, LOGIND_MARK = "/etc/systemd/logind.conf.d/99-kubelet.conf", b"# Kubelet 
 # Directories that we make and others may use too: they go when nothing is in them.
 SHARED_DIRECTORIES = (os.path.dirname(host.SYSUSERS), *registry.remains().shared)
 
-_BUNDLE = re.compile(r"\.?[0-9a-f]{64}(\.new|\.old)?")
-_SIGNS = {"agent": {"containerd", "etc", "tls"}, "server": {"cred", "db", "etc", "tls"}}
 _DETACH = 2
 ATTEMPTS = 3
 
@@ -64,6 +68,8 @@ class Node:
     """A host, what k3a is told about it, and the facts that several decisions need."""
 
     data_dir: str
+    # Whether the data directory is known to be k3a's: another one may have a name in common with it.
+    ours: bool
     kubeconfig: str
     timeout: float
     points: tuple[str, ...]
@@ -84,7 +90,7 @@ class Node:
     def joined(self) -> bool:
         """Whether this host ever was, or began to be, a node of a cluster of ours."""
         units = [f"{UNIT_DIRECTORY}/{unit}" for unit in NODE_UNITS]
-        return any(map(os.path.lexists, [f"{self.data_dir}/agent/tls", *units]))
+        return any(map(os.path.lexists, [*self._in_data_dir("agent/tls"), *units]))
 
     @cached_property
     def staying(self) -> set[str]:
@@ -94,14 +100,18 @@ class Node:
     @property
     def ran_containers(self) -> bool:
         """Whether our container runtime ever ran, or began to, on this host."""
-        signs = (RUNTIME, f"{self.data_dir}/agent/etc/containerd", f"{UNIT_DIRECTORY}/{CONTAINERD_UNIT}")
+        signs = (RUNTIME, *self._in_data_dir("agent/etc/containerd"), f"{UNIT_DIRECTORY}/{CONTAINERD_UNIT}")
         return any(map(os.path.lexists, signs))
 
+    def _in_data_dir(self, name: str) -> list[str]:
+        return [f"{self.data_dir}/{name}"] if self.ours else []
 
-def observe(data_dir: str, kubeconfig: str, timeout: float) -> Node:
-    """Look at this host."""
+
+def observe(data_dir: str, recorded: bool, kubeconfig: str, timeout: float) -> Node:
+    """Look at this host; whether it has recorded the data directory as its own was seen before anything went."""
     return Node(
         os.path.realpath(data_dir),
+        recorded or data_directory.has_signs(os.path.realpath(data_dir)),
         kubeconfig,
         timeout,
         mount_points(),
@@ -112,7 +122,8 @@ def observe(data_dir: str, kubeconfig: str, timeout: float) -> Node:
 
 def mount_points() -> tuple[str, ...]:
     """Where something is mounted, in the order in which it was."""
-    return tuple(mount.point for mount in proc.mounts((files.read_bytes("/proc/self/mountinfo") or b"").decode()))
+    text = os.fsdecode(files.read_bytes("/proc/self/mountinfo") or b"")
+    return tuple(mount.point for mount in proc.mounts(text))
 
 
 def make_plan(node: Node) -> list[Removal]:
@@ -124,7 +135,8 @@ def make_plan(node: Node) -> list[Removal]:
         plan += forget_runtime(node)
     plan += [*forget_host(node), *forget_state(node)]
     going = {name for removal in plan for name in removal.what}
-    for directory in (*SHARED_DIRECTORIES, layouts.KUBELET_DIRECTORY, node.data_dir):
+    own = [path for _name, path in data_directory.parts(node.data_dir)] if node.ours else []
+    for directory in (*SHARED_DIRECTORIES, layouts.KUBELET_DIRECTORY, *reversed(own)):
         # On a host that k3a never touched, an empty directory is somebody else's.
         if plan and directory not in going and tree.emptied(directory, going, node.staying):
             plan.append(Removal((directory,), partial(remove_directory, directory)))
@@ -140,7 +152,7 @@ def stop_node(node: Node) -> Iterable[Removal]:
     units = [unit.name for unit in node.units if unit.running and unit.name.startswith("k3a-")]
     kubelet = [name for name in units if name == KUBELET_UNIT]
     others = [name for name in units if name != KUBELET_UNIT]
-    doomed = process.of_bundles(node.processes, node.bundles, node.main_pids)
+    doomed = process.of_bundles(node.processes, node.bundles, node.main_pids) if node.ours else []
     pods = [unit.name for unit in node.units if unit.running and unit.of_pods and node.joined]
     if kubelet:
         yield Removal((KUBELET_UNIT,), partial(process.stop, kubelet, node.timeout))
@@ -218,7 +230,7 @@ def forget_runtime(node: Node) -> Iterable[Removal]:
 def forget_host(node: Node) -> Iterable[Removal]:
     """What makes a host ready to be a node: commands, users, kernel settings and what keeps them."""
     for path in ("/etc/crictl.yaml", *(f"/usr/local/bin/{name}" for name in tree.names("/usr/local/bin"))):
-        if os.path.islink(path) and tree.below(os.readlink(path), node.data_dir):
+        if node.ours and os.path.islink(path) and is_target_of_ours(os.readlink(path), node.data_dir):
             yield from removal_of(path, node)
     yield from forget_kubectl(node)
     if not tree.below(node.kubeconfig, "/etc/k3a") and is_kubeconfig_of(node.data_dir, node.kubeconfig):
@@ -226,7 +238,8 @@ def forget_host(node: Node) -> Iterable[Removal]:
     yield from removal_of("/etc/k3a", node)
     for user in own_users():
         yield Removal((f"user {user}",), partial(remove_user, user))
-    for key, former in host.read_record(host.record_path(node.data_dir)).items():
+    settings = host.read_record(host.record_path(node.data_dir)) if node.ours else {}
+    for key, former in settings.items():
         if former is not None and host.read_setting(key) not in (former, None):
             yield Removal((f"kernel setting {key}",), partial(restore_setting, key, former))
     for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS)):
@@ -240,7 +253,7 @@ def forget_kubectl(node: Node) -> Iterable[Removal]:
     """What kubectl remembers of this server's API; the answers of several clusters are kept together."""
     known = tree.names(f"{kubeconfig.KUBECTL_CACHE}/discovery")
     ours = [name for name in known if name.startswith("127.0.0.1_")]
-    if ours and os.path.isdir(f"{node.data_dir}/server"):
+    if ours and node.ours and os.path.isdir(f"{node.data_dir}/server"):
         for name in ours:
             yield from removal_of(f"{kubeconfig.KUBECTL_CACHE}/discovery/{name}", node)
         if known == ours:
@@ -249,16 +262,16 @@ def forget_kubectl(node: Node) -> Iterable[Removal]:
 
 def forget_state(node: Node) -> Iterable[Removal]:
     """The state of the cluster, the units and the bundles; what tells that k3a was here goes last."""
-    state = own_state(node.data_dir)
-    for name in ("agent", "server"):
-        if name in state:
-            yield from removal_of(f"{node.data_dir}/{name}", node)
+    state = data_directory.own_paths(node.data_dir) if node.ours else []
+    of_cluster = [path for path in state if path.startswith((f"{node.data_dir}/agent/", f"{node.data_dir}/server/"))]
+    for path in of_cluster:
+        yield from removal_of(path, node)
     units = unit_files(UNIT_DIRECTORY)
     if units:
         yield Removal(tuple(units), partial(remove_units, units))
-    for name in state:
-        if name not in ("agent", "server"):
-            yield from removal_of(f"{node.data_dir}/{name}", node)
+    for path in state:
+        if path not in of_cluster:
+            yield from removal_of(path, node)
 
 
 def removal_of(path: str, node: Node) -> Iterable[Removal]:
@@ -270,15 +283,22 @@ def removal_of(path: str, node: Node) -> Iterable[Removal]:
 # ---- deciding what is ours
 
 
-def own_state(data_dir: str) -> list[str]:
-    """What of a data directory is ours: nothing, unless it looks like ours, since its path may be a slip of the pen."""
-    here = tree.names(data_dir)
-    places = (f"{data_dir}/data", f"{data_dir}/data/files")
-    bundles = any(_BUNDLE.fullmatch(name) for place in places for name in tree.names(place))
-    signs = any(signs & set(tree.names(f"{data_dir}/{part}")) for part, signs in _SIGNS.items())
-    if not (bundles or signs or "host.json" in here):
-        return []
-    return [name for name in here if name in ("agent", "data", "server") or re.fullmatch(r"\.?host\.json.*", name)]
+def is_target_of_ours(target: str, data_dir: str) -> bool:
+    """Whether a link that leads there is ours: to a program of a bundle, to the command C(k3a), to C(crictl.yaml)."""
+    made = {f"{data_dir}/{certificate_monitor.PROGRAM}", layouts.Layout(data_dir).agent_etc("crictl.yaml")}
+    return tree.below(target, f"{data_dir}/data") or target in made
+
+
+def left_alone(node: Node) -> list[str]:
+    """What the operator has to know of: mounts and links of others below what goes, which nobody touched."""
+    own = {path for _name, path in data_directory.parts(node.data_dir)} | {layouts.KUBELET_DIRECTORY}
+    roots = (*([node.data_dir] if node.ours else ()), *([layouts.KUBELET_DIRECTORY] if node.joined else ()))
+    mounts = sorted({point for point in node.staying - own for root in roots if tree.below(point, root)})
+    links = [path for path in data_directory.foreign_links(node.data_dir) if node.ours]
+    return [
+        *(f"{point} is a mount that k3a has not made; what is in it was left as it is" for point in mounts),
+        *(f"{link} is a link that k3a has not made; it and what it leads to were left as they are" for link in links),
+    ]
 
 
 def unit_files(directory: str) -> list[str]:
@@ -354,15 +374,18 @@ def apply(plan: Iterable[Removal]) -> list[str]:
     return [warning for warning in [removal.act() for removal in plan] if warning]
 
 
-def converge(data_dir: str, kubeconfig: str, timeout: float) -> list[str]:
+def converge(data_dir: str, recorded: bool, kubeconfig: str, timeout: float) -> list[str]:
     """Remove until nothing is left: what was on its way when it was looked for turns up the second time."""
-    warnings: list[str] = []
+    look = partial(observe, data_dir, recorded, kubeconfig, timeout)
+    node = look()
+    warnings = left_alone(node)
     for _attempt in range(ATTEMPTS):
-        plan = make_plan(observe(data_dir, kubeconfig, timeout))
+        plan = make_plan(node)
         if not plan:
             return warnings
         warnings += apply(plan)
-    left = [name for removal in make_plan(observe(data_dir, kubeconfig, timeout)) for name in removal.what]
+        node = look()
+    left = [name for removal in make_plan(node) for name in removal.what]
     if left:
         raise ResetError(f"{', '.join(left)} came back {ATTEMPTS} times; find out what makes it and run again")
     return warnings
@@ -395,7 +418,7 @@ def remove_namespace(path: str) -> None:
 
 
 def remove_path(path: str) -> None:
-    """Remove a path with all it holds, but never anything on a mount of a pod that is still there."""
+    """Remove a path with all it holds, but never anything on a mount that is there by now."""
     tree.remove(path, mount_points())
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Directories that go with all they hold, except for what is mounted there: that is emptied, and stays mounted."""
+"""Directories that go with all they hold, except for what is mounted there, and the way to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def own_mounts(points: Iterable[str], roots: Sequence[str]) -> list[str]:
 
 def removable(path: str, points: Collection[str]) -> bool:
     """Whether anything would go, were this path removed."""
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) or path in points:
         return False
     if _holds_no_mount(path, points):
         return True
@@ -41,7 +41,9 @@ def removable(path: str, points: Collection[str]) -> bool:
 
 
 def remove(path: str, points: Collection[str]) -> None:
-    """Remove a path with all it holds; mount points stay, and so do the directories that lead to them."""
+    """Remove a path with all it holds; what is mounted there is not entered, and the way to it stays."""
+    if path in points:
+        return
     if os.path.islink(path) or not os.path.isdir(path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

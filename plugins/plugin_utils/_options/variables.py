@@ -189,6 +189,8 @@ def _window(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not re.fullmatch(r"(/[\w.+@:-]+)+", values[name]):
         yield f"{name} {values[name]!r} is not an absolute path", "start it with '/', and use no blanks"
+    elif {"..", "."} & set(values[name].split("/")):
+        yield f"{name} {values[name]!r} does not say where it is", "write it without '.' and '..'"
 
 
 def _mode(name: str, values: Values, _flags: Any) -> Iterable[Problem]:

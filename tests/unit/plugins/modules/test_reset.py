@@ -25,6 +25,9 @@ def planned(monkeypatch, tmp_path):
     removed_locks = []
     monkeypatch.setattr(library, "observe", lambda *_where: None)
     monkeypatch.setattr(library, "make_plan", plan)
+    monkeypatch.setattr(library, "left_alone", lambda _node: [])
+    monkeypatch.setattr(reset.data_directory, "CLOSED", ())
+    monkeypatch.setattr(reset.identity, "known_data_dir", lambda: "")
     monkeypatch.setattr(reset, "remove_lock", lambda: removed_locks.append(True))
     return paths, removed_locks
 
@@ -61,7 +64,7 @@ def test_the_directory_counts_that_the_host_has_recorded(run_module, planned, mo
     (tmp_path / "server/tls/server-ca.crt").write_text("PEM")
     asked = []
     monkeypatch.setattr(library, "observe", lambda *where: asked.append(where[0]))
-    monkeypatch.setattr(reset.identity, "own_data_dir", lambda given: str(tmp_path))
+    monkeypatch.setattr(reset.identity, "known_data_dir", lambda: str(tmp_path))
     assert run_module(reset, data_dir="/elsewhere")["authority"] == "PEM"
     assert set(asked) == {str(tmp_path)}
 
@@ -79,3 +82,12 @@ def test_what_does_not_go_fails_in_one_sentence(run_module, planned, monkeypatch
 def test_warnings_reach_the_operator(run_module, planned, monkeypatch, tmp_path):
     monkeypatch.setattr(library, "converge", lambda *_where: ["the kernel setting a.b cannot be set to 0"])
     assert "the kernel setting a.b" in str(run_module(reset, data_dir=str(tmp_path))["warnings"])
+
+
+@pytest.mark.parametrize("data_dir", ["/", "/srv", "/opt", "/home", "/var/lib", "/var/lib/../..", "/usr/local"])
+def test_a_directory_that_others_use_is_refused_before_anything_goes(run_module, planned, data_dir):
+    paths, _locks = planned
+    done = run_module(reset, data_dir=data_dir)
+    assert done["failed"]
+    assert done["msg"].startswith("nothing was removed: / is" if data_dir.endswith("..") else f"nothing was removed: {data_dir} is")
+    assert all(map(os.path.exists, paths))

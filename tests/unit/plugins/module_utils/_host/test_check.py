@@ -237,6 +237,27 @@ class TestKernel:
 
 
 class TestStorage:
+    @pytest.mark.parametrize("place", ["wanted", "real"])
+    def test_a_directory_that_others_use_is_refused(self, place):
+        """By its name, or where a link of its name leads."""
+        wanted = replace(WANTED, data_dir="/srv" if place == "wanted" else "/data/k3a")
+        key, text = the_only(found(wanted=wanted, real_data_dir="/srv"))
+        assert key == ("fail", "data_dir")
+        assert text == (
+            "/srv is a directory that others use, too; set k3a_data_dir to a directory of its own, such as /var/lib/k3a"
+        )
+
+    def test_so_is_one_that_holds_what_is_not_ours(self):
+        key, text = the_only(found(foreign=("/var/lib/k3a/a", "/var/lib/k3a/b", "/var/lib/k3a/c", "/var/lib/k3a/d")))
+        assert key == ("fail", "data_dir")
+        assert text.startswith(
+            "/var/lib/k3a holds /var/lib/k3a/a, /var/lib/k3a/b, /var/lib/k3a/c and more, which k3a has not made; set "
+        )
+
+    def test_a_host_that_is_installed_there_goes_on(self):
+        installed = Identity(data_dir="/srv")
+        assert found(wanted=replace(WANTED, data_dir="/srv"), identity=installed, foreign=("/srv/www",)) == {}
+
     def test_programs_run_from_there(self):
         mount = Mount("/var", "xfs", frozenset({"rw", "noexec"}))
         key, text = the_only(found(mount=mount))

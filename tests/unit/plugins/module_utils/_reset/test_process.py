@@ -13,11 +13,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._reset import process
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import Process, Unit
 
 BUNDLES = "/var/lib/k3a/data"
-SHIM = f"{BUNDLES}/602c/bin/containerd-shim-runc-v2"
+SHIM = f"{BUNDLES}/{'602c' * 16}/bin/containerd-shim-runc-v2"
 # systemd, containerd with a child, a shim with a pod in which a shell runs, another runtime's shim, a login.
 TABLE = [
     Process(1, 0, "/usr/lib/systemd/systemd", 1),
-    Process(320, 1, f"{BUNDLES}/602c/bin/containerd", 1),
+    Process(320, 1, f"{BUNDLES}/{'602c' * 16}/bin/containerd", 1),
     Process(321, 320, "/usr/bin/nsenter", 1),
     Process(799, 1, SHIM, 1),
     Process(825, 799, "/pause", 2),
@@ -110,7 +110,7 @@ def test_this_process_is_seen():
 
 
 def test_what_runs_a_program_of_a_bundle_is_killed(tmp_path):
-    program = tmp_path / "data/602c/bin/sleep"
+    program = tmp_path / f"data/files/{'602c' * 16}/sleep"
     program.parent.mkdir(parents=True)
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)

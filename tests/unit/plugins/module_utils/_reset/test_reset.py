@@ -17,8 +17,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import 
 BUNDLE = "602c8c8bdc1c977c3ab5ba5c40d3af3fcde3a3da7ba8a606db3ced1444edaa25"
 
 
-def node(data_dir="/var/lib/k3a", points=(), units=(), processes=()):
-    return reset.Node(str(data_dir), "/etc/k3a/k3a.yaml", 1, tuple(points), tuple(units), tuple(processes))
+def node(data_dir="/var/lib/k3a", points=(), units=(), processes=(), ours=True):
+    return reset.Node(str(data_dir), ours, "/etc/k3a/k3a.yaml", 1, tuple(points), tuple(units), tuple(processes))
 
 
 def what(plan):
@@ -29,6 +29,10 @@ def make(directory, *paths):
     for path in paths:
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_text("")
+
+
+def holds(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir())
 
 
 @pytest.fixture
@@ -80,48 +84,112 @@ def test_pods_of_a_kubelet_that_is_not_ours_stay(tmp_path, units):
 
 def test_what_tells_that_k3a_was_here_goes_last(tmp_path, units, told):
     data_dir = tmp_path / "k3a"
-    make(
-        data_dir, "agent/etc/kubelet.yaml", "server/tls/server-ca.key", f"data/{BUNDLE}/bin/etcd", "host.json", "notes"
-    )
+    cluster = ("agent/etc/kubelet.yaml", "server/tls/server-ca.key", "server/db/etcd/member/wal")
+    make(data_dir, *cluster, f"data/{BUNDLE}/bin/etcd", "host.json", "notes", "server/backup/of-mine", "data/photos")
     make(units, "k3a-etcd.service", "multi-user.target.wants/k3a-etcd.service", "ssh.service", "a.wants/ssh.service")
     plan = [*reset.forget_state(node(data_dir))]
     assert what(plan) == [
-        f"{data_dir}/agent",
-        f"{data_dir}/server",
+        f"{data_dir}/agent/etc",
+        f"{data_dir}/server/tls",
+        f"{data_dir}/server/db/etcd/member",
         f"{units}/k3a-etcd.service",
         f"{units}/multi-user.target.wants/k3a-etcd.service",
-        f"{data_dir}/data",
         f"{data_dir}/host.json",
+        f"{data_dir}/data/{BUNDLE}",
     ]
     assert reset.apply(plan) == []
-    assert sorted(os.listdir(data_dir)) == ["notes"]
+    assert holds(data_dir) == ["data/photos", "notes", "server/backup/of-mine"]
     assert sorted(os.listdir(units)) == ["a.wants", "multi-user.target.wants", "ssh.service"]
     assert ("systemctl", "daemon-reload") in told
 
 
-@pytest.mark.parametrize("present", range(6))
-def test_state_is_recognized_whatever_a_killed_run_left_of_it(tmp_path, present):
-    bundles = [f"data/{BUNDLE}/x", f"data/.{BUNDLE}.new/x", f"data/files/{BUNDLE}/etcd"]
-    make(tmp_path, ["agent/tls/x", "server/cred/x", *bundles, "host.json"][present])
-    assert len(reset.own_state(str(tmp_path))) == 1
+OTHERS = {
+    "a directory for all": ("srv/data/customers", "srv/agent/readme", "srv/server/www/index.html"),
+    "another program's": ("server/db/table", "server/etc/x.conf", "agent/etc/y.conf", "data/files/letter"),
+    "K3s's": ("agent/etc/x", "agent/tls/y", "data/current", "server/cred/passwd", "server/db/state.db", "server/tls/ca"),
+    "an empty one": (),
+}
 
 
-def test_a_directory_of_somebody_else_is_not_ours(tmp_path):
-    make(tmp_path, "data/photos/1.jpg", "data/files/letter", "agent/readme", "server/www/index.html")
-    assert reset.own_state(str(tmp_path)) == []
-    assert reset.own_state(f"{tmp_path}/nothing") == []
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_goes_of_a_directory_that_is_somebody_elses(tmp_path, units, told, monkeypatch, name):
+    """Names such as db or tls say nothing: of a directory that no record names it takes a bundle to be ours."""
+    make(tmp_path, *OTHERS[name])
+    commands = tmp_path / "bin"
+    monkeypatch.setattr(reset.tree, "names", lambda path, real=reset.tree.names: real(path) if "/usr/local" not in path else [])
+    before = holds(tmp_path)
+    seen = reset.observe(str(tmp_path), False, "/etc/k3a/k3a.yaml", 1)
+    assert not seen.ours
+    assert [*reset.forget_state(seen)] == []
+    assert reset.left_alone(seen) == []
+    assert holds(tmp_path) == before
+    assert not commands.exists()
 
 
-def test_a_mount_in_the_state_is_emptied_and_then_nothing_is_left_to_do(tmp_path, units, told):
-    make(tmp_path, "server/db/etcd/member", "server/tls/x", f"data/{BUNDLE}/x")
-    points = [f"{tmp_path}/server/db"]
-    first = [*reset.forget_state(node(tmp_path, points))]
-    for removal in first:
+def test_programs_of_others_in_a_directory_of_that_name_go_on(tmp_path):
+    table = [Process(7, 1, f"{tmp_path}/data/tool", 1), Process(8, 1, f"{tmp_path}/data/{BUNDLE}/bin/etcd", 1)]
+    assert what(reset.stop_node(node(tmp_path, processes=table))) == ["process etcd (8)"]
+    assert what(reset.stop_node(node(tmp_path, processes=table, ours=False))) == []
+
+
+@pytest.mark.parametrize(
+    "point, goes",
+    [("", True), ("server/db", True), ("server/db/etcd", True), ("server/backup", False), ("server/tls/share", False)],
+)
+def test_a_disk_for_what_is_ours_is_emptied_and_another_is_not_looked_into(tmp_path, units, told, point, goes):
+    place = f"{tmp_path}/{point}".rstrip("/")
+    inside = {"": "host.json", "server/db": "etcd/member/wal", "server/db/etcd": "member/wal"}.get(point, "of-mine")
+    make(tmp_path, f"{point}/{inside}", "server/tls/x", "server/db/etcd/member/snap", f"data/{BUNDLE}/x")
+    seen = node(tmp_path, [place])
+    for removal in reset.forget_state(seen):
         for path in removal.what:
-            reset.tree.remove(path, points)
-    assert (tmp_path / "server/db").is_dir()
-    assert not os.listdir(tmp_path / "server/db")
-    assert [*reset.forget_state(node(tmp_path, points))] == []
+            reset.tree.remove(path, seen.points)
+    assert os.path.isdir(place)
+    assert os.path.lexists(f"{place}/{inside}") is not goes
+    assert not os.path.lexists(tmp_path / "server/tls/x")
+    assert [*reset.forget_state(seen)] == []
+    told_of = [f"{place} is a mount that k3a has not made; what is in it was left as it is"]
+    assert reset.left_alone(seen) == ([] if goes else told_of)
+
+
+def test_a_link_that_we_have_not_made_is_neither_followed_nor_removed(tmp_path, units, told):
+    data_dir, elsewhere = tmp_path / "k3a", tmp_path / "elsewhere"
+    make(elsewhere, "etcd/member/wal", "key")
+    make(data_dir, f"data/{BUNDLE}/x", "server/etc/x")
+    (data_dir / "server/db").symlink_to(elsewhere)
+    (data_dir / "server/tls").symlink_to(elsewhere)
+    (data_dir / "data/current").symlink_to(BUNDLE)
+    seen = node(data_dir)
+    assert reset.apply(reset.forget_state(seen)) == []
+    assert holds(elsewhere) == ["etcd/member/wal", "key"]
+    assert os.listdir(data_dir / "data") == []
+    assert sorted(os.listdir(data_dir / "server")) == ["db", "tls"]
+    assert [text.split(" is a link")[0] for text in reset.left_alone(seen)] == [
+        f"{data_dir}/server/db",
+        f"{data_dir}/server/tls",
+    ]
+
+
+@pytest.mark.parametrize(
+    "target, ours",
+    [
+        ("/opt/data/current/bin/kubectl", True),
+        ("/opt/agent/lib/k3a.pyz", True),
+        ("/opt/agent/etc/crictl.yaml", True),
+        ("/opt/node/bin/node", False),
+        ("/opt/terraform", False),
+        ("/opt/agent/lib/other", False),
+    ],
+)
+def test_a_command_is_ours_when_it_leads_to_what_we_made(target, ours):
+    assert reset.is_target_of_ours(target, "/opt") is ours
+
+
+def test_a_mount_whose_name_is_no_text_is_one_like_others(monkeypatch):
+    """A user may mount something by FUSE."""
+    line = b"36 35 98:0 / /mnt/\xff\x040 rw - fuse x rw\n".replace(b"\x040", b"\\040")
+    monkeypatch.setattr(reset.files, "read_bytes", lambda _path: line)
+    assert [os.fsencode(point) for point in reset.mount_points()] == [b"/mnt/\xff "]
 
 
 def test_mounts_of_pods_go_and_those_of_the_administrator_stay():
@@ -207,5 +275,6 @@ def test_what_keeps_coming_back_is_an_error_with_its_name(monkeypatch):
     again = [reset.Removal(("interface cni0",), lambda: None)]
     monkeypatch.setattr(reset, "observe", lambda *_where: None)
     monkeypatch.setattr(reset, "make_plan", lambda _node: again)
+    monkeypatch.setattr(reset, "left_alone", lambda _node: [])
     with pytest.raises(reset.ResetError, match="interface cni0 came back 3 times"):
-        reset.converge("/var/lib/k3a", "/etc/k3a/k3a.yaml", 1)
+        reset.converge("/var/lib/k3a", True, "/etc/k3a/k3a.yaml", 1)

@@ -25,19 +25,21 @@ def test_a_directory_goes_with_all_it_holds(tmp_path):
     assert not tree.removable(directory, [])
 
 
-def test_what_is_mounted_is_emptied_and_stays_with_the_way_to_it(tmp_path):
+def test_what_is_mounted_stays_as_it_is_with_the_way_to_it(tmp_path):
     directory = populated(tmp_path)
     points = [f"{directory}/disk/inner"]
     assert tree.removable(directory, points)
     tree.remove(directory, points)
-    assert everything(tmp_path) == ["data", "data/disk", "data/disk/inner"]
+    assert everything(tmp_path) == ["data", "data/disk", "data/disk/inner", "data/disk/inner/file"]
     assert not tree.removable(directory, points)
 
 
-def test_a_directory_that_is_a_mount_itself_is_emptied(tmp_path):
+def test_a_directory_that_is_a_mount_itself_stays_as_it_is(tmp_path):
     directory = populated(tmp_path)
+    before = everything(tmp_path)
+    assert not tree.removable(directory, [directory])
     tree.remove(directory, [directory])
-    assert everything(tmp_path) == ["data"]
+    assert everything(tmp_path) == before
 
 
 def test_a_link_goes_and_its_target_stays(tmp_path):
