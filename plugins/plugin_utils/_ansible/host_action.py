@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -115,6 +116,9 @@ class HostAction(ActionBase):
 
     def _execute_module(self, module_name: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a module on the host, and take what is known of its answer."""
+        if C.DEFAULT_DEBUG:
+            # Ansible then shows all that a module is given, and all that a host answers, whatever is said of secrets.
+            raise AnsibleActionFail("ANSIBLE_DEBUG shows secrets; run without it: with -vvvv the tasks tell what they do")
         name = str(module_name or self._task.action).rpartition(".")[2]
         task_vars = kwargs.get("task_vars") or {}
         try:

@@ -60,6 +60,12 @@ def test_what_a_module_documents_is_taken(answer):
     assert answer({**own, **common}, module=f"k3a.cluster.{module}")[0] == {**own, **common}
 
 
+def test_nothing_runs_while_ansible_shows_secrets(answer, monkeypatch):
+    monkeypatch.setattr(host_action.C, "DEFAULT_DEBUG", True)
+    with pytest.raises(AnsibleActionFail, match="ANSIBLE_DEBUG shows secrets; run without it"):
+        answer({})
+
+
 def test_everything_else_is_dropped(answer):
     assert answer({"changed": True, **STRANGE})[0] == {"changed": True}
 
