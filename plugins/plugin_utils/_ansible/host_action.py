@@ -118,7 +118,7 @@ class HostAction(ActionBase):
         """Run a module on the host, and take what is known of its answer."""
         if C.DEFAULT_DEBUG:
             # Ansible then shows all that a module is given, and all that a host answers, whatever is said of secrets.
-            raise AnsibleActionFail("ANSIBLE_DEBUG shows secrets; run without it: with -vvvv the tasks tell what they do")
+            raise AnsibleActionFail("ANSIBLE_DEBUG shows secrets; run without it, or with -vvvv in its place")
         name = str(module_name or self._task.action).rpartition(".")[2]
         task_vars = kwargs.get("task_vars") or {}
         try:
