@@ -7,15 +7,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import pwd
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
+    component,
+    files,
+    health,
+    process,
+    systemd,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
+
+NOBODY = 65534
 
 
 def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
@@ -32,6 +43,29 @@ def client_credentials(layout: layouts.Layout, name: str, leaf: str, *more: str)
         *((file, layout.tls(file)) for file in ("server-ca.crt", *more)),
     ]
     return layouts.Credentials(f"k3a-{name}.service", tuple(sources))
+
+
+def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
+    """Raise which file of the operator's, that an argument names, the user of a unit may not read."""
+    for argument in arguments:
+        path = flags.split_argument(argument)[2]
+        if path.startswith("/") and os.path.isfile(path) and not readable_for(path, user):
+            raise K3aError(
+                f"{path}, which the argument {argument} names, cannot be read by {user}, as whom it runs; "
+                f"give the file, and the directories that lead to it, to the group {user}"
+            )
+
+
+def readable_for(path: str, user: str) -> bool:
+    """Whether a user may read a file; one that the step C(host) has still to make may what anybody may."""
+    try:
+        who = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if pwd.getpwnam(user) else []
+    except KeyError:
+        who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    try:
+        return process.run(["setpriv", *who, "test", "-r", path]).code == 0
+    except FileNotFoundError:  # then the unit itself says so
+        return True
 
 
 LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": False}}

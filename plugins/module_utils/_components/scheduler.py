@@ -53,5 +53,6 @@ def scheduler_component(params: dict[str, Any]) -> component.Component:
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
+    control_plane.refuse_unreadable(module.params["extra_args"], DECLARATION.users[0].name)
     wanted = scheduler_component(module.params)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))
