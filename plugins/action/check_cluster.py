@@ -164,7 +164,7 @@ class ActionModule(ActionBase):
         return {
             **plan.as_result(),
             "nodes": nodes,
-            "config": verdict.cluster_config(hosts[0].settings, plan, known),
+            "config": verdict.cluster_config(hosts[0].settings, plan, known, servers.server_nodes(hosts, answer)),
             "hosts": verdict.host_records(hosts, plan),
         }
 

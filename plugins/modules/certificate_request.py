@@ -16,8 +16,10 @@ description:
     reached by no one who has the keys of its CAs. What it returns is for
     O(k3a.cluster.certificate#module:signed).
   - The kubelet's client certificate is asked for with the token. The node password in C(/etc/k3a/node/password), which
-    is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name. The
-    other certificates are asked for with the kubelet's.
+    is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name. It is
+    valid for 30 days, and renewed by the kubelet.
+  - The other certificates are asked for with the kubelet's. The machine registers its node before, with its addresses
+    and taints, since the cluster gives them to a node that is there only.
   - The keys stay on this machine.
   - Fails with the approver's words when a request is denied, and with what a request waits for when the time is over. A
     run that was ended early leaves nothing on the machine; the next one makes new requests.
@@ -41,6 +43,11 @@ options:
     description: The token that the machine joins with; needed only for the kubelet's client certificate.
     type: str
     default: ""
+  taints:
+    description: The taints with which the node is registered.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: How many seconds to wait for the certificates, and for another run on this host to end.
 """
@@ -76,6 +83,7 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import node
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -87,6 +95,7 @@ OPTIONS = {
     "server_url": options.SERVER_URL,
     "ca_certificates": {"type": "dict", "required": True},
     "token": {"type": "str", "default": "", "no_log": True},
+    "taints": {"type": "list", "elements": "str", "default": []},
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
 }
@@ -125,7 +134,8 @@ def run(module: AnsibleModule) -> None:
             files.write_file(file)
         requester = certificate_request.Requester(params["server_url"], params["ca_certificates"], params["timeout"])
         password = node_password.password_in(file.content) if file else ""
-        signed = requester.certificates(requests, credential, password)
+        taints = node.wanted_node({"name": "", "taints": params["taints"]}).taints
+        signed = requester.certificates(requests, credential, password, taints)
     module.exit_json(**result, certificates=signed)
 
 

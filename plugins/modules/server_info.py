@@ -218,10 +218,16 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
         namespace, told, discovery = api.get(NAMESPACE), api.get(CONFIG), api.get(DISCOVERY)
     except ApiError as error:
         return {**NOBODY, "reason": str(error)}
-    kept = [passwords.node_of(secret["metadata"]["name"]) for secret in secrets if secret["type"] == passwords.TYPE]
+    kept = {
+        passwords.node_of(secret["metadata"]["name"]): passwords.kept(secret).owner
+        for secret in secrets
+        if secret["type"] == passwords.TYPE
+    }
+    uids = {node["metadata"]["name"]: node["metadata"].get("uid", "") for node in found}
     return {
         "nodes": [described(node) for node in found],
-        "node_passwords": kept,
+        # One of a Node that was deleted and made anew is not that node's.
+        "node_passwords": [name for name, owner in kept.items() if owner in ("", uids.get(name, owner))],
         # Neither is there before the cluster has begun.
         "cluster_id": (namespace or {}).get("metadata", {}).get("uid", ""),
         "config": config_of(told),

@@ -11,7 +11,8 @@ import subprocess
 from typing import Any
 
 TOKEN_USER = "system:bootstrap:abcdef"
-BOOTSTRAPPERS = ["system:bootstrappers", "system:authenticated"]
+BOOTSTRAPPERS = ["system:bootstrappers", "system:bootstrappers:k3a:default-node-token", "system:authenticated"]
+LIFETIME = 30 * 24 * 3600
 NODES = ["system:nodes", "system:authenticated"]
 
 
@@ -36,6 +37,7 @@ def csr(
     groups: list[str] | None = None,
     usages: tuple[str, ...] = ("digital signature", "client auth"),
     name: str = "node-abc",
+    lifetime: int = 0,
     **metadata: Any,
 ) -> dict[str, Any]:
     """A request as the API keeps it."""
@@ -47,6 +49,7 @@ def csr(
             "username": user,
             "groups": groups or (BOOTSTRAPPERS if user.startswith("system:bootstrap:") else NODES),
             "usages": list(usages),
+            **({"expirationSeconds": lifetime} if lifetime else {}),
         },
         "status": {},
     }
@@ -54,7 +57,12 @@ def csr(
 
 def joining(subject: str = "/O=system:nodes/CN=system:node:w1", names: str = "", **more: Any) -> dict[str, Any]:
     """The request of a machine with a token for its kubelet."""
-    return csr("kube-apiserver-client-kubelet", request(subject, names), **{"user": TOKEN_USER, **more})
+    return csr("kube-apiserver-client-kubelet", request(subject, names), **{"user": TOKEN_USER, "lifetime": LIFETIME, **more})
+
+
+def renewal(subject: str = "/O=system:nodes/CN=system:node:w1", names: str = "", **more: Any) -> dict[str, Any]:
+    """The request of a kubelet for its next certificate as its node."""
+    return csr("kube-apiserver-client-kubelet", request(subject, names), **more)
 
 
 def serving(names: str = "DNS:w1,IP:10.0.0.2", subject: str = "/O=system:nodes/CN=system:node:w1", **more: Any) -> Any:

@@ -119,7 +119,8 @@ class Objects:
 def merged(old: Any, patch: Any) -> Any:
     if not isinstance(patch, dict) or not isinstance(old, dict):
         return patch
-    return {**old, **{key: merged(old.get(key), value) for key, value in patch.items()}}
+    found = {**old, **{key: merged(old.get(key), value) for key, value in patch.items()}}
+    return {key: value for key, value in found.items() if key not in patch or patch[key] is not None}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components.registry i
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
 ITEMS = rbac.objects(DECLARATIONS, {})
-BOOTSTRAPPERS = ("Group", "system:bootstrappers")
+BOOTSTRAPPERS = ("Group", "system:bootstrappers:k3a:default-node-token")
 
 
 def key(item: dict) -> tuple[str, str, str]:
@@ -41,8 +41,16 @@ def test_a_machine_that_joins_may_ask_and_see_nothing_of_others():
         ("", "certificatesigningrequests", "get", ""),
         ("k3a-join", "secrets", "create", ""),
         ("kube-system", "configmaps", "get", "k3a-config"),
-        ("kube-public", "configmaps", "get", "cluster-info"),
     }
+
+
+def test_a_token_of_another_group_is_not_one_to_join_with():
+    assert granted(("Group", "system:bootstrappers")) == {("kube-public", "configmaps", "get", "cluster-info")}
+
+
+def test_nobody_approves_certificates_of_nodes_but_the_approver():
+    own = "certificatesigningrequests:selfnodeclient"
+    assert not [item for item in ITEMS if own in item.get("roleRef", {}).get("name", "")]
 
 
 def test_anybody_may_read_how_to_know_the_cluster():

@@ -21,6 +21,8 @@ CLUSTER_SCOPED = (
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "IngressClass",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
     "MutatingWebhookConfiguration",
     "Namespace",
     "Node",

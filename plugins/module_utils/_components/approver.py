@@ -25,14 +25,14 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import der
-from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, names, node_password, policies
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 USER = ("User", "system:k3a-approver")
-JOINING = ("Group", "system:bootstrappers")
+JOINING = ("Group", approver.JOINERS)
 DECLARATION = Declaration(
     name="approver",
     role=SERVER,
@@ -66,6 +66,7 @@ DECLARATION = Declaration(
                 Rule(("secrets",), ("get", "list", "create", "patch", "delete")),
                 Rule(("leases",), ("create",), group="coordination.k8s.io"),
                 Rule(("leases",), ("get", "update"), group="coordination.k8s.io", names=(loop.NAME,)),
+                Rule(("configmaps",), ("get", "patch"), names=(node_password.REMOVED,)),
             ),
             namespace=node_password.NAMESPACE,
         ),
@@ -106,6 +107,7 @@ DECLARATION = Declaration(
             namespace="kube-system",
         ),
     ),
+    objects=tuple(policies.objects(USER[1])),
 )
 OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 
@@ -131,13 +133,15 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[t
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         ("TimeoutStopSec", "15"),
+        # What is asked of it comes from outside.
+        ("MemoryMax", "256M"),
         *layouts.SANDBOX,
         *layouts.ONLY_PROCESSES,
         *layouts.LOOPBACK_ONLY,
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    library = (approver, csr, der, errors, lease, node_api, node_password)
+    library = (approver, csr, der, errors, lease, names, node_api, node_password)
     archive = program.archive({"approve": loop}, library, command_data)
     return component.Component(
         name=DECLARATION.name,

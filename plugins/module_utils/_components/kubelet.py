@@ -22,7 +22,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     OF_NODE,
     Certificate,
     Declaration,
-    Grant,
     Port,
     Remains,
 )
@@ -48,14 +47,6 @@ DECLARATION = Declaration(
     certificates=(
         Certificate("serving-kubelet", "kubelet-serving", NODE, ORGANIZATION, usages=("server",), names=OF_NODE),
         Certificate("client-kubelet", "client", NODE, ORGANIZATION, pair=KUBELET_CLIENT),
-    ),
-    grants=(
-        # It renews its own client certificate before that expires: for itself only, and only with the one it has.
-        Grant(
-            "system:k3a-kubelet-client-renewal",
-            (("Group", ORGANIZATION),),
-            role="system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
-        ),
     ),
     remains=Remains(
         chains=("KUBE-",),

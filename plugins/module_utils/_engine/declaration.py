@@ -11,7 +11,9 @@ looks for are all derived from it. Each component declares itself in its own fil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SERVER, AGENT = "server", "agent"
 # From where a port has to be reached. What is for loopback is never bound to anything else.
@@ -133,7 +135,7 @@ class Declaration:
 
     C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_), which may
     hold none of the flags in C(fixed): these say which cluster, node or data it works with, or could lose what is in
-    it. C(namespaces) are those that it needs in the cluster.
+    it. C(namespaces) are those that it needs in the cluster, C(objects) what it needs there besides its permissions.
 
     C(awaited_by) is the component whose step waits until this one is well, since its own step does not; C(when) a value
     of a host's record, without which the host has none of it.
@@ -153,6 +155,7 @@ class Declaration:
     namespaces: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
     policies: tuple[Policy, ...] = ()
+    objects: tuple[Mapping[str, Any], ...] = ()
     remains: Remains = Remains()
 
     @property

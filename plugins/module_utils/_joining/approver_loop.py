@@ -18,32 +18,37 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease, seconds_of
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as csr_reader
+from ansible_collections.k3a.cluster.plugins.module_utils._joining.names import (
+    JOIN_SECRETS,
+    Journal,
+    Names,
+    delete,
+    pages,
+)
 
 NAME = "k3a-approver"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-SECRETS = node_api.object_path("/api/v1", "secrets", node_password.NAMESPACE)
-JOIN_SECRETS = node_api.object_path("/api/v1", "secrets", node_password.JOIN_NAMESPACE)
 KIND = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
-NODES = "/api/v1/nodes"
 EVENTS = node_api.object_path("/api/v1", "events", "default")
 CONFIG = node_api.object_path("/api/v1", "configmaps", "kube-system", "k3a-config")
 ENDPOINTS = node_api.object_path("/apis/discovery.k8s.io/v1", "endpointslices", "default")
-PAGE = "100"
 
 # Seconds: how long a lease lasts, how often it is renewed or looked at, how often what is left over is looked for.
 LEASE = 15
 RENEWAL = 4
 SWEEP = 60
-# How many new Nodes are looked for at once between sweeps: the lease has to be renewed in time.
-ADOPTIONS = 20
+# So many requests of one asker are judged between two renewals of the lease, and so many are kept in mind.
+TURNS = 20
+HELD = 200
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 
@@ -78,26 +83,6 @@ class Stop:
         self._waiting = False
 
 
-class Journal:
-    """What the unit's journal gets; a trouble that lasts is told once."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._troubles: dict[str, str] = {}
-
-    def say(self, text: str, warning: bool = False) -> None:
-        self._write(f"<4>{text}" if warning else text)
-
-    def trouble(self, subject: str, reason: str) -> None:
-        if self._troubles.get(subject) != reason:
-            self._troubles[subject] = reason
-            self.say(f"{subject}: {reason}; trying again", warning=True)
-
-    def well(self, subject: str) -> None:
-        if self._troubles.pop(subject, None) is not None:
-            self.say(f"{subject}: well again")
-
-
 class Approver:
     """The work of the one approver that holds the lease."""
 
@@ -115,33 +100,65 @@ class Approver:
         self._clock = clock
         self._stop = stop or Stop()
         self._version = ""
-        # Requests that wait for something, and when a name was last given to a machine.
+        # Requests that wait for something, what was told of them, and whether there are more of somebody's.
         self._waiting: dict[str, dict[str, Any]] = {}
-        self._joined: dict[str, float] = {}
-        # Names of the Secrets that wait for their Node, in the order of their turns.
-        self._ownerless: dict[str, None] = {}
+        self._told: dict[str, str] = {}
+        self._more = False
+        # What was judged since the lease was renewed, by who asked; and the settings as of then.
+        self._turns: Counter[str] = Counter()
+        self._known: approver.Settings | None = None
+        self._names = Names(api, journal)
         self._sweep_at = 0.0
 
     def forget(self) -> None:
         """Begin anew with a list: another may have worked in the meantime, or the watch has a gap."""
         self._version = ""
+        self._sweep_at = 0.0
 
     def work(self, seconds: float) -> None:
-        """Judge what there is, then what comes within so many seconds."""
+        """Judge what there is, then what comes within so many seconds; what is too much for that waits its turn."""
         until = self._clock() + seconds
-        if not self._version:
-            self._waiting = {}
-            for csr in self._pages(REQUESTS):
-                self._judge(csr)
-        else:
-            for csr in list(self._waiting.values()):
-                self._judge(csr)
+        self._turns, self._known = Counter(), None
         if self._clock() >= self._sweep_at:
             self._sweep_at = self._clock() + SWEEP
-            self._sweep()
-        else:
-            self._adopt_new()
+            self._names.sweep()
+            if self._more:
+                self._version = ""
+        if not self._version:
+            self._list()
+        for csr in approver.in_turn(list(self._waiting.values()), TURNS):
+            if self._clock() >= until:
+                break
+            self._judge(csr)
         self._watch(until)
+
+    def _list(self) -> None:
+        self._waiting, self._more = {}, False
+        for csr in self._requests():
+            self._hold(csr)
+        for name in self._told.keys() - self._waiting.keys():
+            self._drop(name)
+
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        self._version = yield from pages(self._api, REQUESTS)
+
+    def _hold(self, csr: dict[str, Any]) -> bool:
+        """Keep a request in mind that is ours to judge; of one asker no more than so many."""
+        name = csr["metadata"]["name"]
+        if not approver.is_undecided(csr) or not approver.kind_of(csr):
+            self._drop(name)
+            return False
+        of_asker = (known for known in self._waiting.values() if approver.asker(known) == approver.asker(csr))
+        if name not in self._waiting and sum(1 for _known in of_asker) >= HELD:
+            self._more = True
+            return False
+        self._waiting[name] = csr
+        return True
+
+    def _drop(self, name: str) -> None:
+        self._waiting.pop(name, None)
+        self._told.pop(name, None)
+        self._journal.forget(_subject(name))
 
     def _watch(self, until: float) -> None:
         patience = 1 if self._waiting else max(1, round(until - self._clock()))
@@ -155,119 +172,99 @@ class Approver:
             csr = event.get("object") or {}
             version = (csr.get("metadata") or {}).get("resourceVersion") or version
             if event.get("type") in ("ADDED", "MODIFIED"):
-                self._judge(csr)
+                if self._hold(csr) and self._turns[approver.asker(csr)] < TURNS:
+                    self._judge(csr)
             elif event.get("type") == "DELETED":
-                self._waiting.pop(csr["metadata"]["name"], None)
+                self._drop(csr["metadata"]["name"])
             if self._clock() >= until:
                 break
         self._version = version
 
-    def _pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-        """The objects of a list, a page at a time; remembers the version of a list of requests."""
-        asked = {**(query or {}), "limit": PAGE}
-        while True:
-            page = self._api.request("GET", path, asked)
-            yield from page.get("items") or []
-            metadata = page.get("metadata") or {}
-            if not metadata.get("continue"):
-                break
-            asked["continue"] = metadata["continue"]
-        if path == REQUESTS:
-            self._version = metadata.get("resourceVersion") or ""
-
-    def _judge(self, csr: dict[str, Any]) -> None:
+    def _judge(self, csr: Mapping[str, Any]) -> None:
         """Decide about a request and act; one that the API refuses to settle does not hold the others up."""
         name = csr["metadata"]["name"]
+        self._turns[approver.asker(csr)] += 1
+        # It is the last of its asker's from now on, if it has to wait.
         self._waiting.pop(name, None)
-        if not approver.is_undecided(csr) or not approver.kind_of(csr):
-            return
+        self._waiting[name] = dict(csr)
         try:
-            self._settle(csr)
+            settled = self._settle(csr)
         except node_api.ApiRefused as error:
-            self._waiting[name] = csr
-            self._journal.trouble(f"request {name}", error.message)
-        else:
-            self._journal.well(f"request {name}")
-
-    def _settle(self, csr: dict[str, Any]) -> None:
-        name = csr["metadata"]["name"]
-        decision, node, password = self._decision(csr)
-        if decision.action == approver.LATER or (decision.enroll and not self._enroll(node, password)):
-            self._waiting[name] = csr
+            self._journal.trouble(_subject(name), approver.shown(error.message, approver.LONGEST_TEXT))
             return
-        self._conclude(csr, decision)
-        if approver.kind_of(csr) == approver.JOIN:
-            if decision.action == approver.APPROVE:
-                self._joined[node] = self._clock()
-            self._delete(JOIN_SECRETS, name)
+        if settled:
+            self._journal.well(_subject(name))
+            self._drop(name)
 
-    def _decision(self, csr: dict[str, Any]) -> tuple[approver.Decision, str, str]:
-        """What to do with a request, the node that it is for, and the password that it brings."""
+    def _settle(self, csr: Mapping[str, Any]) -> bool:
+        """Whether there is no more to do about a request."""
+        name = csr["metadata"]["name"]
+        decision, node, context = self._decision(csr)
+        if decision.action == approver.LATER:
+            if decision.told and self._told.get(name) != decision.text:
+                self._told[name] = decision.text
+                self._journal.say(
+                    f"{_subject(name)} of {approver.shown(approver.asker(csr))} waits: {decision.text}", True
+                )
+                self._tell(csr, "NodeCertificateWaits", decision.text)
+            return False
+        joins = approver.kind_of(csr) == approver.JOIN
+        if joins and decision.action == approver.APPROVE and not self._names.admit(node, decision, context, csr):
+            return False
+        if approver.kind_of(csr) == approver.SERVING and decision.action == approver.APPROVE:
+            self._names.note_addresses(node, csr_reader.parse(base64.b64decode(csr["spec"]["request"])).ips)
+        self._conclude(csr, decision)
+        if joins:
+            delete(self._api, JOIN_SECRETS, name)
+        return True
+
+    def _decision(self, csr: Mapping[str, Any]) -> tuple[approver.Decision, str, approver.Context]:
+        """What to do with a request, the node that it is for, and what was known of that."""
+        nothing = approver.Context()
+        large = approver.oversize(csr)
+        if large:
+            return approver.Decision(approver.DENY, large), "", nothing
         try:
             request = csr_reader.parse(base64.b64decode(csr["spec"]["request"], validate=True))
         except (csr_reader.CsrError, ValueError) as error:
-            return approver.Decision(approver.DENY, f"its request cannot be read: {error}"), "", ""
+            return approver.Decision(approver.DENY, f"its request cannot be read: {error}"), "", nothing
         # Before anything is looked up by a name that was never valid.
         wrong = approver.wrong_form(csr, request, self._approved)
         if wrong:
-            return approver.Decision(approver.DENY, wrong), "", ""
+            return approver.Decision(approver.DENY, wrong), "", nothing
         node = approver.node_name(csr, request)
-        try:
-            context = self._context(csr, node)
-        except ValueError as error:
-            self._journal.trouble("settings", f"ConfigMap kube-system/k3a-config is malformed: {error}")
-            return approver.Decision(approver.LATER), node, ""
-        return approver.decide(csr, request, context, self._approved), node, context.password
-
-    def _context(self, csr: dict[str, Any], node: str) -> approver.Context:
-        kind = approver.kind_of(csr)
-        if kind == approver.COMPONENT:
-            return approver.Context()
         settings = self._settings()
-        found = self._api.get(node_api.object_path("/api/v1", "nodes", name=node))
-        if kind == approver.SERVING:
-            others = (each for each in self._pages(NODES) if each["metadata"]["name"] != node)
-            taken = frozenset(address for each in others for address in approver.addresses_of(each))
-            return approver.Context(settings, found, others=taken)
-        brought = self._api.get(f"{JOIN_SECRETS}/{quote(csr['metadata']['name'])}")
-        known = self._api.get(f"{SECRETS}/{node_password.secret_name(node)}")
-        return approver.Context(
-            settings,
-            found,
-            password=node_password.value_in(brought, "password"),
-            hashed=None if known is None else node_password.value_in(known, "hash"),
-            age=time.time() - seconds_of(csr["metadata"].get("creationTimestamp") or ""),
-        )
+        context = self._names.context(csr, node, settings) if settings else None
+        if context is None:
+            return approver.Decision(approver.LATER), node, nothing
+        return approver.decide(csr, request, context, self._approved), node, context
 
-    def _settings(self) -> approver.Settings:
-        config = ((self._api.get(CONFIG) or {}).get("data") or {}).get("config.json") or ""
-        slices = self._api.request("GET", ENDPOINTS, {"labelSelector": "kubernetes.io/service-name=kubernetes"})
-        endpoints = [
-            address
-            for each in slices.get("items") or []
-            for endpoint in each.get("endpoints") or []
-            for address in endpoint.get("addresses") or []
-        ]
-        settings = approver.settings(config, endpoints)
-        self._journal.well("settings")
-        return settings
+    def _settings(self) -> approver.Settings | None:
+        """What the operator wrote, as of this round; without it nothing is approved."""
+        if self._known is None:
+            config = ((self._api.get(CONFIG) or {}).get("data") or {}).get("config.json") or ""
+            slices = self._api.request("GET", ENDPOINTS, {"labelSelector": "kubernetes.io/service-name=kubernetes"})
+            endpoints = [
+                address
+                for each in slices.get("items") or []
+                for endpoint in each.get("endpoints") or []
+                for address in endpoint.get("addresses") or []
+            ]
+            try:
+                self._known = approver.settings(config, endpoints)
+                self._journal.well("settings")
+            except ValueError as error:
+                reason = approver.shown(str(error), approver.LONGEST_TEXT)
+                told = f"ConfigMap kube-system/k3a-config cannot be used: {reason}; run k3a.cluster.site"
+                self._journal.trouble("settings", f"nothing is approved, since {told}")
+        return self._known
 
-    def _enroll(self, node: str, password: str) -> bool:
-        """Make the password that came with a request the node's; False when another one has become it meanwhile."""
-        try:
-            self._api.request("POST", SECRETS, body=node_password.secret(node, node_password.hash_of(password)))
-        except node_api.ApiRefused as error:
-            if error.status != 409:
-                raise
-            return False
-        self._ownerless[node_password.secret_name(node)] = None
-        return True
-
-    def _conclude(self, csr: dict[str, Any], decision: approver.Decision) -> None:
-        name = csr["metadata"]["name"]
+    def _conclude(self, csr: Mapping[str, Any], decision: approver.Decision) -> None:
+        name, uid = csr["metadata"]["name"], csr["metadata"].get("uid")
         path = f"{REQUESTS}/{quote(name)}"
+        text = approver.shown(decision.text, approver.LONGEST_TEXT)
         reason = "NodeCertificateApproved" if decision.action == approver.APPROVE else "NodeCertificateDenied"
-        condition = {"type": decision.action, "status": "True", "reason": reason, "message": decision.text}
+        condition = {"type": decision.action, "status": "True", "reason": reason, "message": text}
         for _attempt in range(3):
             status = {**(csr.get("status") or {}), "conditions": [condition]}
             try:
@@ -277,28 +274,29 @@ class Approver:
                 if error.status not in (404, 409):
                     raise
             found = self._api.get(path)
-            if found is None or not approver.is_undecided(found):
-                return  # it is gone, or somebody else has judged it
+            if found is None or found["metadata"].get("uid") != uid or not approver.is_undecided(found):
+                return  # it is gone, another has its name, or somebody else has judged it
             csr = found
         else:
             raise node_api.ApiRefused(409, "it changes all the time")
         denied = decision.action == approver.DENY
         verb = "denied" if denied else "approved"
-        self._journal.say(f"{verb} {name} of {csr['spec']['username']}: {decision.text}", warning=denied)
+        who = approver.shown(approver.asker(csr))
+        self._journal.say(f"{verb} {approver.shown(name)} of {who}: {text}", warning=denied)
         if denied:
-            self._tell(csr, decision.text)
+            self._tell(csr, "NodeCertificateDenied", text)
 
-    def _tell(self, csr: dict[str, Any], text: str) -> None:
+    def _tell(self, csr: Mapping[str, Any], reason: str, text: str) -> None:
         """Leave an event; the decision stands without it."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = node_password.timestamp(time.time())
         body = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": "node-certificate-denied.", "namespace": "default"},
+            "metadata": {"generateName": "node-certificate.", "namespace": "default"},
             "involvedObject": {**KIND, "name": csr["metadata"]["name"], "uid": csr["metadata"].get("uid", "")},
             "type": "Warning",
-            "reason": "NodeCertificateDenied",
-            "message": text[:1024],
+            "reason": reason,
+            "message": text,
             "source": {"component": NAME},
             "firstTimestamp": now,
             "lastTimestamp": now,
@@ -310,66 +308,9 @@ class Approver:
         except node_api.ApiRefused as error:
             self._journal.trouble("events", error.message)
 
-    def _sweep(self) -> None:
-        """Tie passwords to the Nodes that have come, and delete what no machine has come back for."""
-        now = time.time()
-        self._joined = {node: at for node, at in self._joined.items() if self._clock() - at < approver.ORPHANED}
-        try:
-            ages = {
-                secret["metadata"]["name"]: now - seconds_of(secret["metadata"]["creationTimestamp"])
-                for secret in self._pages(SECRETS, {"fieldSelector": f"type={node_password.TYPE}"})
-                if not secret["metadata"].get("ownerReferences")
-            }
-            # Also those that another approver made, and none that is gone.
-            self._ownerless = dict.fromkeys(ages)
-            for name, age in ages.items():
-                self._tend(name, age)
-            for secret in self._pages(JOIN_SECRETS):
-                if now - seconds_of(secret["metadata"]["creationTimestamp"]) > approver.ORPHANED:
-                    self._delete(JOIN_SECRETS, secret["metadata"]["name"])
-            self._journal.well("passwords")
-        except node_api.ApiRefused as error:
-            self._journal.trouble("passwords", error.message)
 
-    def _adopt_new(self) -> None:
-        """Tie passwords to Nodes that came since the sweep, so that one deleted before the next takes its own along."""
-        try:
-            for name in list(self._ownerless)[:ADOPTIONS]:
-                # What is remembered may be out of date, so nothing counts as old enough to be deleted.
-                self._tend(name, age=0)
-        except node_api.ApiRefused as error:
-            self._journal.trouble("passwords", error.message)
-
-    def _tend(self, name: str, age: float) -> None:
-        """Do what is due with a Secret without an owner; while that is nothing, or is refused, its turn comes again."""
-        self._ownerless.pop(name, None)
-        self._ownerless[name] = None
-        node = node_password.node_of(name)
-        found = self._api.get(f"{NODES}/{node}") if node else None
-        fate = approver.fate(found, 0 if node in self._joined else age)
-        if fate == approver.LATER:
-            return
-        if fate == approver.DELETE:
-            self._delete(SECRETS, name)
-            self._journal.say(f"deleted the password of {node or name}, which has no Node")
-        elif found:
-            self._own(name, node_password.owner(node, found["metadata"]["uid"]))
-        del self._ownerless[name]
-
-    def _own(self, name: str, owner: dict[str, str]) -> None:
-        body = {"metadata": {"ownerReferences": [owner]}}
-        try:
-            self._api.request("PATCH", f"{SECRETS}/{name}", body=body, content_type=node_api.MERGE_PATCH)
-        except node_api.ApiRefused as error:
-            if error.status != 404:  # else it was removed by name meanwhile
-                raise
-
-    def _delete(self, collection: str, name: str) -> None:
-        try:
-            self._api.request("DELETE", f"{collection}/{quote(name)}")
-        except node_api.ApiRefused as error:
-            if error.status != 404:
-                raise
+def _subject(name: str) -> str:
+    return f"request {approver.shown(name)}"
 
 
 def run(lease: Lease, approver_: Approver, journal: Journal, sleep: Callable[[float], None] = time.sleep) -> None:

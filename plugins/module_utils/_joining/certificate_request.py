@@ -6,7 +6,8 @@
 """Certificates of a node by the certificates API: who asks as whom, for what, and how it is to be waited for.
 
 A machine that joins asks with its token for the kubelet's certificate first, and brings its node password along. Having
-that certificate it is the node, and asks as the node for the others. Nothing is kept but in memory: a run that ends
+that certificate it is the node: it registers itself, since the cluster gives certificates to nodes that are there and
+for addresses that they report, and asks as the node for the others. Nothing is kept but in memory: a run that ends
 early leaves requests behind, which the cluster forgets, and the next run makes new ones.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import secrets
 import tempfile
 import time
@@ -24,7 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
-from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 
 GROUP = "certificates.k8s.io/v1"
@@ -35,10 +37,13 @@ SIGNERS = {
     "client": "kubernetes.io/kube-apiserver-client",
     "kubelet-serving": "kubernetes.io/kubelet-serving",
 }
+NODES = "/api/v1/nodes"
 PAUSE = 0.2
 CONFLICT = 409
 # For so long a server that has just started may not know who is who, and who may do what.
 STARTING, UNKNOWN = 5.0, (401, 403)
+# What the API says when as many machines join as it lets in at once.
+FULL = "exceeded quota"
 
 _Answer = TypeVar("_Answer")
 
@@ -101,7 +106,22 @@ def body(leaf: Mapping[str, Any], name: str, request: str) -> dict[str, Any]:
             "request": base64.b64encode(request.encode()).decode(),
             "signerName": signer(leaf),
             "usages": ["digital signature", *(f"{usage} auth" for usage in leaf["usages"])],
+            **({"expirationSeconds": approver.LIFETIME} if of_node(leaf) else {}),
         },
+    }
+
+
+def node(leaf: Mapping[str, Any], taints: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The Node of a machine as it is before its kubelet runs, of the certificate of that kubelet's server."""
+    name = leaf["common_name"][len(approver.NODE) :]
+    ips = [ip for ip in leaf["ips"] if not ipaddress.ip_address(ip).is_loopback]
+    addresses = [{"type": "InternalIP", "address": ip} for ip in ips]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name},
+        "spec": {"taints": list(taints)} if taints else {},
+        "status": {"addresses": [*addresses, {"type": "Hostname", "address": name}]},
     }
 
 
@@ -143,8 +163,14 @@ class Requester:
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
 
-    def certificates(self, wanted: Sequence[Mapping[str, Any]], token: str, password: str) -> dict[str, str]:
-        """The certificates by name, with their chains."""
+    def certificates(
+        self,
+        wanted: Sequence[Mapping[str, Any]],
+        token: str,
+        password: str,
+        taints: Sequence[Mapping[str, str]] = (),
+    ) -> dict[str, str]:
+        """The certificates by name, with their chains; C(taints) are those that the Node is registered with."""
         first = [leaf for leaf in wanted if of_node(leaf)]
         rest = [leaf for leaf in wanted if not of_node(leaf)]
         signed = self._ask(self._api(token=token), first, password) if first else {}
@@ -153,10 +179,22 @@ class Requester:
             with tempfile.NamedTemporaryFile("w", suffix=".crt") as own:
                 own.write(signed[first[0]["name"]])
                 own.flush()
-                signed.update(self._ask(self._api(certificate=own.name, key=key_file(first[0])), rest))
+                signed.update(self._ask_as_node(self._api(certificate=own.name, key=key_file(first[0])), rest, taints))
         elif rest:
-            signed.update(self._ask(self._api(certificate=leaves.KUBELET_CLIENT), rest))
+            signed.update(self._ask_as_node(self._api(certificate=leaves.KUBELET_CLIENT), rest, taints))
         return signed
+
+    def _ask_as_node(
+        self, api: node_api.NodeApi, wanted: Sequence[Mapping[str, Any]], taints: Sequence[Mapping[str, str]]
+    ) -> dict[str, str]:
+        """The certificates of a node, which registers itself first where nobody has yet."""
+        for leaf in wanted:
+            if "server" in leaf["usages"]:
+                own = node(leaf, taints)
+                what = f"the node {own['metadata']['name']}"
+                if self._patiently(what, partial(api.get, f"{NODES}/{own['metadata']['name']}")) is None:
+                    self._patiently(what, partial(_created, api, NODES, own))
+        return self._ask(api, wanted)
 
     def _api(self, token: str = "", certificate: str = "", key: str = "") -> node_api.NodeApi:
         authority = self._authorities["server"]
@@ -189,7 +227,7 @@ class Requester:
         self._patiently(asked, partial(_created, api, _path(), request))
         return asked
 
-    def _patiently(self, asked: Asked, attempt: Callable[[], _Answer]) -> _Answer:
+    def _patiently(self, asked: object, attempt: Callable[[], _Answer]) -> _Answer:
         """A server may restart in between, and another one take its place."""
         started = time.monotonic()
         while True:
@@ -200,7 +238,7 @@ class Requester:
                     raise RequestError(str(error)) from None
             except node_api.ApiRefused as error:
                 starting = error.status in UNKNOWN and time.monotonic() - started < STARTING
-                if not (error.later or starting) or self._over():
+                if not (error.later or starting or FULL in error.message) or self._over():
                     raise RequestError(f"the API at {self._url} refuses {asked}: {error.message}") from None
             time.sleep(PAUSE)
 

@@ -38,6 +38,18 @@ UTF8, PRINTABLE, IA5 = 0x0C, 0x13, 0x16
 ATTRIBUTES = 0xA0
 DNS_NAME, IP_ADDRESS = 0x82, 0x87
 
+# The kinds of public keys, and the curves with the size of a point on each, written as x and y.
+EC_KEY = bytes.fromhex("2a8648ce3d0201")
+RSA_KEY = bytes.fromhex("2a864886f70d010101")
+ED25519_KEY = bytes.fromhex("2b6570")
+CURVES = {
+    bytes.fromhex("2a8648ce3d030107"): 65,
+    bytes.fromhex("2b81040022"): 97,
+    bytes.fromhex("2b81040023"): 133,
+}
+LEAST_RSA, LARGEST_RSA = 2048, 8192
+COMMON_EXPONENT = 65537
+
 ALTERNATIVE_NAMES = bytes.fromhex("551d11")
 EXTENSIONS = bytes.fromhex("2a864886f70d01090e")
 
@@ -47,13 +59,17 @@ class CsrError(K3aError):
 
 
 class Request(NamedTuple):
-    """What a request asks for; further says that its subject or names hold more than these."""
+    """What a request asks for; further says that its subject or names hold more than these.
+
+    C(weakness) is what is wrong with its public key, if anything is.
+    """
 
     common_names: tuple[str, ...]
     organizations: tuple[str, ...]
     dns: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    weakness: str = ""
 
 
 def parse(pem: bytes) -> Request:
@@ -78,10 +94,40 @@ def _parse(pem: bytes) -> Request:
     version, subject, public_key, attributes = der.children(der.expect(request, SEQUENCE), 4)
     if der.expect(version, INTEGER) != b"\0":
         raise CsrError("it is of another version than 1")
-    der.expect(public_key, SEQUENCE)
+    weakness = weakness_of(der.expect(public_key, SEQUENCE))
     names, organizations, further = _subject(der.expect(subject, SEQUENCE))
     dns, ips, others = _alternative_names(der.expect(attributes, ATTRIBUTES))
-    return Request(names, organizations, dns, ips, (*further, *others))
+    return Request(names, organizations, dns, ips, (*further, *others), weakness)
+
+
+def weakness_of(public_key: bytes) -> str:
+    """What is wrong with a public key (the content of its SubjectPublicKeyInfo); nothing when it may be certified."""
+    algorithm, bits = der.children(public_key, 2)
+    kind, *parameters = der.elements(der.expect(algorithm, SEQUENCE))
+    identity, key = der.expect(kind, OID), der.expect(bits, BIT_STRING)
+    if key[:1] != b"\0":
+        return "its key is malformed"
+    if identity == EC_KEY:
+        size = CURVES.get(parameters[0].content, 0) if parameters and parameters[0].tag == OID else 0
+        good = len(key) == size + 1 and key[1:2] == b"\4"
+        return "" if good else "its key is on another curve than P-256, P-384 and P-521, or malformed"
+    if identity == RSA_KEY:
+        return _weakness_of_rsa(key[1:])
+    if identity == ED25519_KEY:
+        return "" if len(key) == 33 and not parameters else "its key is malformed"
+    return "its key is of another kind than EC, RSA and Ed25519"
+
+
+def _weakness_of_rsa(key: bytes) -> str:
+    modulus, exponent = (
+        int.from_bytes(der.expect(number, INTEGER), "big", signed=True)
+        for number in der.children(der.only(key, SEQUENCE), 2)
+    )
+    if not (LEAST_RSA <= modulus.bit_length() <= LARGEST_RSA and modulus > 0 and modulus % 2):
+        return f"its RSA key has {modulus.bit_length()} bits, and has to have {LEAST_RSA} to {LARGEST_RSA}"
+    if not COMMON_EXPONENT <= exponent < 2**31 or not exponent % 2:
+        return f"its RSA key has another exponent than {COMMON_EXPONENT} or a larger one"
+    return ""
 
 
 def _subject(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

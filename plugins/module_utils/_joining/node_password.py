@@ -5,9 +5,12 @@
 
 """The password by which a machine proves that it is the node that it was before, as K3s has it.
 
-The node keeps it in a file, the cluster a salted hash of it in a Secret that goes when the Node does. A machine that
-joins brings it in a Secret of its own, in a namespace where joining machines may create Secrets and nothing else: not
-in the one of the hashes, where a machine could put a hash for a name that is not its own.
+The node keeps it in a file, the cluster a salted hash of it in a Secret. That says in annotations whose it is, and
+stays when the Node goes, as long as a certificate with its name could be valid: nobody else can have the name until
+then. A machine that joins brings its password in a Secret of its own, in a namespace where joining machines may create
+Secrets and nothing else: not in the one of the hashes, where a machine could put a hash for a name that is not its own.
+
+Names of nodes that were removed are a ConfigMap, which policies of the API read as well.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ import binascii
 import hashlib
 import hmac
 import os
-from typing import Any
+import time
+from calendar import timegm
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 PASSWORD_FILE = "/etc/k3a/node/password"
 # Where the hashes are, and what machines that join bring.
@@ -25,6 +31,13 @@ NAMESPACE = "k3a-system"
 JOIN_NAMESPACE = "k3a-join"
 TYPE = "k3a.io/node-password"
 JOIN_TYPE = "k3a.io/join"
+
+# Names of removed nodes, each with the time until which a certificate of it may be valid.
+REMOVED = "k3a-removed-nodes"
+
+# What is kept with a hash: the UID of the Node whose it is, the token by which it came, until when the name is kept for
+# it while it has no Node, and the addresses for which it was given a certificate.
+OWNER, TOKEN, UNTIL, ADDRESSES = ("k3a.io/node-uid", "k3a.io/token", "k3a.io/used-until", "k3a.io/addresses")
 
 VERSION = 1
 SALT_BYTES = 8
@@ -83,24 +96,60 @@ def node_of(name: str) -> str:
     return node if found and secret_name(node) == name else ""
 
 
-def secret(node: str, hashed: str, uid: str = "") -> dict[str, Any]:
-    """The Secret of a node; with the Node's uid it goes when the Node does."""
-    metadata: dict[str, Any] = {"name": secret_name(node), "namespace": NAMESPACE}
-    if uid:
-        metadata["ownerReferences"] = [owner(node, uid)]
+class Kept(NamedTuple):
+    """What a Secret says of whose password it is; bare: in the form of earlier versions, which goes with its Node."""
+
+    owner: str = ""
+    token: str = ""
+    until: float = 0.0
+    addresses: frozenset[str] = frozenset()
+    bare: bool = False
+
+
+def kept(secret: Mapping[str, Any]) -> Kept:
+    """Whose password a Secret holds."""
+    metadata = secret.get("metadata") or {}
+    told, owners = metadata.get("annotations") or {}, metadata.get("ownerReferences") or []
+    uid = told.get(OWNER) or (owners[0].get("uid", "") if owners else "")
+    addresses = frozenset(told.get(ADDRESSES, "").split())
+    return Kept(uid, told.get(TOKEN, ""), moment(told.get(UNTIL, "")), addresses, bool(owners))
+
+
+def secret(node: str, hashed: str, uid: str = "", token: str = "", until: float = 0.0) -> dict[str, Any]:
+    """The Secret of a node."""
+    told = {OWNER: uid, TOKEN: token, UNTIL: timestamp(until) if until else ""}
+    annotations = {name: value for name, value in told.items() if value}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata,
+        "metadata": {"name": secret_name(node), "namespace": NAMESPACE, "annotations": annotations},
         "type": TYPE,
         "immutable": True,
         "data": {"hash": base64.b64encode(hashed.encode()).decode()},
     }
 
 
-def owner(node: str, uid: str) -> dict[str, str]:
-    """The reference by which a Secret goes when the Node does."""
-    return {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}
+def adopted(uid: str) -> dict[str, Any]:
+    """The merge patch by which a password becomes that of a Node."""
+    return {"metadata": {"ownerReferences": None, "annotations": {OWNER: uid, UNTIL: None}}}
+
+
+def orphaned(uid: str, until: float) -> dict[str, Any]:
+    """The merge patch by which the password of a Node that is gone, or has not come yet, is kept until a time."""
+    return {"metadata": {"ownerReferences": None, "annotations": {OWNER: uid or None, UNTIL: timestamp(until)}}}
+
+
+def timestamp(seconds: float) -> str:
+    """A time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def moment(text: str) -> float:
+    """The seconds of such a time; what is none has never been."""
+    try:
+        return timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return 0.0
 
 
 def join_secret(request: str, password: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What the components declare of their permissions, and of policies of admission, as objects of the API."""
+"""What the components declare of their permissions, of policies of admission and other objects, as those of the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADMISSION = "admissionregistration.k8s.io/v1"
 
 
 def objects(declarations: Iterable[Declaration], config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The namespaces that components need, their policies with these values of the cluster, and all their grants."""
+    """The namespaces that components need, their policies with these values of the cluster, grants and objects."""
     known = list(declarations)
     namespaces = dict.fromkeys(name for declared in known for name in declared.namespaces)
     return [
@@ -30,6 +30,7 @@ def objects(declarations: Iterable[Declaration], config: Mapping[str, Any]) -> l
             for made in _of_policy(policy)
         ),
         *(made for declared in known for grant in declared.grants for made in _of_grant(grant)),
+        *(dict(made) for declared in known for made in declared.objects),
     ]
 
 

@@ -270,6 +270,22 @@ def api_servers(reports: Sequence[HostReport], answer: ServerReport, port: int) 
     return sorted({*own, *others})
 
 
+def server_nodes(reports: Sequence[HostReport], answer: ServerReport) -> dict[str, list[str]]:
+    """The addresses of every server by the name of its node, as the operator has them and not as nodes report them."""
+    found = {
+        report.seen.node_name: {
+            *report.seen.node_ips,
+            *report.settings.get("node_external_ip", ()),
+            report.settings.get("advertise_address", ""),
+        }
+        for report in _servers(reports)
+    }
+    for member in _unseen_members(reports, answer):
+        if member.name:
+            found[member.name] = {urlsplit(url).hostname or "" for url in member.client_urls}
+    return {name: sorted(addresses - {""}) for name, addresses in sorted(found.items())}
+
+
 def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Sequence[str], away: bool) -> list[str]:
     """Where the API is reached from the controller, where it was found first.
 

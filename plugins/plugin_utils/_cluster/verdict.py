@@ -159,13 +159,22 @@ def recorded_nodes(names: Iterable[str], answer: ServerReport, away: Iterable[st
     return sorted({*names, *(node.name for node in answer.nodes if node.name in kept)})
 
 
-def cluster_config(settings: Mapping[str, Any], verdict: Verdict, nodes: Sequence[str] = ()) -> dict[str, Any]:
-    """What all nodes of the cluster have to say alike, for machines that are in no inventory; and who is in it."""
+def cluster_config(
+    settings: Mapping[str, Any],
+    verdict: Verdict,
+    nodes: Sequence[str] = (),
+    server_nodes: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """What all nodes of the cluster have to say alike, for machines that are in no inventory; and who is in it.
+
+    Who the servers are, with their addresses, is what the approver of certificates believes.
+    """
     alike = ("cluster_cidr", "cluster_domain", "flannel_backend", "https_listen_port", "proxy_mode", "server_url")
     return {
         **{name: settings[name] for name in (*alike, "service_cidr")},
         "cluster_dns": cluster_dns(settings["cluster_dns"], settings["service_cidr"]),
         "nodes": list(nodes),
+        "server_nodes": {name: list(addresses) for name, addresses in (server_nodes or {}).items()},
         "servers": list(verdict.servers),
         "tls_san": list(verdict.tls_san),
     }

@@ -7,6 +7,7 @@ import base64
 import json
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.modules import node_identity
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
@@ -40,8 +41,7 @@ def test_each_node_owns_a_secret_with_its_hash(objects, keep):
     kept = objects.kept[f"{SECRETS}/n2.node-password.k3a"]
     assert base64.b64decode(kept["data"]["hash"]).decode() == HASHES["n2"]
     assert (kept["type"], kept["immutable"]) == ("k3a.io/node-password", True)
-    (owner,) = kept["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", "n2", "uid-1")
+    assert node_password.kept(kept) == node_password.Kept("uid-1")
 
 
 def test_a_secret_of_a_former_password_is_replaced(objects, keep):

@@ -10,7 +10,14 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, csr
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
-from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import JOIN, REQUESTS, Authority, Cluster, serving
+from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import (
+    JOIN,
+    NODES,
+    REQUESTS,
+    Authority,
+    Cluster,
+    serving,
+)
 
 PASSWORD = "0a" * 16
 RequestError = certificate_request.RequestError
@@ -55,7 +62,7 @@ def credential(cluster):
 
 def posted(cluster):
     """Who asked for what, in order."""
-    names = {"k3a-join": "secret", "certificates.k8s.io": "request"}
+    names = {"k3a-join": "secret", "certificates.k8s.io": "request", "nodes": "node"}
     return [
         (next(kind for part, kind in names.items() if part in path), user)
         for method, path, user in cluster.asked
@@ -69,6 +76,7 @@ def test_a_machine_asks_with_its_token_once_and_then_as_the_node_that_it_has_bec
     assert posted(cluster) == [
         ("secret", "system:bootstrap:f00bar"),
         ("request", "system:bootstrap:f00bar"),
+        ("node", "system:node:w1"),
         *[("request", "system:node:w1")] * 3,
     ]
     for name, text in signed.items():
@@ -101,7 +109,34 @@ def test_the_requests_are_what_the_signers_and_the_approver_want(cluster, wanted
         "k3a-client-kube-proxy": csr.Request(("system:kube-proxy",), ()),
         "k3a-client-flannel": csr.Request(("system:k3a-flannel:w1",), ("system:k3a-flannel",)),
     }
-    assert all("expirationSeconds" not in spec for spec in made.values())
+    # What the kubelet does not renew has the lifetime that the signer gives.
+    lifetimes = {name: spec["expirationSeconds"] for name, spec in made.items() if "expirationSeconds" in spec}
+    assert lifetimes == {"k3a-client-kubelet": 30 * 24 * 3600}
+
+
+def test_a_machine_registers_itself_before_it_asks_as_a_node(cluster, wanted):
+    taints = [{"key": "a", "value": "b", "effect": "NoSchedule"}]
+    requester(cluster).certificates(list(wanted.values()), credential(cluster), PASSWORD, taints)
+    node = cluster.objects[f"{NODES}/w1"]
+    assert (node["user"], node["spec"]["taints"]) == ("system:node:w1", taints)
+    assert node["status"]["addresses"] == [
+        {"type": "InternalIP", "address": "10.0.0.2"},
+        {"type": "InternalIP", "address": "fd00::2"},
+        {"type": "Hostname", "address": "w1"},
+    ]
+
+
+def test_a_node_that_is_there_is_left_as_it_is(cluster, wanted, tmp_path):
+    (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
+    cluster.objects[f"{NODES}/w1"] = {"metadata": {"name": "w1"}}
+    requester(cluster).certificates([wanted["serving-kubelet"]], "", "")
+    assert posted(cluster) == [("request", "system:node:w1")]
+
+
+def test_a_machine_waits_while_too_many_others_join(cluster, wanted, monkeypatch):
+    monkeypatch.setattr(certificate_request, "STARTING", 0.0)
+    cluster.hiccups += [(403, 'secrets "x" is forbidden: exceeded quota: k3a-join')] * 3
+    assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
 
 
 def test_the_node_password_goes_along_under_the_requests_name(cluster, wanted):
@@ -123,7 +158,7 @@ def test_a_node_asks_by_its_certificate_and_needs_no_token(cluster, wanted, tmp_
     (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
     signed = requester(cluster).certificates([wanted["client-flannel"], wanted["serving-kubelet"]], "", "")
     assert set(signed) == {"client-flannel", "serving-kubelet"}
-    assert posted(cluster) == [("request", "system:node:w1")] * 2
+    assert posted(cluster) == [("node", "system:node:w1"), *[("request", "system:node:w1")] * 2]
 
 
 def test_a_kubelet_whose_certificate_has_to_be_replaced_keeps_its_key(cluster, wanted, tmp_path):

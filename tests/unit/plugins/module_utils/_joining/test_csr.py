@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import subprocess
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as _csr
@@ -45,8 +46,18 @@ def extension_request(*extensions: bytes) -> bytes:
     return tlv(0x30, oid("2a864886f70d01090e"), tlv(0x31, tlv(0x30, *extensions)))
 
 
+EC, P256 = oid("2a8648ce3d0201"), oid("2a8648ce3d030107")
+
+
+def public_key(algorithm: bytes, bits: bytes, unused: bytes = b"\0") -> bytes:
+    return tlv(0x30, tlv(0x30, algorithm), tlv(0x03, unused + bits))
+
+
+GOOD_KEY = public_key(EC + P256, b"\4" + bytes(64))
+
+
 def built(subject: bytes = relative("550403", b"x"), attributes: bytes = b"", version: bytes = b"\0") -> bytes:
-    info = tlv(0x30, tlv(0x02, version), tlv(0x30, subject), tlv(0x30), tlv(0xA0, attributes))
+    info = tlv(0x30, tlv(0x02, version), tlv(0x30, subject), GOOD_KEY, tlv(0xA0, attributes))
     return as_pem(tlv(0x30, info, tlv(0x30), tlv(0x03, b"\0")))
 
 
@@ -156,3 +167,55 @@ def test_no_damage_gets_through_as_something_else_than_an_error():
                 _csr.parse(as_pem(whole[:position] + bytes([whole[position] ^ flip]) + whole[position + 1 :]))
             except _csr.CsrError:
                 continue
+
+
+def rsa(bits: int, exponent: int = 65537, odd: int = 1) -> bytes:
+    modulus = ((1 << bits - 1) | odd).to_bytes(bits // 8 + 1, "big")
+    power = exponent.to_bytes(exponent.bit_length() // 8 + 1, "big")
+    return public_key(oid("2a864886f70d010101") + b"\5\0", tlv(0x30, tlv(2, modulus), tlv(2, power)))
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        GOOD_KEY,
+        public_key(EC + oid("2b81040022"), b"\4" + bytes(96)),
+        public_key(EC + oid("2b81040023"), b"\4" + bytes(132)),
+        public_key(oid("2b6570"), bytes(32)),
+        rsa(2048),
+        rsa(4096),
+    ],
+)
+def test_keys_that_may_be_certified(good):
+    assert _csr.weakness_of(_csr.der.only(good, 0x30)) == ""
+
+
+@pytest.mark.parametrize(
+    ("weak", "reason"),
+    [
+        (public_key(EC + oid("2b8104000a"), b"\4" + bytes(64)), "another curve"),
+        (public_key(EC + P256, b"\2" + bytes(32)), "another curve"),
+        (public_key(EC, b"\4" + bytes(64)), "another curve"),
+        (public_key(EC + P256, b"\4" + bytes(64), b"\1"), "malformed"),
+        (public_key(oid("2a8648ce380401"), bytes(32)), "another kind"),
+        (public_key(oid("2b6570"), bytes(31)), "malformed"),
+        (rsa(1024), "its RSA key has 1024 bits, and has to have 2048 to 8192"),
+        (rsa(16384), "its RSA key has 16384 bits"),
+        (rsa(2048, odd=0), "RSA key"),
+        (rsa(2048, exponent=3), "another exponent"),
+        (rsa(2048, exponent=65538), "another exponent"),
+    ],
+)
+def test_keys_that_are_too_weak_or_nothing_known(weak, reason):
+    assert reason in _csr.weakness_of(_csr.der.only(weak, 0x30))
+
+
+@pytest.mark.parametrize("kind", [("rsa", "rsa_keygen_bits:1024"), ("rsa", "rsa_keygen_bits:2048"), ("ed25519", "")])
+def test_keys_that_openssl_makes(kind):
+    name, option = kind
+    command = ["openssl", "genpkey", "-algorithm", name, *(["-pkeyopt", option] if option else [])]
+    key = subprocess.run(command, check=True, capture_output=True).stdout
+    made = subprocess.run(
+        ["openssl", "req", "-new", "-key", "/dev/stdin", "-subj", NODE], check=True, capture_output=True, input=key
+    ).stdout
+    assert bool(_csr.parse(made).weakness) == ("1024" in option)

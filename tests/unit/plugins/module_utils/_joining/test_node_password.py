@@ -68,11 +68,21 @@ def test_the_secret_of_a_node():
     assert made["metadata"] == {
         "name": "w1.node-password.k3a",
         "namespace": "k3a-system",
-        "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "w1", "uid": "uid-w1"}],
+        "annotations": {"k3a.io/node-uid": "uid-w1"},
     }
     assert (made["type"], made["immutable"]) == ("k3a.io/node-password", True)
     assert base64.b64decode(made["data"]["hash"]) == b"$1:x"
-    assert "ownerReferences" not in node_password.secret("w1", "$1:x")["metadata"]
+    assert node_password.kept(made) == node_password.Kept("uid-w1")
+
+
+def test_what_is_kept_with_a_password():
+    made = node_password.secret("w1", "$1:x", token="abcdef", until=1_800_000_000.0)
+    assert made["metadata"]["annotations"]["k3a.io/used-until"] == "2027-01-15T08:00:00Z"
+    assert node_password.kept(made) == node_password.Kept("", "abcdef", 1_800_000_000.0)
+    old = {"metadata": {"ownerReferences": [{"kind": "Node", "uid": "u"}]}}
+    assert node_password.kept(old) == node_password.Kept("u", bare=True)
+    assert node_password.kept({}) == node_password.Kept()
+    assert node_password.moment("soon") == 0.0
 
 
 @pytest.mark.parametrize("name, node", [("w1.node-password.k3a", "w1"), ("a.b.node-password.k3a", "a.b"), ("w1", ""), ("w1.node-password.k3a.x", "")])

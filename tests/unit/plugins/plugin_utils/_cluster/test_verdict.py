@@ -196,7 +196,8 @@ class TestWindow:
 class TestCluster:
     def test_what_all_nodes_have_in_common(self):
         settings = {**SETTINGS, "service_cidr": ["10.43.0.0/16"], "cluster_dns": []}
-        config = verdict.cluster_config(settings, replace(PLAN, tls_san=("api.example.org",)))
+        config = verdict.cluster_config(settings, replace(PLAN, tls_san=("api.example.org",)), (), {"s1": ["10.0.0.1"]})
+        assert config["server_nodes"] == {"s1": ["10.0.0.1"]}
         assert config["cluster_dns"] == ["10.43.0.10"]
         assert (config["servers"], config["tls_san"]) == (list(PLAN.servers), ["api.example.org"])
         assert {name: config[name] for name in ("https_listen_port", "service_cidr")} == {

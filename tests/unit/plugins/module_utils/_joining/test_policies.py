@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""That the policies are whole; what the API makes of their expressions is the integration tests' part."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password, policies
+
+OBJECTS = {(made["kind"], made["metadata"]["name"]): made for made in policies.objects("system:k3a-approver")}
+POLICIES = {name: made["spec"] for (kind, name), made in OBJECTS.items() if kind.endswith("Policy")}
+BINDINGS = {name: made["spec"] for (kind, name), made in OBJECTS.items() if kind.endswith("Binding")}
+
+
+def test_every_policy_applies_and_refuses_when_it_cannot_be_asked():
+    assert POLICIES.keys() == BINDINGS.keys()
+    for name, spec in POLICIES.items():
+        assert spec["failurePolicy"] == "Fail"
+        assert BINDINGS[name]["policyName"] == name
+        assert "mutations" in spec or BINDINGS[name]["validationActions"] == ["Deny"]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_expressions_are_closed(name):
+    spec = POLICIES[name]
+    expressions = [each["expression"] for each in [*spec["matchConditions"], *spec.get("validations", ())]]
+    expressions += [each["applyConfiguration"]["expression"] for each in spec.get("mutations", ())]
+    for expression in expressions:
+        assert expression.count("(") == expression.count(")")
+        assert expression.count("'") % 2 == 0
+
+
+def test_the_list_of_removed_nodes_may_be_missing():
+    parameters = BINDINGS[node_password.REMOVED]["paramRef"]
+    assert parameters == {
+        "name": node_password.REMOVED,
+        "namespace": node_password.NAMESPACE,
+        "parameterNotFoundAction": "Allow",
+    }
+
+
+def test_a_password_fits():
+    assert len(node_password.password_in(node_password.wanted_content(None))) < policies.OF_A_PASSWORD
+    assert OBJECTS["ResourceQuota", "k3a-join"]["metadata"]["namespace"] == node_password.JOIN_NAMESPACE
+
+
+def test_a_nodes_own_certificate_lives_as_long_as_the_approver_remembers_names():
+    (mutation,) = POLICIES["k3a-node-certificate-lifetime"]["mutations"]
+    assert str(approver.LIFETIME) in mutation["applyConfiguration"]["expression"]
