@@ -154,6 +154,7 @@ class ActionModule(ActionBase):
             urls=tuple(servers.api_urls(hosts, answer, api, away)),
             replaced_nodes=replaced,
             hosts_without_password=tuple(verdict.without_password(hosts, answer.node_passwords, replaced)),
+            returning_nodes=tuple(sorted({node["name"] for node in nodes}.intersection(answer.removed_nodes))),
             not_ready_nodes=tuple(node.name for node in answer.nodes if not node.ready),
             excluded_hosts=excluded,
             max_unavailable=verdict.window(hosts[0].settings["max_unavailable"], len(nodes)),

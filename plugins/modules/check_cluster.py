@@ -119,6 +119,12 @@ replaced_nodes:
   type: list
   elements: str
   sample: []
+returning_nodes:
+  description: The nodes of this run whose names were removed from the cluster before.
+  returned: success
+  type: list
+  elements: str
+  sample: [agent-1]
 hosts_without_password:
   description: Hosts with a node whose password is not on the machine, or whose hash is not in the cluster.
   returned: with O(host_reports), when nothing is in the way

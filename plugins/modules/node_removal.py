@@ -11,7 +11,10 @@ version_added: 1.0.0
 short_description: Nodes that a cluster no longer knows
 description:
   - Deletes nodes from the API, with the passwords that their machines identified themselves by, and waits until they
-    are gone. Another machine may have their names then.
+    are gone.
+  - Their names are kept from everybody for as long as a certificate of their machines could be valid (see
+    M(k3a.cluster.removed_node)), so that a machine that still runs does not come back. With O(release_names) another
+    machine may have them at once.
   - Drains nothing (see M(k3a.cluster.drain)), and touches no machine (see M(k3a.cluster.reset)).
   - A node that does not exist is not missed.
   - Runs on a server, any that is healthy, with its own administrator's certificate.
@@ -27,6 +30,14 @@ options:
     type: list
     elements: str
     required: true
+  release_names:
+    description:
+      - Whether another machine may have the names at once. Only where nothing is left of the machines, since each of
+        their certificates would be good for the name again.
+    type: bool
+    default: false
+seealso:
+  - module: k3a.cluster.removed_node
 """
 
 EXAMPLES = r"""
@@ -55,9 +66,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import Ap
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import NODES, SECRETS, ServerApi
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import removed
 
 OPTIONS: dict[str, Any] = {
     "nodes": {"type": "list", "elements": "str", "required": True},
+    "release_names": {"type": "bool", "default": False},
     **server_api.OPTIONS,
 }
 
@@ -86,12 +99,18 @@ def main() -> None:
 def run(module: AnsibleModule) -> None:
     result: dict[str, Any] = {"changed": False, "removed_objects": [], "diff": []}
     with during("Removal of nodes", result):
-        converge(server_api.connect(module), module.params["nodes"], module.check_mode, result)
+        api, names = server_api.connect(module), list(dict.fromkeys(module.params["nodes"]))
+        # Before the nodes go, so that none comes back in between.
+        kept, freed = ([], names) if module.params["release_names"] else (names, [])
+        noted = removed.converge(api, kept, freed, module.check_mode)
+        if noted:
+            result |= {"changed": True, "diff": [noted[1]]}
+        converge(api, names, module.check_mode, result)
     module.exit_json(**result)
 
 
 def converge(api: ServerApi, names: list[str], check_mode: bool, result: dict[str, Any]) -> None:
-    wanted = [target for name in dict.fromkeys(names) for target in targets(name)]
+    wanted = [target for name in names for target in targets(name)]
     found = [target for target in wanted if api.get(target.path) is not None]
     for target in found:
         if not check_mode:

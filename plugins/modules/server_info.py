@@ -123,6 +123,12 @@ node_passwords:
   type: list
   elements: str
   sample: [agent-1]
+removed_nodes:
+  description: The names of nodes that were removed, and that nobody can have yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [agent-2]
 cluster_id:
   description: The UID of the namespace C(kube-system), by which a cluster is known; empty when the API does not answer.
   returned: success
@@ -161,6 +167,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import removed
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.join import CONFIG, CONFIG_KEY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, record
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError
@@ -169,7 +176,14 @@ DISCOVERY = "/.well-known/openid-configuration"
 NAMESPACE = "/api/v1/namespaces/kube-system"
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 # What is known of a cluster whose API does not answer.
-NOBODY: dict[str, Any] = {"nodes": [], "node_passwords": [], "cluster_id": "", "config": {}, "issuer": ""}
+NOBODY: dict[str, Any] = {
+    "nodes": [],
+    "node_passwords": [],
+    "removed_nodes": [],
+    "cluster_id": "",
+    "config": {},
+    "issuer": "",
+}
 OPTIONS = {
     "host": {"type": "str", "default": ""},
     "data_dir": options.DATA_DIR,
@@ -216,6 +230,7 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
         found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
         secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]
         namespace, told, discovery = api.get(NAMESPACE), api.get(CONFIG), api.get(DISCOVERY)
+        gone = removed.names_in(api.get(removed.PATH))
     except ApiError as error:
         return {**NOBODY, "reason": str(error)}
     kept = {
@@ -228,6 +243,7 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
         "nodes": [described(node) for node in found],
         # One of a Node that was deleted and made anew is not that node's.
         "node_passwords": [name for name, owner in kept.items() if owner in ("", uids.get(name, owner))],
+        "removed_nodes": sorted(gone),
         # Neither is there before the cluster has begun.
         "cluster_id": (namespace or {}).get("metadata", {}).get("uid", ""),
         "config": config_of(told),

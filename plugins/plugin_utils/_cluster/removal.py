@@ -35,15 +35,20 @@ class Machine:
     node: str = ""
     addresses: tuple[str, ...] = ()
     load_balancer: bool = False
+    machine_id: str = ""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to go: a node, and where there are any its host and its member of etcd."""
+    """What is to go: a node, and where there are any its host and its member of etcd.
+
+    C(stranger) is the host that has the node's name now, and is another machine.
+    """
 
     node: str
     machine: Machine | None
     member: Member | None
+    stranger: str = ""
 
     @property
     def server(self) -> bool:
@@ -76,7 +81,8 @@ def machine(host: str, server: bool, report: HostReport | None, variables: Mappi
     addresses = [*facts.node_ips, *settings.get("node_ip", ()), str(variables.get("ansible_host") or host)]
     name = (report.known_name if report else "") or settings.get("node_name", "")
     reached = report is not None and report.facts is not None
-    return Machine(host, server, reached, name, tuple(dict.fromkeys(addresses)), facts.load_balancer)
+    own = tuple(dict.fromkeys(addresses))
+    return Machine(host, server, reached, name, own, facts.load_balancer, facts.machine_id)
 
 
 def members_of(answer: ServerReport) -> list[Member]:
@@ -89,7 +95,8 @@ def members_of(answer: ServerReport) -> list[Member]:
 def known_names(answer: ServerReport) -> set[str]:
     """The nodes that the cluster knows in whatever way."""
     nodes = {node.name for node in answer.nodes}
-    return (nodes | {member.name for member in answer.etcd_members} | set(answer.node_passwords)) - {""}
+    members = {member.name for member in answer.etcd_members}
+    return (nodes | members | set(answer.node_passwords) | set(answer.removed_nodes)) - {""}
 
 
 def node_of(machine: Machine, answer: ServerReport) -> str:
@@ -126,7 +133,20 @@ def target(text: str, machines: Sequence[Machine], answer: ServerReport) -> Targ
         raise RemovalError(f"there is no node {text}, or none any more; the nodes are {', '.join(known)}")
     if found:
         check_claim(text, found, node, member, [machine for machine in machines if node_of(machine, answer) == node])
+        if is_other_machine(found, node, answer):
+            if text != node:
+                raise RemovalError(
+                    f"{found.host} says that its node is {node}, which in the cluster is another machine; see what answers"
+                    f" in its place, or give the name {node} if that node is to go"
+                )
+            return Target(member.name or node if member else node, None, member, found.host)
     return Target(member.name or node if member else node, found, member)
+
+
+def is_other_machine(found: Machine, node: str, answer: ServerReport) -> bool:
+    """Whether the cluster knows another machine by the name of a host's node: one that was there before, or a lie."""
+    known = next((told.machine_id for told in answer.nodes if told.name == node), "")
+    return bool(known and found.machine_id and known != found.machine_id)
 
 
 def check_claim(text: str, found: Machine, node: str, member: Member | None, claimants: Sequence[Machine]) -> None:
@@ -207,6 +227,8 @@ def staying_servers(reports: Sequence[HostReport], names: Sequence[str], answer:
 def todo(target: Target) -> list[str]:
     """What is left for the operator to do about a node that is removed."""
     machine = target.machine
+    if target.stranger:
+        return [f"{target.stranger} is another machine than the node {target.node} was; nothing is removed from it."]
     if machine is None:
         return [f"{target.node} is no host of the inventory: its machine must be reset before it is used again."]
     again = f"Take {machine.host} out of the inventory, or site.yml makes it a node again."

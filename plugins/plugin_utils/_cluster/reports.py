@@ -166,6 +166,8 @@ class ServerReport:
     etcd_members: tuple[MemberReport, ...] = ()
     nodes: tuple[NodeReport, ...] = ()
     node_passwords: tuple[str, ...] = ()
+    # The names of nodes that were removed, which nobody can have yet.
+    removed_nodes: tuple[str, ...] = ()
     bootstrap_record: str = "absent"
     # The UID of the namespace kube-system, what all nodes have in common, and who issues service accounts' tokens.
     # Empty where the API does not answer.

@@ -39,6 +39,7 @@ class Verdict:
     urls: tuple[str, ...] = ()
     replaced_nodes: tuple[str, ...] = ()
     hosts_without_password: tuple[str, ...] = ()
+    returning_nodes: tuple[str, ...] = ()
     not_ready_nodes: tuple[str, ...] = ()
     excluded_hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_unavailable: int = 1

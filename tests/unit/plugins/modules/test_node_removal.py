@@ -3,15 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.modules import node_removal
 from ansible_collections.k3a.cluster.tests.unit.object_server import Objects, keeping
 
 NODE = "/api/v1/nodes/n1"
 SECRET = "/api/v1/namespaces/k3a-system/secrets/n1.node-password.k3a"
+KEPT = "/api/v1/namespaces/k3a-system/configmaps/k3a-removed-nodes"
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def objects(asked_at: Any) -> Iterator[Objects]:
 @pytest.fixture
 def removed(run_module: Any, objects: Objects) -> Any:
     def run(*nodes: str, **more: Any) -> dict[str, Any]:
-        return run_module(node_removal, nodes=list(nodes), **{"timeout": 20, **more})
+        options = {"timeout": 20, "release_names": True, **more}
+        return run_module(node_removal, nodes=list(nodes), **options)
 
     return run
 
@@ -78,3 +82,23 @@ def test_what_the_api_refuses_is_told(objects: Objects, removed: Any) -> None:
     objects.add(NODE, {})
     objects.refusals[("DELETE", NODE)] = [(403, "not allowed")]
     assert removed("n1")["msg"] == "Removal of nodes: Node n1: not allowed"
+
+
+def test_the_name_is_kept_before_the_node_goes(objects: Objects, removed: Any) -> None:
+    objects.add(NODE, {})
+    announced = removed("n1", release_names=False, check=True)
+    assert KEPT not in objects.kept
+    result = removed("n1", release_names=False)
+    assert announced == result
+    assert [asked for asked in objects.asked if asked[0] in ("POST", "DELETE")][0][:2] == ("POST", KEPT.rpartition("/")[0])
+    until = node_password.moment(objects.kept[KEPT]["data"]["n1"])
+    assert 365 * 86400 < until - time.time() < 367 * 86400
+    assert result["diff"][0]["after"] == "n1\n"
+    assert not removed("n1", release_names=False)["changed"]
+
+
+def test_a_name_is_set_free_when_nothing_is_left_of_its_machine(objects: Objects, removed: Any) -> None:
+    objects.add(KEPT, {"data": {"n1": "2099-01-01T00:00:00Z", "n2": "2099-01-01T00:00:00Z"}})
+    assert removed("n1")["changed"]
+    assert objects.kept[KEPT]["data"] == {"n2": "2099-01-01T00:00:00Z"}
+    assert not removed("n1")["changed"]

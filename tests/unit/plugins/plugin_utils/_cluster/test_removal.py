@@ -60,9 +60,27 @@ def test_a_host_tells_its_nodes_name() -> None:
     assert found == removal.Machine("h", True, True, "node-7", ("10.0.0.7", "192.0.2.7"))
 
 
+def test_a_host_is_bound_to_its_node_by_the_machines_id() -> None:
+    """Else a host that says it is another node has that one removed, and a reinstalled one would be reset for its name."""
+    web = machine("web", node="a1", machine_id="m1")
+    others = [each for each in ALL if each.host != "a1"]
+    with pytest.raises(removal.RemovalError, match="web says that its node is a1, which in the cluster is another machine"):
+        removal.plan(["web"], [*others, web], THREE)
+    found = removal.plan(["a1"], [*others, web], THREE)
+    assert (found.nodes, found.hosts) == (("a1",), ())
+    assert found.todo == ("web is another machine than the node a1 was; nothing is removed from it.",)
+    mine = removal.plan(["web"], [*others, replace(web, machine_id="a1")], THREE)
+    assert (mine.nodes, mine.hosts) == (("a1",), ("web",))
+
+
+def test_a_name_that_was_removed_can_be_set_free_later() -> None:
+    gone = [answer(host, removed_nodes=("old",)) for host in ("s1", "s2", "s3")]
+    assert removal.plan(["old"], ALL, gone).nodes == ("old",)
+
+
 def test_a_host_that_was_renamed_is_still_its_node_and_its_member() -> None:
     """Else the last server would be taken for one without a member, and reset with all data of the cluster."""
-    renamed = HostFacts("new", ("10.0.0.1",), "m1", identity=Identity(machine_id="m1", node_name="s1"))
+    renamed = HostFacts("new", ("10.0.0.1",), "s1", identity=Identity(machine_id="s1", node_name="s1"))
     found = removal.machine("h1", True, HostReport("h1", server=True, facts=renamed), {})
     assert found.node == "s1"
     only = answer("h1", members="s1")
