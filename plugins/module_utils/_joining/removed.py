@@ -40,8 +40,8 @@ def change(before: Mapping[str, str], kept: Iterable[str], freed: Iterable[str],
     found: dict[str, str | None] = {name: None for name in freed if name in before}
     if added and len(before) - len(over) + len(added) > MOST:
         raise ApiError(
-            f"{LABEL} has {len(before)} names of nodes that were removed, which is as much as it can hold; set those free"
-            " of whose machines nothing is left, with remove_node.yml -e k3a_release_names=true"
+            f"{LABEL} has {len(before)} names of nodes that were removed, which is all that it can hold; set those"
+            " free of whose machines nothing is left, with remove_node.yml -e k3a_release_names=true"
         )
     return {**dict.fromkeys(over), **found, **added} if added or found else {}
 

@@ -136,8 +136,8 @@ def target(text: str, machines: Sequence[Machine], answer: ServerReport) -> Targ
         if is_other_machine(found, node, answer):
             if text != node:
                 raise RemovalError(
-                    f"{found.host} says that its node is {node}, which in the cluster is another machine; see what answers"
-                    f" in its place, or give the name {node} if that node is to go"
+                    f"{found.host} says that its node is {node}, which in the cluster is another machine; see what"
+                    f" answers in its place, or give the name {node} if that node is to go"
                 )
             return Target(member.name or node if member else node, None, member, found.host)
     return Target(member.name or node if member else node, found, member)
