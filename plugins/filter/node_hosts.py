@@ -45,7 +45,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import valid_node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import valid_node_name
 
 # As much of what a node says is repeated, and so many of its addresses.
 LONGEST, MOST = 64, 3
