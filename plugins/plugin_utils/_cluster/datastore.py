@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import peer_url
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import majority
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
@@ -64,21 +65,27 @@ def _lost(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostF
     voters = [member for member in answer.etcd_members if not member.learner]
     if not voters and not any(server.seen.etcd_data for server in servers):
         return
-    for server in servers:
-        mine = _member_of(server, voters)
-        # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
-        votes = bool(mine) if voters else server.seen.etcd_recorded.member_id != ""
-        seen = server.seen
-        is_lost = seen.etcd_outdated or seen.etcd_complaint or not seen.etcd_data
+    lost = [server for server in servers if _has_lost(server, voters)]
+    # Only a majority can replace the others, and what still runs counts until it stops.
+    count = len(voters or servers)
+    too_many = count - sum(1 for server in lost if not server.seen.etcd_cluster) < majority(count)
+    for server in lost:
+        last = len(voters or servers) == 1
         # Of one that has lost all of its data directory that is told, as one thing.
         is_told = server.is_emptied and not server.replace and not server.seen.etcd_cluster
-        if votes and server.is_known and is_lost and not is_told:
-            last = voters == [mine] if voters else len(servers) == 1
-            if last or not server.replace:
-                yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_lost(server, last)))
+        if not is_told and (last or too_many or not server.replace):
+            yield HostFinding((server.name,), Finding("etcd", FAIL, *_told_of_lost(server, last, too_many)))
 
 
-def _told_of_lost(server: HostReport, last: bool) -> tuple[str, str]:
+def _has_lost(server: HostReport, voters: Sequence[MemberReport]) -> bool:
+    """Whether a server votes, and has no data that it could go on with."""
+    seen = server.seen
+    # Where no member answers, the host's record is all that is known; a rebuilt host is told of elsewhere.
+    votes = bool(_member_of(server, voters)) if voters else seen.etcd_recorded.member_id != ""
+    return votes and server.is_known and bool(seen.etcd_outdated or seen.etcd_complaint or not seen.etcd_data)
+
+
+def _told_of_lost(server: HostReport, last: bool, too_many: bool) -> tuple[str, str]:
     seen = server.seen
     directory = Layout(seen.identity.data_dir or server.settings["data_dir"]).etcd
     message = f"it is a member of etcd, and its data is gone from {directory}"
@@ -93,6 +100,8 @@ def _told_of_lost(server: HostReport, last: bool) -> tuple[str, str]:
         message = f"its etcd runs, and its data is gone from {directory}: what the process still holds ends with it"
         if last:
             remedy = "save what it holds now, while it runs, with etcdctl snapshot save; it is the last voting member"
+    if too_many and not last:
+        return f"{message}, and the members that are left are no majority, which could replace it", remedy
     return message, remedy if last else f"{remedy}, or set k3a_replace=true for it to have the member replaced"
 
 

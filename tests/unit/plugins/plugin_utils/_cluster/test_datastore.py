@@ -125,6 +125,24 @@ class TestLost:
         (found,) = told([server(1, old, replace=True)], ())
         assert found[2] == "put its newest data back"
 
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_where_the_members_that_are_left_are_no_majority_none_is_replaced(self, replaced):
+        lost = [server(n, {**STOPPED, **EMPTIED}, replace=replaced) for n in (2, 3)]
+        for members in (MEMBERS, ()):
+            found = told([S1, *lost], members)
+            assert found == [
+                (
+                    host,
+                    "it is a member of etcd, and its data is gone from /var/lib/k3a/server/db/etcd, and the members that are "
+                    "left are no majority, which could replace it",
+                    "mount its disk or put its data back",
+                )
+                for host in ("host2", "host3")
+            ]
+
+    def test_what_still_runs_is_replaced_one_after_the_other(self):
+        assert told([S1, *(server(n, EMPTIED, replace=True) for n in (2, 3))]) == []
+
     def test_data_over_which_etcd_ends_again_and_again_is_no_data_either(self):
         broken = {**STOPPED, "etcd_running": True, "etcd_complaint": "tocommit(9) is out of range"}
         (found,) = told([S1, server(2, broken), S3])
