@@ -103,7 +103,9 @@ def received(runs, host):
     """The arguments that the modules of the roles' tasks got on a host after that."""
     own = [run for run in runs if run.host == host and run.module not in OF_THE_CLUSTER]
     modules = [run.module for run in own]
-    return keyed((run.module, run.arguments) for run in own[modules.index("drift") + 1 :])
+    # Whose the lock is only a run knows, and nothing of what is compared.
+    without = [{name: value for name, value in run.arguments.items() if name != "lock_id"} for run in own]
+    return keyed(list(zip(modules, without, strict=True))[modules.index("drift") + 1 :])
 
 
 def keyed(steps):
@@ -114,6 +116,12 @@ def keyed(steps):
         assert key not in found, f"{key} ran twice"
         found[key] = arguments
     return found
+
+
+def test_what_changes_members_is_told_whose_the_lock_is(runs):
+    """The controller, ansible-playbook by its number and start, and the pipe that its workers have in common with it."""
+    (told,) = {run.arguments["lock_id"] for run in runs if run.module == "etcd"}
+    assert [part.isdigit() for part in told.split("/")] == [False, True, True, True]
 
 
 def test_each_module_gets_the_arguments_that_the_drift_computed(runs):
