@@ -12,11 +12,13 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, may change in any release.
-  - Keeps on a server what K3s calls the bootstrap data. These are the CAs (server, client, request
+  - Keeps on a server what K3s calls the bootstrap data. These are the CAs (server, kubelet serving, client, request
     header, etcd server, etcd peer), the key that signs service account tokens, the configuration of encryption at rest,
     and the server token.
   - What is missing is made on the first server of a cluster (O(may_create)), and brought to a further one from there
     (O(shared)); what exists is never replaced.
+  - A server that an earlier version installed has no CA for kubelets' serving certificates. It is made and brought like
+    the others; one that the server already works with is not made anew.
   - CAs are made on the controller's memory and kept on the server only, in files that only root reads.
   - Fails when a CA has a certificate but no key, and when O(token) belongs to another cluster.
 extends_documentation_fragment:
