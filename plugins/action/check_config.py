@@ -103,7 +103,9 @@ class ActionModule(HostAction):
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""
         templates = Templates(self, {**spec.templates(), **task_vars})
-        values, problems = spec.evaluate(spec.specification(), task_vars, templates.value)
+        values, problems = spec.evaluate(
+            spec.specification(), task_vars, templates.value, templates.text
+        )
         findings = [Finding("variable_unknown", FAIL, p.message, p.remedy) for p in spec.strangers(task_vars)]
         for problem in problems:
             if isinstance(problem, spec.NoValue):
@@ -169,6 +171,4 @@ def usable_claims(seen: dict[str, Any]) -> tuple[HostFacts | None, Finding | Non
 def public_settings(values: dict[str, Any]) -> dict[str, Any]:
     """The typed values of the variables that are no secrets, by their names without the prefix."""
     known = spec.specification()
-    return {
-        name.removeprefix(spec.PREFIX): value for name, value in values.items() if not known[name].get("no_log")
-    }
+    return {name.removeprefix(spec.PREFIX): value for name, value in values.items() if not known[name].get("no_log")}

@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         options = {name: known[name] for name in (*spec.of_playbook(asked["playbook"]), *asked["names"])}
         given = task_vars or {}
         templates = Templates(self, {**spec.templates(known), **given})
-        values, problems = spec.evaluate(options, given, templates.value)
+        values, problems = spec.evaluate(options, given, templates.value, templates.text)
         sentences = [
             *(f"{problem.sentence}; {problem.remedy}" for problem in [*spec.strangers(given), *problems]),
             *(f"{finding.message}; {finding.remedy}" for finding in variables.variable_findings(values, {})),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
-from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import parse
+from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import TokenError, parse
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import unlogged
@@ -35,6 +35,9 @@ class ActionModule(HostAction):
         if os.path.isdir(path) or not os.access(os.path.dirname(path), os.W_OK):
             problem = f"nothing was changed, since {path} cannot be written on the controller"
             return {"failed": True, "msg": f"Token: {problem}"}
+        if holds_another_secret(files.read_bytes(path)):
+            problem = f"nothing was changed, since {path} holds something else than a bootstrap token"
+            return {"failed": True, "msg": f"Token: {problem}; name another file"}
         with unlogged(self):
             result = self._execute_module("k3a.cluster.token", module_args=arguments, task_vars=task_vars)
         return result if result.get("failed") else self._kept(path, arguments.get("token"), result)
@@ -50,6 +53,15 @@ class ActionModule(HostAction):
                 files.write_file(file)
             result |= {"changed": True, "diff": [*result.get("diff", []), change.as_diff()]}
         return result
+
+
+def holds_another_secret(content: bytes | None) -> bool:
+    """Whether a file has anything in it that is no bootstrap token, such as the server token."""
+    text = (content or b"").decode(errors="replace").strip()
+    try:
+        return bool(text) and not parse(text).id
+    except TokenError:
+        return True
 
 
 def whole(result: Mapping[str, Any], given: Any) -> str:

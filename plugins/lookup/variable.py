@@ -55,7 +55,9 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(f"there is no variable {strangers[0]}")
         given = variables or {}
         templates = Templates(self, {**spec.templates(), **given})
-        values, problems = spec.evaluate({term: known[term] for term in terms}, given, templates.value)
+        values, problems = spec.evaluate(
+            {term: known[term] for term in terms}, given, templates.value, templates.text
+        )
         if problems:
             raise AnsibleLookupError(f"{problems[0].sentence}; {problems[0].remedy}")
         return [values[term] for term in terms]

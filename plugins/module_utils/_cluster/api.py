@@ -127,7 +127,10 @@ class NodeApi:
     Without a CA (neither file nor data) the server is not verified: only for discovery, never with a secret. It has to
     prove that it is C(server_name): what a node dials is often a load balancer, and what answers behind an address may
     be somebody else. Empty is the host in the URL.
+    C(longest) is how many bytes an answer may have; without it there is no bound.
     """
+
+    longest: int | None = None
 
     def __init__(
         self,
@@ -174,7 +177,10 @@ class NodeApi:
         kept, self._kept = self._kept, None
         try:
             connection, response = self._exchange(kept, self._timeout, method, _target(path, query), data, headers)
-            content = response.read()
+            content = response.read() if self.longest is None else response.read(self.longest + 1)
+            if self.longest is not None and len(content) > self.longest:
+                connection.close()
+                raise ApiError(f"the API at {self.url} answers with more than {self.longest} bytes, as none does")
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
         self._kept = None if response.will_close else connection

@@ -39,6 +39,8 @@ AUTHORITY_KEYS = {"client": "client-ca.crt", "kubelet-serving": "kubelet-serving
 PATIENCE = 3.0
 PAUSE = 0.2
 LEAST_TIMEOUT = 0.1
+# Bytes of an answer of somebody who has proved nothing yet: a ConfigMap has a mebibyte at most.
+LONGEST_ANSWER = 4 * 2**20
 
 # How an operator gets a token.
 A_URL = "write it as in https://192.0.2.10:6443"
@@ -133,12 +135,7 @@ def published(config_map: Mapping[str, Any] | None, url: str) -> Published:
 
 
 def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
-    """Raise when what is published is not what the token stands for."""
-    if token.ca_hash and token.ca_hash != tokens.ca_hash(seen.authority):
-        raise JoinError(
-            f"the token pins another CA than the one that {url} serves;"
-            " give a token of that cluster, or the URL of the token's"
-        )
+    """Raise when what is published is not what the token stands for, its signature first."""
     jws = seen.signatures.get(token.id)
     if jws is None:
         raise NotYet(
@@ -148,6 +145,12 @@ def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
         )
     if not tokens.signature_ok(seen.content, jws, token.id, token.secret):
         raise JoinError(f"the secret of the token {token.id} is wrong; copy the whole token again")
+    # Certificates are read after that: until then anybody may have written them.
+    if token.ca_hash and token.ca_hash != tokens.ca_hash(seen.authority):
+        raise JoinError(
+            f"the token pins another CA than the one that {url} serves;"
+            " give a token of that cluster, or the URL of the token's"
+        )
 
 
 def config_in(config_map: Mapping[str, Any] | None, url: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -235,16 +238,18 @@ class Discovery:
         except node_api.ApiError:
             return None
         config, authorities = config_in(answer, self.url)
-        return Cluster(self.url, {"server": seen.authority, **authorities}, config, member=True)
+        anchors = tokens.anchors(seen.authority)
+        return Cluster(self.url, {"server": anchors, **authorities}, config, member=True)
 
     def _by_token(self, token: tokens.Token) -> Cluster:
         seen = self._published()
         check_proof(token, seen, self.url)
+        anchors = tokens.anchors(seen.authority)
         try:
-            again = self._published(seen.authority)
+            again = self._published(anchors)
             if again.authority != seen.authority:
                 raise JoinError(f"{self.url} publishes one CA now and another then; check the URL")
-            answer = self._get(CONFIG, ca_data=seen.authority, token=token.bearer)
+            answer = self._get(CONFIG, ca_data=anchors, token=token.bearer)
         except node_api.ApiRefused as error:
             raise refusal(error, token.id, self.url) from None
         except node_api.ApiError as error:
@@ -253,7 +258,7 @@ class Discovery:
                 " k3a_server_url"
             ) from None
         config, authorities = config_in(answer, self.url)
-        return Cluster(self.url, {"server": seen.authority, **authorities}, config)
+        return Cluster(self.url, {"server": anchors, **authorities}, config)
 
     def _published(self, authority: str = "") -> Published:
         try:
@@ -269,7 +274,9 @@ class Discovery:
         """One request; what may pass by itself is NotYet."""
         remaining = max(self._timeout - self._passed(), LEAST_TIMEOUT)
         try:
-            return node_api.NodeApi(self.url, timeout=remaining, **credentials).get(path)
+            api = node_api.NodeApi(self.url, timeout=remaining, **credentials)
+            api.longest = LONGEST_ANSWER
+            return api.get(path)
         except node_api.ApiUnreachable as error:
             if error.untrusted:
                 raise

@@ -28,6 +28,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 
 PREFIX = "K10"
 HASH_LENGTH = 64
+# Characters of a server token; one that k3a makes has 32.
+SHORTEST = 16
 ID_PATTERN = re.compile(r"[a-z0-9]{6}\Z")
 _BOOTSTRAP = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})\Z")
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
@@ -99,24 +101,34 @@ def ca_hash(bundle: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def anchors(bundle: str) -> str:
+    """What of a CA's text its hash stands for: all of it, but for certificates that the root does not vouch for."""
+    certificates = _CERTIFICATE.findall(bundle)
+    root = _root_of(certificates[0], certificates[1:]) if len(certificates) > 1 else None
+    if not root:
+        return bundle
+    known = [each for each in certificates if each == root or _vouches(root, certificates, each)]
+    return bundle if known == certificates else "".join(f"{each}\n" for each in known)
+
+
 def _root_of(first: str, others: Sequence[str]) -> str | None:
     """The certificate at the end of the first one's chain, signatures verified: the hash must prove something."""
+    return next((candidate for candidate in others if _vouches(candidate, others, first)), None)
+
+
+def _vouches(root: str, between: Sequence[str], certificate: str) -> bool:
+    """Whether a root has signed a certificate, or another of these has in its name."""
     # The directories of the host's own CAs are set aside: no other root may vouch for the chain.
     command = ["env", "SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/dev/null", "openssl", "verify"]
     with tempfile.TemporaryDirectory() as directory:
-        chain = f"{directory}/chain.pem"
-        with open(chain, "w", encoding="utf-8") as stream:
-            stream.write("\n".join(others) + "\n")
-        for candidate in others:
-            root = f"{directory}/root.pem"
-            with open(root, "w", encoding="utf-8") as stream:
-                stream.write(candidate + "\n")
-            done = process.run([*command, "-CAfile", root, "-untrusted", chain], (first + "\n").encode())
-            if done.code == 127:
-                raise TokenError("openssl is not installed on this host; install it")
-            if done.code == 0:
-                return candidate
-    return None
+        paths = f"{directory}/chain.pem", f"{directory}/root.pem"
+        for path, texts in zip(paths, (between, (root,))):
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write("\n".join(texts) + "\n")
+        done = process.run([*command, "-CAfile", paths[1], "-untrusted", paths[0]], (certificate + "\n").encode())
+    if done.code == 127:
+        raise TokenError("openssl is not installed on this host; install it")
+    return done.code == 0
 
 
 def full(bundle: str, credentials: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ TYPE = "bootstrap.kubernetes.io/token"
 USAGES = ("signing", "authentication")
 DEFAULT_GROUP = "system:bootstrappers:k3a:default-node-token"
 DEFAULT_TTL = "24h"
+LONGEST_TTL = 100 * 366 * 24 * 3600
 _USAGE = "usage-bootstrap-"
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\Z")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[hms])+\Z", re.A)
@@ -73,11 +75,18 @@ def id_of(text: str) -> str:
 
 
 def lifetime(text: str) -> timedelta:
-    """A duration as K3s takes it; nothing is for ever."""
-    if text != "0" and not _DURATION.match(text):
+    """A duration as K3s takes it; 0 alone is for ever, and what is nothing in whole seconds is refused."""
+    if text == "0":
+        return timedelta()
+    if not _DURATION.match(text):
         raise TokenError(f'ttl is "{text}", which is no duration such as 24h, 1h30m or 90s, nor 0 for ever')
     parts = re.findall(r"([\d.]+)([hms])", text)
-    return timedelta(seconds=int(sum(float(number) * _SECONDS[unit] for number, unit in parts)))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if not seconds:
+        raise TokenError(f'ttl is "{text}", which is no time at all; 0 is for ever')
+    if seconds > LONGEST_TTL:
+        raise TokenError("ttl is more than a hundred years; 0 is for ever")
+    return timedelta(seconds=math.ceil(seconds))
 
 
 def check_groups(groups: Sequence[str]) -> None:

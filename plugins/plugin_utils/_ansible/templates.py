@@ -15,11 +15,16 @@ class Templates:
     """What a plugin's templates mean with these variables."""
 
     def __init__(self, plugin: Any, variables: Mapping[str, Any]) -> None:
+        self._plugin = plugin
         self._templar = plugin._templar.copy_with_new_env(available_variables=variables)
 
     def value(self, template: Any) -> Any:
         """What a template, or a structure of them, comes to."""
         return self._templar.template(template)
+
+    def text(self, path: str) -> str:
+        """The content of a file on the controller, which may be encrypted as Ansible does it."""
+        return str(self._plugin._loader.get_text_file_contents(path))
 
     def hold(self, conditions: Iterable[Any]) -> bool:
         """Whether all conditions are met."""

@@ -20,7 +20,7 @@ HARMLESS = re.compile(r"true|false|-?[0-9]+(\.[0-9]+)?[a-zA-Z%]{0,3}|/[-\w./]*|"
 # Unless the flag says that it is one.
 TELLING = re.compile(r"token|secret|password|credential", re.IGNORECASE)
 # Where something is on the controller, and how a run goes, say nothing about the node.
-OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests"})
+OF_THE_CONTROLLER = frozenset({"k3a_bundle", "k3a_kubeconfig", "k3a_manifests", "k3a_token_file"})
 OF_A_RUN = frozenset({"k3a_max_unavailable", "k3a_replace", "k3a_strict", "k3a_wait_timeout"})
 # An agent shows its token once, to be let in, and is the same node without.
 OF_SERVERS = frozenset({"k3a_token"})

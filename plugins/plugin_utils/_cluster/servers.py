@@ -243,6 +243,11 @@ def token_findings(given: Mapping[str, str], authority: str, new: bool = False) 
             message = "k3a_token is of another cluster: it pins another CA"
             remedy = "give this cluster's token, or its short form"
             problems.setdefault(Finding("token", FAIL, message, remedy), []).append(host)
+        elif len(token.password) < tokens.SHORTEST:
+            # Whoever has the datastore can try passwords on the bootstrap record, which has all keys in it.
+            message = f"k3a_token is short: a server token of fewer than {tokens.SHORTEST} characters can be guessed"
+            remedy = "give a longer one, or none" if new else "give a longer one with rotate_token.yml"
+            problems.setdefault(Finding("token", FAIL if new else WARN, message, remedy), []).append(host)
     found = [HostFinding(tuple(hosts), finding) for finding, hosts in problems.items()]
     if len(set(passwords.values())) > 1:
         message = f"k3a_token differs between {' and '.join(passwords)}"

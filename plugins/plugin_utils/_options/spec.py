@@ -41,6 +41,9 @@ K3S_NAMES = {
     "k3a_url": "k3a_server_url",
 }
 
+# What is added to the name of a secret for the file that holds it: what is in a command line is seen by all.
+FILE = "_file"
+
 Option = Mapping[str, Any]
 Options = dict[str, dict[str, Any]]
 
@@ -126,10 +129,22 @@ def usable(names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]
     return {name.removeprefix(PREFIX): value for name, value in values.items()}
 
 
+def plain_text(path: str) -> str:
+    """The content of a file; one that is encrypted has none without Ansible's own loader."""
+    content = Path(path).read_text(encoding="utf-8")
+    return "" if content.startswith("$ANSIBLE_VAULT") else content
+
+
 def evaluate(
-    options: Mapping[str, Option], variables: Mapping[str, Any], template: Callable[[Any], Any]
+    options: Mapping[str, Option],
+    variables: Mapping[str, Any],
+    template: Callable[[Any], Any],
+    read: Callable[[str], str] = plain_text,
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """The typed value of each variable, given or default; those that have none are problems instead."""
+    """The typed value of each variable, given or default; those that have none are problems instead.
+
+    A secret that is not given is what C(read) finds in the file that the variable of its name and C(_file) names.
+    """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     own = templates(options)
@@ -140,6 +155,16 @@ def evaluate(
             problems.append(Problem(name, str(error), error.remedy))
         except AnsibleError as error:
             problems.append(NoValue(name, str(error)))
+    for name in [name for name, value in values.items() if options[name].get("no_log") and not value]:
+        place = name + FILE
+        known = {**of_playbooks(), **specification()}.get(place)
+        if known is None or not variables.get(place):
+            continue
+        try:
+            path = typed(place, template(variables[place]), known)
+            values[name] = typed(name, read(path).strip(), options[name])
+        except (OSError, UnicodeError, AnsibleError, Mistyped) as error:
+            problems.append(Problem(place, f"{place} cannot be read: {getattr(error, 'strerror', None) or error}"))
     return values, problems
 
 

@@ -32,7 +32,16 @@ IN_WORDS = {
 WITH_COMMAS = re.compile(r"k3a_(\w+_arg|node_annotation)")
 # Paths of the controller, where a relative one is meant from where the command was given. Others are a host's.
 ON_CONTROLLER = frozenset(
-    {"k3a_bundle", "k3a_bundle_archive", "k3a_kubeconfig", "k3a_manifests", "k3a_token_file", "nodes_directory"}
+    {
+        "k3a_bootstrap_token_file",
+        "k3a_bundle",
+        "k3a_bundle_archive",
+        "k3a_kubeconfig",
+        "k3a_manifests",
+        "k3a_new_token_file",
+        "k3a_token_file",
+        "nodes_directory",
+    }
 )
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})

@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import E
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
 
@@ -266,6 +267,16 @@ def _registry(where: str, settings: Any, known: set[str]) -> Iterable[Problem]:
         yield f"{where}.endpoint must be a list", "write each endpoint as an item"
 
 
+def _new_token(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    # Whoever has the datastore can try passwords on the bootstrap record, which has all keys in it.
+    try:
+        short = values[name] and len(tokens.parse(values[name]).password) < tokens.SHORTEST
+    except tokens.TokenError:
+        return  # the step that reads it says so
+    if short:
+        yield f"{name} is short: a server token of fewer than {tokens.SHORTEST} characters can be guessed", "make it longer"
+
+
 def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     policy = values[name]
     if policy and (policy.get("kind") != "Policy" or not isinstance(policy.get("rules"), list)):
@@ -312,6 +323,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     *((name, _port) for name in components.PORTS),
     *((name, _own_port) for name in components.PORTS),
     ("k3a_service_node_port_range", _node_ports),
+    ("k3a_new_token", _new_token),
     ("k3a_wait_timeout", _timeout),
     ("k3a_max_unavailable", _window),
     ("k3a_pod_pids_limit", _pids),

@@ -77,3 +77,13 @@ def test_no_file_is_touched_by_a_token_that_goes(run_action, objects, tmp_path):
 def test_a_failure_is_passed_on(run_action, objects, tmp_path):
     result = run_action(action, module, path=str(tmp_path / "token"), ttl="2d")
     assert result["failed"] and "no duration" in result["msg"] and not (tmp_path / "token").exists()
+
+
+@pytest.mark.parametrize("content", ["swordfish-0123456789", f"K10{'a' * 64}::server:swordfish", "K10x"])
+def test_a_file_with_another_secret_is_not_written_over(run_action, objects, tmp_path, content):
+    path = tmp_path / "token"
+    path.write_text(content)
+    result = run_action(action, module, path=str(path))
+    assert result["failed"] and "holds something else than a bootstrap token; name another file" in result["msg"]
+    assert "swordfish" not in result["msg"]
+    assert path.read_text() == content and not objects.requests("POST")

@@ -8,6 +8,7 @@ import json
 import socket
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import join as joining
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves
@@ -190,6 +191,30 @@ def test_a_wrong_secret_is_told_at_once_and_never_shown(cluster, layout, pinned)
     told = refused(cluster, wrong, layout)
     assert told == "the secret of the token f00bar is wrong; copy the whole token again"
     assert cluster.asked == [("GET", INFO, "")]
+
+
+def test_nothing_is_read_of_what_the_token_has_not_signed(cluster, layout, monkeypatch):
+    def read(_authority):
+        raise AssertionError("read before it was proved")
+
+    monkeypatch.setattr(tokens, "ca_hash", read)
+    monkeypatch.setattr(tokens, "anchors", read)
+    assert "is wrong" in refused(cluster, f"K10{'a' * 64}::f00bar.fedcba9876543210" if cluster.token() else "", layout)
+
+
+def test_an_answer_without_end_is_refused(cluster, layout, monkeypatch):
+    monkeypatch.setattr(joining, "LONGEST_ANSWER", 999)
+    token = cluster.token()
+    cluster.answer = lambda *_request: (200, {"data": {"kubeconfig": "x" * 2000}})
+    with pytest.raises(node_api.ApiError, match="answers with more than 999 bytes, as none does"):
+        joining.join(cluster.url, token, layout, 5.0)
+
+
+def test_only_what_the_pin_covers_is_trusted(cluster, ca_certificates, layout, monkeypatch):
+    monkeypatch.setattr(tokens, "anchors", lambda text: text.partition("# stray")[0])
+    cluster.published = cluster.server.text + "# stray\n" + ca_certificates["other-server"].text
+    found, _token = joining.join(cluster.url, cluster.token(), layout, 5.0)
+    assert found.ca_certificates["server"] == cluster.server.text
 
 
 def test_a_token_that_the_cluster_does_not_know_has_expired_or_was_deleted(cluster, layout):

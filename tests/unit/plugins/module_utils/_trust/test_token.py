@@ -169,6 +169,17 @@ def test_the_hash_of_one_certificate_is_that_of_its_text_and_of_several_that_of_
     assert token.ca_hash(LIAR + ROOT) == hashlib.sha256((LIAR + ROOT).encode()).hexdigest()
 
 
+def test_what_the_hash_does_not_cover_is_no_anchor():
+    """Else whoever knows a token's secret adds a CA of his own to a chain, and the pin fits as before."""
+    chain = ISSUER + INTERMEDIATE + ROOT
+    stray = OTHER
+    assert token.ca_hash(chain + stray) == token.ca_hash(chain)
+    assert token.anchors(chain + stray) == chain
+    # What is whole stays as it is served, byte by byte.
+    for whole in (chain, ISSUER, f"# a comment\n{chain}"):
+        assert token.anchors(whole) == whole
+
+
 def test_text_around_certificates_does_not_change_the_root():
     chain = f"# issuer\n{ISSUER}\nabove it:\n{INTERMEDIATE}{ROOT.rstrip()}"
     assert token.ca_hash(chain) == token.ca_hash(ISSUER + INTERMEDIATE + ROOT)

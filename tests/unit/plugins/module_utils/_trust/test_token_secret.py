@@ -100,7 +100,7 @@ def test_a_time_that_cannot_be_read_or_has_passed_is_no_time_to_live(text):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("24h", 86400), ("10m", 600), ("1h30m", 5400), ("90s", 90), ("0", 0), ("0s", 0), ("1.5h", 5400)],
+    [("24h", 86400), ("10m", 600), ("1h30m", 5400), ("90s", 90), ("0", 0), ("0.2s", 1), ("1.5h", 5400)],
 )
 def test_durations_are_those_of_k3s(text, seconds):
     assert secrets.lifetime(text).total_seconds() == seconds
@@ -109,6 +109,18 @@ def test_durations_are_those_of_k3s(text, seconds):
 @pytest.mark.parametrize("text", ["2d", "60", "-1h", "1h ", "h", "", "1h30", "forever", "1..5h"])
 def test_what_is_no_duration_is_refused_with_what_is_one(text):
     with pytest.raises(TokenError, match=r"no duration such as 24h, 1h30m or 90s, nor 0 for ever"):
+        secrets.lifetime(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "0m", "0h0m0s", "0.0h"])
+def test_no_time_at_all_is_not_for_ever(text):
+    with pytest.raises(TokenError, match="which is no time at all; 0 is for ever"):
+        secrets.lifetime(text)
+
+
+@pytest.mark.parametrize("text", ["999999h", "9" * 400 + "s"])
+def test_a_time_that_nobody_lives_to_see(text):
+    with pytest.raises(TokenError, match="more than a hundred years"):
         secrets.lifetime(text)
 
 

@@ -335,15 +335,15 @@ class TestLost:
 
 
 class TestToken:
-    PINNED = tokens.full(AUTHORITY, "server:s3cr3t-word")
+    PINNED = tokens.full(AUTHORITY, "server:s3cr3t-word-0123456789")
 
     def test_one_for_all_in_any_form(self):
-        given = {"server-1": "s3cr3t-word", "server-2": self.PINNED}
+        given = {"server-1": "s3cr3t-word-0123456789", "server-2": self.PINNED}
         assert servers.token_findings(given, AUTHORITY) == []
         assert servers.token_findings({}, AUTHORITY) == []
 
     def test_one_of_another_cluster(self):
-        foreign = tokens.full(AUTHORITY.replace("AAAA", "BBBB"), "server:s3cr3t-word")
+        foreign = tokens.full(AUTHORITY.replace("AAAA", "BBBB"), "server:s3cr3t-word-0123456789")
         (found,) = servers.token_findings({"server-2": foreign}, AUTHORITY)
         assert found.finding.level == FAIL
         assert str(found) == (
@@ -360,23 +360,34 @@ class TestToken:
             "server-1: k3a_token is a bootstrap token, with which agents join; give servers a password of their own"
         )
 
+    def test_a_short_one_founds_no_cluster(self):
+        (found,) = servers.token_findings({"server-1": "swordfish"}, "", new=True)
+        assert found.finding.level == FAIL
+        assert str(found) == (
+            "server-1: k3a_token is short: a server token of fewer than 16 characters can be guessed; "
+            "give a longer one, or none"
+        )
+        # One that runs is not stopped for it.
+        (found,) = servers.token_findings({"server-1": "swordfish"}, AUTHORITY)
+        assert (found.finding.level, found.finding.remedy) == (WARN, "give a longer one with rotate_token.yml")
+
     def test_what_is_wrong_with_it_on_several_is_told_once(self):
-        foreign = tokens.full(AUTHORITY.replace("AAAA", "BBBB"), "server:s3cr3t-word")
-        for token in (foreign, "K10s3cr3t-word"):
+        foreign = tokens.full(AUTHORITY.replace("AAAA", "BBBB"), "server:s3cr3t-word-0123456789")
+        for token in (foreign, "K10s3cr3t-word-0123456789"):
             (found,) = servers.token_findings({"server-1": token, "server-2": token}, AUTHORITY)
             assert found.hosts == ("server-1", "server-2")
 
     def test_servers_that_disagree(self):
-        (text,) = texts(servers.token_findings({"server-1": "s3cr3t-word", "server-2": "another"}, AUTHORITY))
+        (text,) = texts(servers.token_findings({"server-1": "s3cr3t-word-0123456789", "server-2": "another-0123456789"}, AUTHORITY))
         assert text == "inventory: k3a_token differs between server-1 and server-2; set it once for all servers"
 
     def test_one_that_is_malformed(self):
-        (found,) = servers.token_findings({"server-1": "K10s3cr3t-word"}, AUTHORITY)
+        (found,) = servers.token_findings({"server-1": "K10s3cr3t-word-0123456789"}, AUTHORITY)
         assert (found.hosts, found.finding.level) == (("server-1",), FAIL)
         assert str(found).startswith("server-1: k3a_token cannot be used: invalid token format: it starts with K10 but")
 
     def test_none_of_it_is_told(self):
-        given = {"server-1": "K10s3cr3t", "server-2": "s3cr3t-word", "server-3": self.PINNED.replace("word", "w0rd")}
+        given = {"server-1": "K10s3cr3t", "server-2": "s3cr3t-word-0123456789", "server-3": self.PINNED.replace("word", "w0rd")}
         found = servers.token_findings(given, AUTHORITY.replace("AAAA", "BBBB"))
         assert len(found) == 3
         assert "s3cr3t" not in "".join(texts(found))

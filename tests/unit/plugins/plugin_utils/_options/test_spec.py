@@ -125,3 +125,36 @@ class TestUnknown:
             "there is no variable k3a_colour; remove it, or see docs/variables.md for its name",
             "there is no variable k3a_no_deploy; did you mean k3a_disable?",
         ]
+
+
+class TestSecretsInFiles:
+    OPTIONS = {"k3a_token": spec.specification()["k3a_token"]}
+
+    def read(self, **given):
+        values, problems = spec.evaluate(self.OPTIONS, given, lambda value: value)
+        return values.get("k3a_token"), [problem.sentence for problem in problems]
+
+    def test_a_secret_is_read_from_its_file(self, tmp_path):
+        path = tmp_path / "token"
+        path.write_text("  swordfish\n")
+        assert self.read(k3a_token_file=str(path)) == ("swordfish", [])
+        assert self.read(k3a_token_file=str(path), k3a_token="given") == ("given", [])
+        assert self.read() == self.read(k3a_token_file="") == ("", [])
+
+    def test_a_file_that_cannot_be_read_is_told_and_not_taken_for_none(self, tmp_path):
+        _value, (told,) = self.read(k3a_token_file=str(tmp_path / "gone"))
+        assert told == "k3a_token_file cannot be read: No such file or directory"
+        (tmp_path / "binary").write_bytes(b"\xff\xfe")
+        assert self.read(k3a_token_file=str(tmp_path / "binary"))[1]
+
+    def test_every_secret_that_is_a_token_has_a_file(self):
+        known = {**spec.specification(), **spec.of_playbooks()}
+        secret = [name for name, option in known.items() if option.get("no_log") and "token" in name]
+        assert [name for name in secret if known[f"{name}_file"]["type"] != "path"] == []
+
+    def test_a_list_is_read_too(self, tmp_path):
+        path = tmp_path / "tokens"
+        path.write_text("abcdef.0123456789abcdef\n")
+        options = {"k3a_bootstrap_token": spec.of_playbooks()["k3a_bootstrap_token"]}
+        values, _problems = spec.evaluate(options, {"k3a_bootstrap_token_file": str(path)}, lambda value: value)
+        assert values == {"k3a_bootstrap_token": ["abcdef.0123456789abcdef"]}

@@ -25,7 +25,7 @@ def test_the_defaults_are_fine():
 
 
 def test_every_rule_is_about_a_variable_that_exists():
-    assert {name for name, _rule in variables.RULES} <= spec.specification().keys()
+    assert {name for name, _rule in variables.RULES} <= spec.specification().keys() | spec.of_playbooks().keys()
 
 
 def test_a_variable_of_the_wrong_type_is_not_judged_again():
@@ -110,6 +110,7 @@ def test_a_kubeconfig_that_everybody_reads_is_warned_of(mode, warned):
     [
         ("k3a_node_name", ["", "node-1", "a.b"], ["Node", "a_b"]),
         ("k3a_cluster_domain", ["cluster.local", "k8s"], ["", "Cluster.Local", ".local"]),
+        ("k3a_new_token", ["", "x" * 16, f"K10{'a' * 64}::server:{'x' * 16}", "K10x"], ["x" * 15]),
         ("k3a_tls_san", [["api.example.org", "10.0.0.1", "*.example.org"], []], [["https://api"], ["a b"]]),
         ("k3a_https_listen_port", [6443, 443], [0, 65536, 30000]),
         ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
