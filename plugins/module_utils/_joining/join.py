@@ -115,9 +115,15 @@ def agent_token(text: str) -> tokens.Token:
     return token
 
 
+def _data_in(config_map: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The data of a ConfigMap of somebody who may have written anything."""
+    data = (config_map or {}).get("data")
+    return data if isinstance(data, dict) else {}
+
+
 def published(config_map: Mapping[str, Any] | None, url: str) -> Published:
     """What the ConfigMap cluster-info says."""
-    data = (config_map or {}).get("data") or {}
+    data = _data_in(config_map)
     content = str(data.get("kubeconfig") or "")
     found = _AUTHORITY.search(content)
     try:
@@ -155,10 +161,10 @@ def check_proof(token: tokens.Token, seen: Published, url: str) -> None:
 
 def config_in(config_map: Mapping[str, Any] | None, url: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The cluster's values and, by their names, its CAs that sign for nodes, of the ConfigMap k3a-config."""
-    data = (config_map or {}).get("data") or {}
+    data = _data_in(config_map)
     try:
-        config = json.loads(data.get(CONFIG_KEY) or "")
-    except ValueError:
+        config = json.loads(str(data.get(CONFIG_KEY) or ""))
+    except (ValueError, RecursionError):
         config = None
     authorities = {name: str(data.get(key) or "") for name, key in AUTHORITY_KEYS.items()}
     if not isinstance(config, dict) or not all(authorities.values()):
