@@ -274,7 +274,8 @@ def _new_token(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     except tokens.TokenError:
         return  # the step that reads it says so
     if short:
-        yield f"{name} is short: a server token of fewer than {tokens.SHORTEST} characters can be guessed", "make it longer"
+        message = f"{name} is short: a server token of fewer than {tokens.SHORTEST} characters can be guessed"
+        yield message, "make it longer"
 
 
 def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
