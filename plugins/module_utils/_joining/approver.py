@@ -64,7 +64,7 @@ ORPHANED = 120.0
 
 APPROVE, DENY, LATER = "Approved", "Denied", "later"
 ADOPT, MARK, DELETE = "adopt", "mark", "delete"
-REMOVE = "remove the node first with remove_node.yml"
+REMOVE = "remove the node first with remove_node.yml -e k3a_release_names=true"
 
 
 class Decision(NamedTuple):

@@ -146,7 +146,7 @@ def waits_for(asked: Asked, seen: Mapping[str, Any] | None) -> str:
     conditions = ((seen or {}).get("status") or {}).get("conditions") or []
     if any(condition.get("type") == "Approved" for condition in conditions):
         return f"{asked} is approved, and waits for kube-controller-manager to sign it"
-    return f"{asked} waits to be approved, which k3a-approver on the servers does"
+    return f"{asked} waits to be approved, which k3a-approver on the servers does (or says in its journal why not)"
 
 
 def with_chain(certificate: str, authority: str) -> str:

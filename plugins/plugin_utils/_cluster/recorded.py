@@ -230,7 +230,8 @@ def _or_anew(back: str, report: HostReport, servers: Sequence[str], node: str) -
     if _is_only_server(report, servers):
         return back
     if not servers:
-        away = f"remove_node.yml -e k3a_remove_node={node} in the cluster and {_reset(report, servers)}"
+        gone = f"remove_node.yml -e k3a_remove_node={node} -e k3a_release_names=true"
+        away = f"{gone} in the cluster and {_reset(report, servers)}"
         return f"{back}, or take it out with {away}, and have it join anew"
     return f"{back}, or remove it with remove_node.yml -e k3a_remove_node={node} and have site.yml make it anew"
 

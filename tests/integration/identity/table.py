@@ -178,8 +178,8 @@ class Cell:
 NAMES = "put the host's name, k3a_node_name and k3a_with_node_id back as they were"
 ANEW = ", or remove it with remove_node.yml -e k3a_remove_node={host} and have site.yml make it anew"
 AWAY = (
-    ", or take it out with remove_node.yml -e k3a_remove_node={host} in the cluster and reset.yml -e join_hosts={host},"
-    " and have it join anew"
+    ", or take it out with remove_node.yml -e k3a_remove_node={host} -e k3a_release_names=true in the cluster and"
+    " reset.yml -e join_hosts={host}, and have it join anew"
 )
 
 

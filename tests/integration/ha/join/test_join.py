@@ -81,6 +81,37 @@ def test_a_token_lets_a_machine_in_while_apis_restart(cluster, servers, outsider
     servers.wait_until_whole()
 
 
+def test_what_it_has_of_the_cluster_ends_within_a_month(cluster, outsider):
+    """And the node's password is kept with whose it is, and by which token it came."""
+    command = "openssl x509 -noout -checkend %d -in /var/lib/kubelet/pki/kubelet-client-current.pem || true"
+    for days, expected in ((29, "will not expire"), (31, "will expire")):
+        said = cluster.feed(outsider.name, "", "sh", "-c", command % (days * 86400))
+        assert expected in said, said
+    secret = f"{outsider.name}.node-password.k3a"
+    kept = cluster.kubectl("get", "secret", "--namespace=k3a-system", secret, "--output=yaml")
+    assert "k3a.io/node-uid" in kept and "k3a.io/token" in kept and "ownerReferences" not in kept
+
+
+def test_a_machine_that_was_removed_does_not_come_back(cluster, servers, wait, outsider):
+    """Its kubelet runs on, with a certificate that is valid; it is refused, by the API and by the approver."""
+    name, server = outsider.name, cluster.servers[0]
+    node = json.loads(cluster.kubectl("get", "node", name, "--output=json"))
+    own = "kubectl --kubeconfig=/var/lib/k3a/agent/etc/kubelet.kubeconfig"
+    removed = json.dumps({"data": {name: "2099-01-01T00:00:00Z"}})
+    listed = "configmap --namespace=k3a-system k3a-removed-nodes"
+    script = f"kubectl create {listed}; kubectl patch {listed} --type=merge -p '{removed}' && kubectl delete node {name}"
+    cluster.feed(server, "", "sh", "-c", f"({script}) 2>&1")
+    body = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    said = cluster.feed(name, body, "sh", "-c", f"{own} create -f - 2>&1 || true")
+    assert "this node was removed from the cluster" in said, said
+    cluster.feed(name, "", "systemctl", "restart", "k3a-kubelet")
+    assert "NotFound" in cluster.feed(server, "", "sh", "-c", f"sleep 10; kubectl get node {name} 2>&1 || true")
+    script = "kubectl delete configmap --namespace=k3a-system k3a-removed-nodes"
+    cluster.feed(server, "", "sh", "-c", script)
+    wait(lambda: (name in cluster.kubectl("get", "nodes"), "no node"), "the node when its name is free", 120)
+    assert node["metadata"]["uid"] != servers.get(server, "node", name)["metadata"]["uid"]
+
+
 def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):
     playbooks.succeed("token_delete.yml", "-e", f"k3a_bootstrap_token={token.partition('::')[2].partition('.')[0]}")
     before = cluster.main_pids(outsider.name)
@@ -117,7 +148,12 @@ def test_a_machine_that_was_made_anew_is_another(servers, outsider, playbooks, t
     assert played.status != 0
     assert f"a node named {outsider.name} is already a member" in " ".join(played.output.split())
     assert outsider.running() == ""
+    # Removed, the name is nobody's as long as a certificate of it could be valid, unless nothing is left of it.
     playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={outsider.name}")
+    played = outsider.join(path.read_text().strip())
+    assert played.status != 0
+    assert f"a node named {outsider.name} was removed from the cluster" in " ".join(played.output.split())
+    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={outsider.name}", "-e", "k3a_release_names=true")
     played = outsider.join(path.read_text().strip())
     assert played.status == 0, played.output[-4000:]
     servers.wait_until_whole()

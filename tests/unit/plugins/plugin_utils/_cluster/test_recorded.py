@@ -130,7 +130,7 @@ class TestName:
     def test_a_machine_that_joined_by_a_token_leaves_in_two_places(self):
         (text,) = told(host("agent-1", node_name="new"), servers=())
         assert text.endswith(
-            f"; {NAMES}, or take it out with remove_node.yml -e k3a_remove_node=a1 in the cluster and reset.yml -e"
+            f"; {NAMES}, or take it out with remove_node.yml -e k3a_remove_node=a1 -e k3a_release_names=true in the cluster and reset.yml -e"
             " join_hosts=agent-1, and have it join anew"
         )
 
@@ -159,7 +159,7 @@ class TestAddress:
         assert told(host(node_ips=("10.0.0.1", "fd00::1"), kept_ips=("10.0.0.1",))) == []
 
     AWAY = (
-        ", or take it out with remove_node.yml -e k3a_remove_node=a1 in the cluster and reset.yml -e join_hosts=agent-1, "
+        ", or take it out with remove_node.yml -e k3a_remove_node=a1 -e k3a_release_names=true in the cluster and reset.yml -e join_hosts=agent-1, "
         "and have it join anew"
     )
 

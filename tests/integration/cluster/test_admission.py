@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API itself refuses of machines with a token, of nodes and of the approver."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+
+import pytest
+
+TOKEN = ("system:bootstrap:abcdef", "system:bootstrappers", "system:bootstrappers:k3a:default-node-token")
+KUBELET = "kubernetes.io/kube-apiserver-client-kubelet"
+CLIENT = ["digital signature", "client auth"]
+
+
+def request(subject="/O=system:nodes/CN=system:node:stranger", names=""):
+    """A request for a certificate, with a key that nobody keeps."""
+    command = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", "/dev/null", "-subj", subject, *(["-addext", f"subjectAltName={names}"] if names else [])]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def csr(pem, signer=KUBELET, **metadata):
+    spec = {"signerName": signer, "usages": CLIENT, "request": base64.b64encode(pem).decode()}
+    metadata = {"generateName": "k3a-test-", **metadata}
+    kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
+    return {**kind, "metadata": metadata, "spec": spec}
+
+
+def secret(**more):
+    password = base64.b64encode(b"x" * 32).decode()
+    metadata = {"generateName": "k3a-test-", "namespace": "k3a-join"}
+    whole = {"metadata": metadata, "type": "k3a.io/join", "data": {"password": password}}
+    return {"apiVersion": "v1", "kind": "Secret", **whole, **more}
+
+
+def created(cluster, body, who=TOKEN):
+    """What the API says to somebody who makes an object; nothing is kept of it."""
+    user, *groups = who
+    claims = " ".join([f"--as={user}", *(f"--as-group={group}" for group in groups)])
+    script = f"kubectl create --dry-run=server --output=json {claims} -f - 2>&1 || true"
+    return cluster.feed(cluster.servers[0], json.dumps(body), "sh", "-c", script)
+
+
+LARGE = ",".join(f"DNS:{letter * 60}.{letter * 60}.{letter * 60}" for letter in "abcdefghijklmnopqrstuvwxyz")
+
+
+@pytest.mark.parametrize(
+    "body, told",
+    [
+        (csr(request(names=LARGE)), "the request is too large"),
+        (csr(request(), annotations={"a": "x" * 9999}), "the request is too large"),
+        (csr(request(), "kubernetes.io/kube-apiserver-client"), "only certificates of"),
+        (csr(request(), "example.com/other"), "only certificates of"),
+        (secret(data={"password": base64.b64encode(b"x" * 9999).decode()}), "a Secret here is a node password"),
+        (secret(type="Opaque"), "a Secret here is a node password"),
+        (secret(stringData={"more": "x" * 9999}), "a Secret here is a node password"),
+    ],
+)
+def test_a_token_makes_nothing_large_and_nothing_else(cluster, body, told):
+    said = created(cluster, body)
+    assert "denied request" in said and told in said, said
+
+
+def test_a_token_makes_what_it_takes_to_join(cluster):
+    assert '"kind": "Secret"' in created(cluster, secret())
+    made = json.loads(created(cluster, csr(request())))
+    assert made["spec"]["expirationSeconds"] == 30 * 24 * 3600
+
+
+def test_a_token_of_another_group_makes_nothing(cluster):
+    other = ("system:bootstrap:abcdef", "system:bootstrappers", "system:bootstrappers:other")
+    for body in (secret(), csr(request())):
+        assert "cannot create resource" in created(cluster, body, other)
+
+
+def test_what_a_kubelet_renews_is_short_lived_too(cluster):
+    node = cluster.agents[0]
+    who = (f"system:node:{node}", "system:nodes")
+    made = json.loads(created(cluster, csr(request(f"/O=system:nodes/CN=system:node:{node}")), who))
+    assert made["spec"]["expirationSeconds"] == 30 * 24 * 3600
+
+
+def test_the_approver_approves_for_nodes_only(cluster):
+    body = csr(request("/CN=nobody"), "kubernetes.io/kube-apiserver-client", name="k3a-test-nobody")
+    del body["metadata"]["generateName"]
+    server = cluster.servers[0]
+    approve = "kubectl certificate approve k3a-test-nobody --as=system:k3a-approver 2>&1 || true"
+    try:
+        cluster.feed(server, json.dumps(body), "sh", "-c", "kubectl create -f -")
+        said = cluster.feed(server, "", "sh", "-c", approve)
+        assert "the approver judges what nodes and joining machines ask for" in said, said
+    finally:
+        cluster.feed(server, "", "sh", "-c", "kubectl delete csr k3a-test-nobody --ignore-not-found")
