@@ -114,6 +114,7 @@ class ActionModule(ActionBase):
             *servers.cut_off_findings(hosts, answer),
             *servers.address_findings(hosts, answer),
             *servers.identity_findings(hosts, answer),
+            *claims.joined_findings(hosts, answer),
             *claims.claim_findings(
                 hosts, answer, self._reserved(hosts, answer, self._names(group, hostvars)), self._away(hosts, task_vars)
             ),

@@ -123,6 +123,12 @@ node_passwords:
   type: list
   elements: str
   sample: [agent-1]
+joined_nodes:
+  description: The names that machines outside of the inventory were given, by a token.
+  returned: success
+  type: list
+  elements: str
+  sample: [worker-7]
 removed_nodes:
   description: The names of nodes that were removed, and that nobody can have yet.
   returned: success
@@ -179,6 +185,7 @@ SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 NOBODY: dict[str, Any] = {
     "nodes": [],
     "node_passwords": [],
+    "joined_nodes": [],
     "removed_nodes": [],
     "cluster_id": "",
     "config": {},
@@ -234,7 +241,7 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
     except ApiError as error:
         return {**NOBODY, "reason": str(error)}
     kept = {
-        passwords.node_of(secret["metadata"]["name"]): passwords.kept(secret).owner
+        passwords.node_of(secret["metadata"]["name"]): passwords.kept(secret)
         for secret in secrets
         if secret["type"] == passwords.TYPE
     }
@@ -242,7 +249,8 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
     return {
         "nodes": [described(node) for node in found],
         # One of a Node that was deleted and made anew is not that node's.
-        "node_passwords": [name for name, owner in kept.items() if owner in ("", uids.get(name, owner))],
+        "node_passwords": [name for name, known in kept.items() if known.owner in ("", uids.get(name, known.owner))],
+        "joined_nodes": [name for name, known in kept.items() if known.token],
         "removed_nodes": sorted(gone),
         # Neither is there before the cluster has begun.
         "cluster_id": (namespace or {}).get("metadata", {}).get("uid", ""),

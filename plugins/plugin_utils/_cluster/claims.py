@@ -65,6 +65,23 @@ def claim_findings(
     return found
 
 
+def joined_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
+    """New hosts whose names were given to others, who may have asked for them with a token in good time."""
+    return [
+        HostFinding(
+            (report.name,),
+            Finding(
+                "claim",
+                FAIL,
+                f"is to be the node {report.seen.node_name}, a name that a machine outside of the inventory was given",
+                f"set k3a_node_name, or take it back with remove_node.yml -e k3a_remove_node={report.seen.node_name}",
+            ),
+        )
+        for report in reports
+        if report.facts and not report.is_known and report.seen.node_name in answer.joined_nodes
+    ]
+
+
 def _wrong_name(report: HostReport, reserved: Settings, members: Set[str], away: Mapping[str, str]) -> Iterator[str]:
     name, given = report.seen.node_name, report.settings.get("node_name", "")
     told = f"its node is {name}"

@@ -166,6 +166,8 @@ class ServerReport:
     etcd_members: tuple[MemberReport, ...] = ()
     nodes: tuple[NodeReport, ...] = ()
     node_passwords: tuple[str, ...] = ()
+    # The names that were given to machines with a token.
+    joined_nodes: tuple[str, ...] = ()
     # The names of nodes that were removed, which nobody can have yet.
     removed_nodes: tuple[str, ...] = ()
     bootstrap_record: str = "absent"

@@ -37,6 +37,7 @@ NOTHING_PLANNED = {
     "urls": ("https://10.0.0.1:6443",),
     "replaced_nodes": (),
     "hosts_without_password": ("node-1", "node-2"),
+    "returning_nodes": (),
     "not_ready_nodes": (),
     "excluded_hosts": {},
     "max_unavailable": 1,

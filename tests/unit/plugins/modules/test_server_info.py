@@ -173,6 +173,23 @@ class TestCluster:
         assert found["issuer"] == "https://kubernetes.default.svc.cluster.local"
         assert etcd.endpoints == ("https://127.0.0.1:2379",)
 
+    def test_whose_passwords_are_kept(self, ask, api):
+        passwords = [
+            server_info.passwords.secret("s1", "$1:x", "uid-s1"),
+            server_info.passwords.secret("again", "$1:x", "uid-before"),
+            server_info.passwords.secret("gone", "$1:x", "uid-gone"),
+            server_info.passwords.secret("coming", "$1:x", token="abcdef", until=2e9),
+        ]
+        found = [node(name) for name in ("s1", "again")]
+        for each in found:
+            each["metadata"]["uid"] = f"uid-{each['metadata']['name']}"
+        api.objects["/api/v1/nodes"] = 200, {"items": found}
+        api.objects[server_info.SECRETS] = 200, {"items": passwords}
+        api.objects[server_info.removed.PATH] = 200, {"data": {"old": "2027-01-01T00:00:00Z"}}
+        told = ask()
+        assert told["node_passwords"] == ["s1", "gone", "coming"]
+        assert (told["joined_nodes"], told["removed_nodes"]) == (["coming"], ["old"])
+
     def test_the_public_part_of_the_authorities_is_returned_and_no_key(self, ask, pki):
         found = ask()
         assert found["ca_certificates"]["server"] == pki[0].text

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, node_id
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import claims
@@ -107,3 +109,15 @@ def test_servers_and_hosts_of_which_nothing_is_known_claim_nothing():
 def test_it_takes_the_agent_out_of_the_run():
     (each,) = claims.claim_findings([agent(node_name="localhost")], CLUSTER, RESERVED, {})
     assert (each.hosts, each.finding.level) == (("agent-1",), FAIL)
+
+
+def test_a_new_host_does_not_share_the_name_of_a_machine_that_a_token_let_in():
+    """Whoever joined by it is that node still, with a certificate of its own."""
+    joined = replace(CLUSTER, joined_nodes=("agent-3",))
+    for server in (False, True):
+        (told,) = claims.joined_findings([agent(server=server, name="host-3", node_name="agent-3")], joined)
+        assert told.finding.level == FAIL
+        assert str(told).startswith("host-3: is to be the node agent-3, a name that a machine outside of the inventory")
+    # It was let in itself, and is in the inventory by now.
+    assert claims.joined_findings([agent(name="host-3", node_name="agent-3", node_password=True)], joined) == []
+    assert claims.joined_findings([agent()], joined) == []
