@@ -13,14 +13,15 @@ import yaml
 from cryptography import x509
 
 TLS = "/var/lib/k3a/agent/tls"
+CURL = f"curl -s --cacert {TLS}/server-ca.crt --header Content-Type:application/merge-patch+json"
+KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
 def as_flannel(cluster, node, method, path, change):
     """What the API says to flannel of a node, and whether it refused."""
     address = f"https://{cluster.addresses[cluster.servers[0]]}:6443/api/v1/nodes/{path}"
-    of_flannel = (f"--cacert {TLS}/server-ca.crt", f"--cert {TLS}/client-flannel.crt", f"--key {TLS}/client-flannel.key")
-    header = "--header Content-Type:application/merge-patch+json"
-    said = cluster.run(node, f"curl -s {' '.join(of_flannel)} {header} -X {method} --data", json.dumps(change), address)
+    own = f"--cert {TLS}/client-flannel.crt --key {TLS}/client-flannel.key"
+    said = cluster.run(node, f"{CURL} {own} -X {method} --data", json.dumps(change), address)
     answer = json.loads(said)
     return answer.get("message", ""), answer["kind"] == "Status"
 
@@ -126,3 +127,48 @@ def test_a_binding_that_was_deleted_locks_nobody_out(cluster, playbooks):
     cluster.run(server, f"kubectl --client-certificate={tls}.crt --client-key={tls}.key get nodes")
     assert len(playbooks.succeed("site.yml").changed) == 1
     assert cluster.nodes[0] in cluster.run(server, "kubectl get nodes")
+
+
+BINDING = """10.0.0.66 evil
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: test-evil}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: system:node:evil}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: test-evil, namespace: kube-system}
+data:
+  NodeHosts: |
+    10.0.0.66"""
+NAME = "10.0.0.66 registry.example.com\n    10.0.0.66"
+
+
+def lies(core, node):
+    """Whether a node has said what it should not, and what it says."""
+    told = [each.address for each in core.read_node(node).status.addresses]
+    return BINDING in told, told
+
+
+def test_what_a_node_says_of_its_addresses_is_no_manifest(cluster, core, playbooks, wait):
+    """By this a node with one bootstrap token was once cluster-admin: it patches its own status, as it may."""
+    node = cluster.agents[0]
+    told = [{"type": "InternalIP", "address": address} for address in (cluster.addresses[node], BINDING, NAME)]
+    body = json.dumps({"status": {"addresses": [*told, {"type": "Hostname", "address": node}]}})
+    address = f"https://{cluster.addresses[cluster.servers[0]]}:6443/api/v1/nodes/{node}/status"
+    patch = f"{CURL} --cert {KUBELET} -X PATCH --data @/run/test-evil {address} --output /dev/null"
+    cluster.feed(node, body, "tee", "/run/test-evil")
+    # The kubelet says the truth again every now and then.
+    cluster.run(node, "systemd-run --unit=test-evil sh -c", f"while :; do {patch}; sleep 0.3; done")
+    try:
+        wait(lambda: lies(core, node), "the node's lie")
+        output = playbooks.succeed("site.yml").output
+    finally:
+        cluster.run(node, "sh -c 'systemctl stop test-evil; rm /run/test-evil'")
+    assert f"Not all addresses of {node} are in the cluster's DNS" in output
+    kinds = "clusterrolebindings,configmaps"
+    assert "evil" not in cluster.run(cluster.servers[0], f"kubectl get {kinds} --all-namespaces --output name")
+    hosts = core.read_namespaced_config_map("coredns-node-hosts", "kube-system").data["NodeHosts"]
+    assert "10.0.0.66" not in hosts and f"{cluster.addresses[node]} {node}\n" in hosts
