@@ -180,7 +180,9 @@ nodes:
   elements: dict
   sample: [{host: agent-1, name: agent-1, labels: [], annotations: [], internal_ips: [192.0.2.20], taints: []}]
 config:
-  description: What all nodes of the cluster have in common, for machines that join by a token.
+  description:
+    - What all nodes of the cluster have in common, for machines that join by a token.
+    - As C(nodes), the names of those of the inventory, by which no other machine is known in the cluster's DNS.
   returned: with O(host_reports), when nothing is in the way
   type: dict
   sample: {cluster_cidr: [10.42.0.0/16]}
