@@ -187,7 +187,7 @@ class Observed:
     etcd_complaint: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
     # Where the wanted data directory really is, and what somebody else has in it.
-    real_data_dir: str = "/var/lib/k3a"
+    real_data_dir: str = options.DATA_DIR["default"]
     foreign: tuple[str, ...] = ()
 
 
