@@ -19,6 +19,8 @@ def test_a_timer_has_the_guard_record_and_end():
     assert (found["Type"], found["ReadWritePaths"]) == (["oneshot"], ["/etc/k3a"])
     # What etcd keeps is its own user's, whom root without this could not look at.
     assert (found["CapabilityBoundingSet"], found["PrivateNetwork"]) == (["", "CAP_DAC_READ_SEARCH"], ["yes"])
+    # It writes a file, and gives it its owner.
+    assert found["SystemCallFilter"][-1] == "@chown"
     assert directives(component.trigger_units["k3a-etcd-progress.timer"])["OnCalendar"] == ["*:0/5"]
 
 
