@@ -14,8 +14,8 @@ description:
   - Runs kube-apiserver as the unit C(k3a-apiserver) and the user C(kube).
   - Hardened. Anonymous requests reach the health endpoints only, Secrets are encrypted at rest, requests that change
     something are written to an audit log, and Pod Security admission has a default level.
-  - As the kubelets' client it trusts the CA for their serving certificates. Where a cluster got this CA later, it trusts
-    the server CA as well, until 366 days after that.
+  - As the kubelets' client it trusts the CA for their serving certificates. Where a cluster got this CA later, it
+    trusts the server CA as well, until 366 days after that.
   - Starts only before an etcd of the cluster that the host belongs to, and waits for one that does not answer. It asks
     with a program that M(k3a.cluster.etcd) brings.
   - Healthy means that C(/readyz) answers, seen by a client that trusts the cluster's server CA.

@@ -99,7 +99,8 @@ def test_a_machine_that_was_removed_does_not_come_back(cluster, servers, wait, o
     own = "kubectl --kubeconfig=/var/lib/k3a/agent/etc/kubelet.kubeconfig"
     removed = json.dumps({"data": {name: "2099-01-01T00:00:00Z"}})
     listed = "configmap --namespace=k3a-system k3a-removed-nodes"
-    script = f"kubectl create {listed}; kubectl patch {listed} --type=merge -p '{removed}' && kubectl delete node {name}"
+    script = f"kubectl create {listed}; kubectl patch {listed} --type=merge -p '{removed}'"
+    script += f" && kubectl delete node {name}"
     cluster.feed(server, "", "sh", "-c", f"({script}) 2>&1")
     body = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
     said = cluster.feed(name, body, "sh", "-c", f"{own} create -f - 2>&1 || true")
