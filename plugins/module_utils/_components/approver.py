@@ -42,12 +42,12 @@ DECLARATION = Declaration(
     # its own, so that it cannot put a hash for a node that is not its own.
     namespaces=(node_password.NAMESPACE, node_password.JOIN_NAMESPACE),
     grants=(
-        # It judges what nodes and joining machines ask for.
+        # It judges what nodes and joining machines ask for, and deletes what is too much.
         Grant(
             USER[1],
             (USER,),
             rules=(
-                Rule(("certificatesigningrequests",), ("get", "list", "watch"), group="certificates.k8s.io"),
+                Rule(("certificatesigningrequests",), ("get", "list", "watch", "delete"), group="certificates.k8s.io"),
                 Rule(("certificatesigningrequests/approval",), ("update",), group="certificates.k8s.io"),
                 Rule(
                     ("signers",),

@@ -150,10 +150,23 @@ class Approver:
             return False
         of_asker = (known for known in self._waiting.values() if approver.asker(known) == approver.asker(csr))
         if name not in self._waiting and sum(1 for _known in of_asker) >= HELD:
-            self._more = True
+            self._refuse(csr)
             return False
         self._waiting[name] = csr
         return True
+
+    def _refuse(self, csr: Mapping[str, Any]) -> None:
+        """A node's request comes to its turn later; those of a token are too many for the datastore to keep."""
+        token, name = approver.token_of(csr), csr["metadata"]["name"]
+        if not token:
+            self._more = True
+            return
+        try:
+            delete(self._api, REQUESTS, name)
+        except node_api.ApiRefused as error:
+            self._journal.trouble(f"token {token}", error.message)
+            return
+        self._journal.trouble(f"token {token}", f"has more than {HELD} requests that wait, others are deleted", "")
 
     def _drop(self, name: str) -> None:
         self._waiting.pop(name, None)
@@ -256,7 +269,7 @@ class Approver:
             except ValueError as error:
                 reason = approver.shown(str(error), approver.LONGEST_TEXT)
                 told = f"ConfigMap kube-system/k3a-config cannot be used: {reason}; run k3a.cluster.site"
-                self._journal.trouble("settings", f"nothing is approved, since {told}")
+                self._journal.trouble("settings", f"nothing is approved, since {told}", "")
         return self._known
 
     def _conclude(self, csr: Mapping[str, Any], decision: approver.Decision) -> None:

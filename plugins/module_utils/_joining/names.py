@@ -59,10 +59,10 @@ class Journal:
     def say(self, text: str, warning: bool = False) -> None:
         self._write(f"<4>{text}" if warning else text)
 
-    def trouble(self, subject: str, reason: str) -> None:
+    def trouble(self, subject: str, reason: str, again: str = "; trying again") -> None:
         if self._troubles.get(subject) != reason:
             self._troubles[subject] = reason
-            self.say(f"{subject}: {reason}; trying again", warning=True)
+            self.say(f"{subject}: {reason}{again}", warning=True)
 
     def well(self, subject: str) -> None:
         if self._troubles.pop(subject, None) is not None:

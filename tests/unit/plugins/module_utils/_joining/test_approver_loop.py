@@ -349,6 +349,19 @@ def test_of_one_who_asks_for_much_only_so_much_is_kept_in_mind(cluster, monkeypa
     assert {cluster.condition(f"a{number}")[0] for number in range(10)} == {"Approved"}
 
 
+def test_a_token_does_not_fill_the_datastore_with_requests(cluster, monkeypatch):
+    monkeypatch.setattr(loop, "TURNS", 3)
+    monkeypatch.setattr(loop, "HELD", 4)
+    for number in range(10):
+        cluster.ask(samples.joining(name=f"a{number}"))
+    cluster.ask(samples.joining(name="other", user="system:bootstrap:fedcba"))
+    for _round in range(3):
+        cluster.round()
+    left = [csr["metadata"]["name"] for csr in cluster.objects.under(loop.REQUESTS)]
+    assert left == ["a0", "a1", "a2", "a3", "other"]
+    assert cluster.journal == ["<4>token abcdef: has more than 4 requests that wait, others are deleted"]
+
+
 def test_a_machine_whose_password_has_not_come_costs_one_look_a_round(cluster):
     cluster.ask(samples.joining())
     cluster.approver.work(1)
