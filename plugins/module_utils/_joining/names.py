@@ -97,6 +97,7 @@ class Names:
         kept, uid = node_password.kept(known or {}), approver.uid_of(found)
         if kind != approver.JOIN and known and uid and not kept.owner:
             kept = self._keep(node, kept._replace(owner=uid, until=0.0), node_password.adopted(uid))
+            self._nodes[node] = uid
         return approver.Context(
             settings,
             found,
@@ -159,8 +160,6 @@ class Names:
     def _keep(self, node: str, kept: node_password.Kept, patch: Mapping[str, Any]) -> node_password.Kept:
         self._patch(node, patch)
         self._kept[node] = self._kept.get(node, kept)._replace(owner=kept.owner, until=kept.until, bare=False)
-        if kept.owner:
-            self._nodes[node] = kept.owner
         return kept
 
     def sweep(self) -> None:

@@ -225,6 +225,19 @@ def test_who_was_given_an_address_keeps_it_whatever_others_report(cluster):
     assert cluster.condition("evil")[1].endswith("it is the address of another node, w1")
 
 
+def test_the_address_of_a_node_that_is_gone_is_free(cluster):
+    cluster.node("w1", "10.0.0.2")
+    cluster.ask(samples.serving("DNS:w1,IP:10.0.0.2", name="first"))
+    cluster.round()
+    del cluster.objects.kept[f"{names.NODES}/w1"]
+    cluster.node("w2", "10.0.0.2")
+    cluster.now += loop.SWEEP
+    w2 = {"user": "system:node:w2", "subject": "/O=system:nodes/CN=system:node:w2"}
+    cluster.ask(samples.serving("IP:10.0.0.2", name="next", **w2))
+    cluster.round()
+    assert cluster.condition("next")[0] == "Approved"
+
+
 def test_what_the_cluster_says_of_itself_counts(cluster):
     cluster.objects.add(f"{loop.ENDPOINTS}/kubernetes", {"endpoints": [{"addresses": ["10.0.0.9"]}]})
     there = {"service": "10.43.0.1", "server": "10.0.0.1", "endpoint": "10.0.0.9", "free": "10.0.0.2"}
