@@ -100,12 +100,13 @@ def test_a_server_s_word_for_its_address_stays_a_word() -> None:
 
 
 def test_a_machine_that_joins_reads_what_the_cluster_says_of_itself() -> None:
-    given = templar(_k3a_ca_certificates={"server": "-----BEGIN CERTIFICATE-----\n", "client": "the client CA\n"})
+    authorities = {"client": "the client CA\n", "kubelet-serving": "the CA of kubelets\n"}
+    given = templar(_k3a_ca_certificates={"server": "-----BEGIN CERTIFICATE-----\n", **authorities})
     found = shipped([given.template(given.available_variables["_k3a_cluster_info"])])
     published = join.published(found["ConfigMap kube-public/cluster-info"], "https://10.0.0.1:6443")
     assert published.authority == "-----BEGIN CERTIFICATE-----\n"
-    config, authority = join.config_in(found["ConfigMap kube-system/k3a-config"], "https://10.0.0.1:6443")
-    assert (config, authority) == ({**CONFIG, "cluster_id": "0b2d"}, "the client CA\n")
+    config, found_authorities = join.config_in(found["ConfigMap kube-system/k3a-config"], "https://10.0.0.1:6443")
+    assert (config, found_authorities) == ({**CONFIG, "cluster_id": "0b2d"}, authorities)
 
 
 @pytest.mark.parametrize("name", ["_k3a_cluster_info", "_k3a_coredns_addon"])

@@ -211,6 +211,8 @@ def apiserver_component(
         *privileged_port(params["https_listen_port"]),
         ("ReadWritePaths", layout.logs),
     )
+    texts = {name: yaml.dump(content) for name, content in configuration.items()}
+    texts[KUBELET_AUTHORITIES] = kubelet_cas
     # Not Requires=: the API server waits for its datastore by itself, and must not stop when that restarts.
     unit = (("After", "network-online.target k3a-etcd.service"), ("Wants", "network-online.target"))
     return component.Component(
@@ -221,10 +223,9 @@ def apiserver_component(
             files.Directory(layout.logs, 0o700, USER.name, USER.name),
         ),
         files=tuple(
-            files.File(layout.server_etc(name), yaml.dump(content).encode(), mode=0o640, group=USER.name)
-            for name, content in configuration.items()
-        )
-        + (files.File(layout.server_etc(KUBELET_AUTHORITIES), kubelet_cas.encode(), mode=0o644),),
+            files.File(layout.server_etc(name), content.encode(), mode=0o640, group=USER.name)
+            for name, content in texts.items()
+        ),
         inputs=credentials.inputs,
         healthy=(ready(layout, params["https_listen_port"]),),
     )

@@ -14,9 +14,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
 
 _UNIT = re.compile(r"k3a-(.+)\.service")
-# Every program of ours is run by its path in a bundle.
 # Each of ours says so, whichever version wrote it. One that says nothing at all may have been damaged.
 _OURS = re.compile(r"^Description=.* \(k3a\)$", re.M)
+# Every program of ours is run by its path in a bundle.
 _DATA_DIR = re.compile(r'^ExecStart="?(/\S*)/data/(?:files/)?[^/\s]+/', re.M)
 
 

@@ -215,7 +215,7 @@ def test_a_certificate_authority_that_cannot_sign(way, said, run_action, authori
 
 
 def test_what_servers_share(run_action, tmp_path, monkeypatch):
-    options = {"data_dir": str(tmp_path / "k3a"), "token": "s3cr3t"}
+    options = {"data_dir": str(tmp_path / "k3a"), "token": "s3cr3t-of-the-servers"}
     layout = Layout(options["data_dir"])
     unit = tmp_path / "k3a-apiserver.service"
     monkeypatch.setattr(shared.systemd, "UNIT_DIRECTORY", str(tmp_path))
@@ -232,7 +232,7 @@ def test_what_servers_share(run_action, tmp_path, monkeypatch):
         service, encryption = Path(layout.tls("service.key")), Path(layout.cred("encryption-config.json"))
         yield "no service key", service.unlink, service
         yield "no encryption yet", encryption.unlink, None
-        unit.write_text("ExecStart=kube-apiserver \\\n  --encryption-provider-config=/x\n")
+        unit.write_text("Description=x (k3a)\nExecStart=kube-apiserver \\\n  --encryption-provider-config=/x\n")
         yield "no encryption any more", encryption.unlink, encryption
         token = Path(layout.token)
         yield "no token", token.unlink, None

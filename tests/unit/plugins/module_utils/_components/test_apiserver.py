@@ -95,7 +95,7 @@ def test_every_credential_that_is_read_is_loaded_and_counts():
 
 def test_it_knows_kubelets_by_their_cas():
     (file,) = [file for file in component_of().files if file.path == f"{ETC}/kubelet-cas.crt"]
-    assert (file.content, file.mode, file.secret) == (b"the CAs\n", 0o644, False)
+    assert (file.content, file.mode, file.secret) == (b"the CAs\n", 0o640, False)
 
 
 def test_without_encryption_nothing_of_it_is_asked_for():
