@@ -218,6 +218,9 @@ def test_what_servers_share(run_action, tmp_path, monkeypatch):
     options = {"data_dir": str(tmp_path / "k3a"), "token": "s3cr3t-of-the-servers"}
     layout = Layout(options["data_dir"])
     unit = tmp_path / "k3a-apiserver.service"
+    # What a server works with; a CA that came later and is not in use yet would be made.
+    later = [path for name in shared.LATER for path in shared.authority_paths(layout, name)]
+    (tmp_path / "k3a-controller-manager.service").write_text("".join(f"LoadCredential=x:{path}\n" for path in later))
     monkeypatch.setattr(shared.systemd, "UNIT_DIRECTORY", str(tmp_path))
     run_action(bootstrap_action, bootstrap_module, **options)
     wrong = []
