@@ -11,7 +11,7 @@ import re
 import pytest
 
 SERVER, AGENT = "/var/lib/k3a/server", "/var/lib/k3a/agent"
-# In a container the kubelet lacks CAP_SYS_RESOURCE; and who starts first wants to make a directory that is the kubelet's.
+# In a container the kubelet lacks CAP_SYS_RESOURCE; and who starts first wants to make a directory that is not its own.
 EXPECTED = ("oom_score_adj", "Failed to set rlimit on max file handles", "mkdir /usr/libexec/kubernetes")
 # What a unit alone has to see, as patterns of files.
 SECRETS = (
