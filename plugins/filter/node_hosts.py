@@ -58,13 +58,13 @@ def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> di
         name = str(node["name"])
         addresses[name], unusable = judged(node["internal_ips"])
         if not valid_node_name(name):
-            dropped.append(f"The name {shown(name)} is not in the cluster's DNS: it is no DNS name.")
+            dropped.append(f"CoreDNS leaves out the name {shown(name)}: it is no DNS name.")
             del addresses[name]
         elif "." in name and name not in known:
-            dropped.append(f"The name {name} is not in the cluster's DNS: it has dots and is of no inventory.")
+            dropped.append(f"CoreDNS leaves out the name {name}: it has dots and is of no host of the inventory.")
             addresses[name] = []
         elif unusable:
-            dropped.append(f"Not all addresses of {name} are in the cluster's DNS: {'; '.join(unusable)}.")
+            dropped.append(f"CoreDNS leaves out addresses of {name}: {'; '.join(unusable)}.")
     lines = [f"{address} {name}\n" for name, own in addresses.items() for address in own]
     return {"hosts": "".join(lines), "addresses": addresses, "dropped": dropped}
 

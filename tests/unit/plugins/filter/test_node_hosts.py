@@ -45,7 +45,7 @@ def test_a_name_with_dots_has_to_be_one_of_the_inventory():
     found = node_hosts(nodes, ["first.example.org"])
     assert found["hosts"] == "10.0.0.1 first.example.org\n"
     assert found["dropped"] == [
-        "The name github.com is not in the cluster's DNS: it has dots and is of no inventory."
+        "CoreDNS leaves out the name github.com: it has dots and is of no host of the inventory."
     ]
 
 
