@@ -35,8 +35,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The text C(hosts), in the form of C(/etc/hosts); the C(addresses) of each node that are in it; and in C(dropped) a
-      sentence for each that is not.
+    - The text C(hosts), in the form of C(/etc/hosts); the C(addresses) of each node, as far as they are some; and in
+      C(dropped) a sentence for each node of which something is not in the text.
   type: dict
 """
 
@@ -54,6 +54,7 @@ LONGEST, MOST = 64, 3
 def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> dict[str, Any]:
     addresses: dict[str, list[str]] = {}
     dropped: list[str] = []
+    lines: list[str] = []
     for node in sorted(nodes, key=lambda node: str(node["name"])):
         name = str(node["name"])
         addresses[name], unusable = judged(node["internal_ips"])
@@ -62,10 +63,10 @@ def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> di
             del addresses[name]
         elif "." in name and name not in known:
             dropped.append(f"CoreDNS leaves out the name {name}: it has dots and is of no host of the inventory.")
-            addresses[name] = []
-        elif unusable:
-            dropped.append(f"CoreDNS leaves out addresses of {name}: {'; '.join(unusable)}.")
-    lines = [f"{address} {name}\n" for name, own in addresses.items() for address in own]
+        else:
+            lines += [f"{address} {name}\n" for address in addresses[name]]
+            if unusable:
+                dropped.append(f"CoreDNS leaves out addresses of {name}: {'; '.join(unusable)}.")
     return {"hosts": "".join(lines), "addresses": addresses, "dropped": dropped}
 
 

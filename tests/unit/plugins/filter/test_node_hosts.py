@@ -44,6 +44,7 @@ def test_a_name_with_dots_has_to_be_one_of_the_inventory():
     nodes = [node("github.com", "10.0.0.66"), node("first.example.org", "10.0.0.1")]
     found = node_hosts(nodes, ["first.example.org"])
     assert found["hosts"] == "10.0.0.1 first.example.org\n"
+    assert found["addresses"]["github.com"] == ["10.0.0.66"]
     assert found["dropped"] == [
         "CoreDNS leaves out the name github.com: it has dots and is of no host of the inventory."
     ]
