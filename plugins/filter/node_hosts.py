@@ -48,7 +48,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import valid_node_name
 
 # As much of what a node says is repeated, and so many of its addresses.
-LONGEST, MOST = 64, 3
+LONGEST = 64
+MOST = 3
 
 
 def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> dict[str, Any]:

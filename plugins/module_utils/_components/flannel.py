@@ -41,6 +41,8 @@ BRIDGE = "cni0"
 # The name of the network, by which the CNI plugins keep their state.
 NETWORK = "cbr0"
 CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
+
+
 def unchanged(path: str, but: Sequence[str]) -> str:
     """CEL: a mapping of the object is as it was, but for some of its keys, whichever keys it has."""
     new, old, free = f"dyn(object{path})", f"dyn(oldObject{path})", json.dumps(list(but))

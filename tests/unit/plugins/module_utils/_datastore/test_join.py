@@ -315,7 +315,6 @@ class TestPrepare:
             prepared(server.join(etcd))
         assert not server.first_start.exists()
 
-
     def test_nothing_is_changed_once_another_playbook_has_the_cluster(self, server):
         """A turn may have waited for minutes since it looked."""
         etcd = Cluster(S1, S2)

@@ -290,7 +290,6 @@ class TestFirstStart:
         told = membership.initial_cluster(seen([both]), [both])
         assert told == "s1=https://10.0.0.1:2380,s1=https://[fd00::1]:2380,s3=https://10.0.0.3:2380"
 
-
     @pytest.mark.parametrize("name", ["s2=x", "s2,s9", "s2\nETCD_FORCE_NEW_CLUSTER=true", 's2"', "s2\\", "$HOME"])
     def test_a_name_that_would_be_more_than_one_is_not_told(self, name):
         with pytest.raises(membership.MembershipError, match="cannot be the name of a node; remove it, the member 2, with etcdctl"):
