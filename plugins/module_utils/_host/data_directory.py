@@ -20,14 +20,15 @@ OURS = {
     "": r"agent|data|server|host\.json",
     "agent": r"containerd|etc|lib|pod-manifests|tls",
     "agent/containerd": _ALL,
-    "server": r"cred|db|etc|lib|logs|tls|token",
+    "server": r"cred|db|etc|lib|logs|tls|token|token\.next",
     "server/db": r"etcd|etcd\.env|etcd-old-.+",
     "server/db/etcd": _ALL,
-    "data": rf"{_SHA256}|files|current|previous|verified\.json|(current|previous)\.\d+\.new",
+    # An earlier version had a dot before the name of the index.
+    "data": rf"{_SHA256}|files|current|previous|\.?verified\.json|(current|previous)\.\d+\.new",
     "data/files": _SHA256,
 }
 # What a killed run leaves beside what it makes.
-_HALF_MADE = r"\.({})(\.new|\.old|\.\w{{6,8}})|\.incoming"
+_HALF_MADE = r"\.({})((\.\d+)?\.new|\.old|\.\w{{6,8}})|\.incoming"
 _LINK = r"\.?(current|previous)(\.\d+)?(\.new)?"
 
 # Others keep there what is theirs.

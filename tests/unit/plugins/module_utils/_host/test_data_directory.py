@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_rotation
 
 BUNDLE = "602c8c8bdc1c977c3ab5ba5c40d3af3fcde3a3da7ba8a606db3ced1444edaa25"
 
@@ -59,6 +62,21 @@ def test_what_is_ours_is_named_and_what_is_not(tmp_path):
         *("notes", "agent/images", "server/db/mine", "data/photos"),
     ]
     assert data_directory.foreign_links(str(tmp_path)) == [f"{tmp_path}/server/logs"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(token_rotation.pending_path(Layout("")), "/server/.token.next.new", "/server/.token.7qx_k1ab"),
+        *(f"/data/{store.INDEX}", f"/data/.{store.INDEX}.4711.new", "/data/.incoming/x"),
+        # Those of a host that 9fcea67 installed.
+        *("/data/.verified.json", "/data/..verified.json.4711.new", "/.host.json.x8_2abcd", "/data/current.4711.new"),
+    ],
+)
+def test_what_a_killed_run_or_an_earlier_version_leaves_is_ours(tmp_path, path):
+    make(tmp_path, path.lstrip("/"))
+    assert data_directory.foreign_paths(str(tmp_path)) == []
+    assert len(data_directory.own_paths(str(tmp_path))) == 1
 
 
 @pytest.mark.parametrize("link", ["server", "server/db", "server/db/etcd"])
