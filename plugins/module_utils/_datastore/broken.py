@@ -12,6 +12,8 @@ log, and says so in the last record of its own log before it ends; systemd start
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
@@ -24,6 +26,12 @@ SINCE = "-2min"
 # an address or of space, which are no reason to give up its data.
 PANIC, FATAL, OF_ITS_LOG = "panic", "fatal", ("failed to read WAL", "failed to open WAL", "failed to repair WAL")
 LONGEST = 200
+# What keeps etcd from working with data that is as it was. On a full disk it cannot mend the end of its log either,
+# which it does in a copy, and says of that last that its log cannot be read.
+_NOT_THE_DATA = re.compile(
+    r"(?<!connect: )(no space left on device|disk quota exceeded|read-only file system|permission denied"
+    r"|cannot allocate memory|too many open files)|invalid downgrade"
+)
 
 
 def complaint() -> str:
@@ -34,17 +42,22 @@ def complaint() -> str:
 
 
 def complaint_in(log: str) -> str:
-    """The last that etcd says in its log of why it ends over its data, or nothing."""
-    return next(filter(None, map(_complaint, reversed(log.splitlines()))), "")
+    """The last that etcd says in its log of why it ends over its data; nothing where something else may be the reason."""
+    records = [*filter(None, map(_record, log.splitlines()))]
+    if any(_NOT_THE_DATA.search(f"{record.get('msg')}: {record.get('error')}") for record in records):
+        return ""
+    return next(filter(None, map(_complaint, reversed(records))), "")
 
 
-def _complaint(line: str) -> str:
+def _record(line: str) -> dict[str, Any]:
     try:
         told = json.loads(line)
     except (ValueError, RecursionError):  # not all that a process says when it ends is a record
-        return ""
-    if not isinstance(told, dict):
-        return ""
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _complaint(told: dict[str, Any]) -> str:
     message, level = str(told.get("msg", "")), told.get("level")
     if level != PANIC and not (level == FATAL and message.startswith(OF_ITS_LOG)):
         return ""

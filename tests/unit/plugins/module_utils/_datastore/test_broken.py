@@ -49,6 +49,29 @@ def test_what_etcd_says_of_its_data_when_it_ends(log, told):
     assert broken.complaint_in(log) == told
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        # What etcd 3.7.3 says on a full disk whose log was torn by a power cut.
+        line("warn", "failed to copy", error="write /d/member/wal/0-0.wal.broken: no space left on device")
+        + "\n"
+        + line("fatal", "failed to repair WAL", error="unexpected EOF"),
+        line("panic", "failed to save snapshot", error="open /d/member/snap/1.snap.tmp: no space left on device"),
+        line("fatal", "failed to open WAL", error="open /d/member/wal/0-0.wal: permission denied"),
+        line("panic", "failed to open database", path="/d/member/snap/db", error="cannot allocate memory"),
+        line("panic", "failed to open database", path="/d/member/snap/db", error="open db: read-only file system"),
+        line("panic", "invalid downgrade; server version is not allowed to join when downgrade is enabled"),
+    ],
+)
+def test_a_full_disk_or_a_program_that_is_too_old_is_no_reason_to_give_up_the_data(log):
+    assert broken.complaint_in(log) == ""
+
+
+def test_what_a_firewall_refuses_says_nothing_of_the_data():
+    refused = line("warn", "prober detected unhealthy status", error="dial tcp 10.0.0.2:2380: connect: permission denied")
+    assert broken.complaint_in(f"{PANICS}\n{refused}") == LOST
+
+
 def test_the_last_is_told():
     assert broken.complaint_in("\n".join((line("panic", "first"), line("panic", "then")))) == "then"
 
