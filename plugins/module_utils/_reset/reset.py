@@ -75,6 +75,8 @@ class Node:
     points: tuple[str, ...]
     units: tuple[process.Unit, ...]
     processes: tuple[process.Process, ...]
+    # A link that leads to the data directory is somebody's, and must not come to lead nowhere.
+    is_linked: bool = False
 
     @property
     def bundles(self) -> str:
@@ -117,6 +119,7 @@ def observe(data_dir: str, recorded: bool, kubeconfig: str, timeout: float) -> N
         mount_points(),
         tuple(process.units("k3a-*", "kubepods*.slice", "cri-containerd-*.scope")),
         tuple(process.processes()),
+        os.path.islink(data_dir.rstrip("/")),
     )
 
 
@@ -135,7 +138,8 @@ def make_plan(node: Node) -> list[Removal]:
         plan += forget_runtime(node)
     plan += [*forget_host(node), *forget_state(node)]
     going = {name for removal in plan for name in removal.what}
-    own = [path for _name, path in data_directory.parts(node.data_dir)] if node.ours else []
+    parts = data_directory.parts(node.data_dir) if node.ours else ()
+    own = [path for name, path in parts if name or not node.is_linked]
     for directory in (*SHARED_DIRECTORIES, layouts.KUBELET_DIRECTORY, *reversed(own)):
         # On a host that k3a never touched, an empty directory is somebody else's.
         if plan and directory not in going and tree.emptied(directory, going, node.staying):
@@ -286,7 +290,10 @@ def removal_of(path: str, node: Node) -> Iterable[Removal]:
 def is_target_of_ours(target: str, data_dir: str) -> bool:
     """Whether a link that leads there is ours: to a program of a bundle, to the command C(k3a), to C(crictl.yaml)."""
     made = {f"{data_dir}/{certificate_monitor.PROGRAM}", layouts.Layout(data_dir).agent_etc("crictl.yaml")}
-    return tree.below(target, f"{data_dir}/data") or target in made
+    # It names the data directory as that was given, which may be a link itself.
+    place = os.path.join(os.path.realpath(os.path.dirname(target)), os.path.basename(target))
+    found = {target, place} if os.path.isabs(target) else set()
+    return any(tree.below(path, f"{data_dir}/data") or path in made for path in found)
 
 
 def left_alone(node: Node) -> list[str]:

@@ -185,6 +185,26 @@ def test_a_command_is_ours_when_it_leads_to_what_we_made(target, ours):
     assert reset.is_target_of_ours(target, "/opt") is ours
 
 
+def test_a_data_directory_that_is_a_link_is_emptied_and_its_commands_go(tmp_path, units, told, monkeypatch):
+    """What is under /usr/local/bin names it as it was given; and a link that leads nowhere is no place to install to."""
+    disk, given = tmp_path / "disk/k3a", tmp_path / "k3a"
+    make(disk, f"data/{BUNDLE}/bin/kubectl", "agent/etc/crictl.yaml")
+    (disk / "data/current").symlink_to(BUNDLE)
+    given.symlink_to(disk)
+    assert reset.is_target_of_ours(f"{given}/data/current/bin/kubectl", str(disk))
+    assert reset.is_target_of_ours(f"{given}/agent/etc/crictl.yaml", str(disk))
+    assert not reset.is_target_of_ours("data/current", str(disk)) and not reset.is_target_of_ours("/bin/sh", str(disk))
+    monkeypatch.setattr(reset, "mount_points", tuple)
+    monkeypatch.setattr(process, "units", lambda *_patterns: [])
+    monkeypatch.setattr(process, "processes", list)
+    monkeypatch.setattr(reset, "forget_host", lambda _node: [])
+    monkeypatch.setattr(reset, "leave_network", lambda _node: [])
+    monkeypatch.setattr(reset, "forget_pods", lambda _node: [])
+    monkeypatch.setattr(reset, "forget_runtime", lambda _node: [])
+    reset.apply(reset.make_plan(reset.observe(str(given), True, "/etc/k3a/k3a.yaml", 1)))
+    assert os.listdir(given) == []
+
+
 def test_a_mount_whose_name_is_no_text_is_one_like_others(monkeypatch):
     """A user may mount something by FUSE."""
     line = b"36 35 98:0 / /mnt/\xff\x040 rw - fuse x rw\n".replace(b"\x040", b"\\040")
