@@ -163,13 +163,14 @@ def _file_change(file: File) -> Change | None:
         if file.secret and current is not None:
             after = SECRET.replace("not shown", "changed") + "\n"
         return Change(file.path, before, after)
-    return _mode_change(file)
+    return _mode_change(file, file.path)
 
 
 def directory_change(directory: Directory) -> Change | None:
     """How a directory differs from what is there."""
     if os.path.isdir(directory.path):
-        change = _mode_change(directory)
+        # Of one that is reached by a link it is the directory whose mode is set.
+        change = _mode_change(directory, os.path.realpath(directory.path))
     elif os.path.lexists(directory.path):
         raise _refusal(errno.ENOTDIR, directory.path)
     else:
@@ -199,8 +200,8 @@ def absent_change(path: str, secret: bool = False) -> Change | None:
     return Change(path, content_text(read_bytes(path), secret), "")
 
 
-def _mode_change(wanted: File | Directory) -> Change | None:
-    current = ownership(wanted.path)
+def _mode_change(wanted: File | Directory, place: str) -> Change | None:
+    current = ownership(place)
     target = (wanted.mode, wanted.owner, wanted.group)
     if current is None or current == target:
         return None

@@ -199,6 +199,16 @@ def test_what_is_not_there_needs_no_removal(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_directory_that_is_reached_by_a_link_does_not_change_for_ever(tmp_path):
+    (tmp_path / "disk").mkdir(0o700)
+    (tmp_path / "k3a").symlink_to(tmp_path / "disk")
+    wanted = files.Directory(str(tmp_path / "k3a"), 0o755, *MINE)
+    assert files.directory_change(wanted)
+    files.make_directory(wanted)
+    assert files.directory_change(wanted) is None
+
+
+
 def test_a_dangling_link_is_there_to_be_removed(tmp_path):
     (tmp_path / "a").symlink_to("nowhere")
     assert files.absent_change(str(tmp_path / "a")) is not None
