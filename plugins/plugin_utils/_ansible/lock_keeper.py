@@ -114,6 +114,19 @@ def start_time(pid: int) -> str:
     return "-".join(answer.stdout.split())
 
 
+def is_hidden(pid: int) -> bool:
+    """Whether there is such a process, and no more can be known of it: another user's, where /proc shows only one's own."""
+    if not os.path.exists("/proc/self/stat") or os.access(f"/proc/{pid}/stat", os.R_OK):
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):  # there is none, or can be none
+        return False
+    return False
+
+
 def is_dead(identity: str) -> bool:
     """Whether this was a process of this controller, and has ended with all of its workers."""
     where, _slash, process = identity.partition("/")
@@ -125,7 +138,7 @@ def is_dead(identity: str) -> bool:
 
 def _has_ended(process: str) -> bool:
     pid, since = (*process.split("/"), "")[:2]
-    return pid.isascii() and pid.isdigit() and start_time(int(pid)) != since
+    return pid.isascii() and pid.isdigit() and not is_hidden(int(pid)) and start_time(int(pid)) != since
 
 
 class Watch:
@@ -135,10 +148,11 @@ class Watch:
         self._process = process
         self._killed: float | None = None
         self._poll: select.poll | None = None
-        if hasattr(os, "pidfd_open"):
-            self._poll = select.poll()
-            with contextlib.suppress(ProcessLookupError):
-                self._poll.register(os.pidfd_open(process.pid), select.POLLIN)
+        # A kernel or a sandbox may know none, and a process that has ended has none: time is waited for then.
+        with contextlib.suppress(OSError, AttributeError):
+            poll = select.poll()
+            poll.register(os.pidfd_open(process.pid), select.POLLIN)
+            self._poll = poll
 
     def ended(self, timeout: float = 0.0) -> bool:
         """Whether the process has ended, at the latest after so many seconds."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -94,6 +95,24 @@ def test_a_number_that_is_none_is_nobodys():
     assert not keeper.is_dead(f"{keeper.controller()}/\N{SUPERSCRIPT TWO}/1")
 
 
+def test_a_process_that_proc_hides_lives(monkeypatch):
+    """Another user's, with hidepid=2, of which nothing but that it is there can be known."""
+    monkeypatch.setattr(keeper, "start_time", lambda pid: "")
+    monkeypatch.setattr(keeper.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(keeper.os, "kill", lambda pid, signal: refuse(PermissionError()))
+    assert not keeper.is_dead(f"{keeper.controller()}/4711/5")
+    monkeypatch.setattr(keeper.os, "kill", lambda pid, signal: refuse(ProcessLookupError()))
+    assert keeper.is_dead(f"{keeper.controller()}/4711/5")
+
+
+def test_a_number_that_no_process_can_have_is_nobodys():
+    assert keeper.is_dead(f"{keeper.controller()}/{10**30}/5")
+
+
+def refuse(error):
+    raise error
+
+
 def test_another_pid_namespace_is_another_controller(playbook):
     where, pid, since = of(playbook).identity.split("/")
     playbook.kill()
@@ -115,10 +134,12 @@ def test_where_there_is_no_proc_ps_is_asked(playbook, monkeypatch):
     assert keeper.start_time(playbook.pid) == ""
 
 
-@pytest.mark.parametrize("pidfd", [True, False])
+@pytest.mark.parametrize("pidfd", [True, False, "refused"])
 def test_the_end_of_a_process_is_seen(playbook, monkeypatch, pidfd):
     if not pidfd:
         monkeypatch.delattr(os, "pidfd_open", raising=False)
+    elif pidfd == "refused":
+        monkeypatch.setattr(os, "pidfd_open", lambda pid: refuse(OSError(errno.ENOSYS, "Function not implemented")))
     watch = keeper.Watch(of(playbook))
     assert not watch.ended() and not watch.ended(0.05)
     playbook.kill()
