@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from collections.abc import Iterable, Mapping
@@ -50,22 +51,28 @@ def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
     for argument in arguments:
         path = flags.split_argument(argument)[2]
         if path.startswith("/") and os.path.isfile(path) and not readable_for(path, user):
+            first = "" if _has_group(user) else f"make that group with groupadd --system {user}, and "
             raise K3aError(
                 f"{path}, which the argument {argument} names, cannot be read by {user}, as whom it runs; "
-                f"give the file, and the directories that lead to it, to the group {user}"
+                f"{first}give the file, and the directories that lead to it, to the group {user}"
             )
 
 
 def readable_for(path: str, user: str) -> bool:
-    """Whether a user may read a file; one that the step C(host) has still to make may what anybody may."""
+    """Whether a user may read a file; one that the step C(host) has still to make may what its group and anybody may."""
     try:
         who = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if pwd.getpwnam(user) else []
     except KeyError:
-        who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        group = user if _has_group(user) else NOBODY
+        who = [f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups"]
     try:
         return process.run(["setpriv", *who, "test", "-r", path]).code == 0
     except FileNotFoundError:  # then the unit itself says so
         return True
+
+
+def _has_group(name: str) -> bool:
+    return any(entry.gr_name == name for entry in grp.getgrall())
 
 
 LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": False}}

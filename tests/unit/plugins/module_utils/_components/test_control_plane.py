@@ -107,6 +107,16 @@ class TestFilesOfTheOperator:
         os.chmod(file, 0o640)
         assert not control_plane.readable_for(file, "k3a-nobody")
 
+    def test_its_group_can_be_made_before_it(self, file):
+        """A host that is taken over has neither, and is refused before it gets them."""
+        os.chmod(file, 0o640)
+        os.chown(file, 0, grp.getgrnam("audio").gr_gid)
+        with pytest.raises(K3aError, match="; make that group with groupadd --system k3a-nobody, and give the file, and "):
+            control_plane.refuse_unreadable([f"config={file}"], "k3a-nobody")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(control_plane.pwd, "getpwnam", {}.__getitem__)
+            control_plane.refuse_unreadable([f"config={file}"], "audio")
+
     def test_what_is_no_file_is_no_matter_of_ours(self):
         control_plane.refuse_unreadable(["feature-gates=A=true", "x=/k3a/nothing", "v"], "daemon")
 
