@@ -183,8 +183,9 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
 
 
 def lacks_later(layout: Layout) -> bool:
-    """Whether a server was installed by a version that did not make all of today's CAs."""
-    return os.path.exists(layout.token) and any(not os.path.exists(authority_paths(layout, name)[0]) for name in LATER)
+    """Whether a server has the cluster's CA, and none of those that an earlier version did not make."""
+    has = {name: os.path.exists(authority_paths(layout, name)[0]) for name in ("server", *LATER)}
+    return has["server"] and not all(has.values())
 
 
 def told_of_lost(path: str) -> tuple[str, str]:

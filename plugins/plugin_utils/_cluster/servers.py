@@ -108,12 +108,22 @@ def lost_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[H
 def later_findings(
     servers: Sequence[str], reports: Sequence[HostReport], answer: ServerReport
 ) -> list[HostFinding]:
-    """Where a run makes a CA that the cluster did not have, all servers get it, since each of them has to trust it."""
-    known = answer.ca_certificates
+    """Where a run makes a CA that the cluster did not have, all servers get it, since each of them has to trust it.
+
+    A server that a run which was killed has given it already must not be the one that is not asked: it would be made twice.
+    """
+    known, new = answer.ca_certificates, ", ".join(bootstrap.LATER)
     away = tuple(host for host in servers if host not in {report.name for report in reports})
-    if not known or not away or all(name in known for name in bootstrap.LATER):
+    if not known or all(name in known for name in bootstrap.LATER):
         return []
-    message = f"the cluster gets a new CA ({', '.join(bootstrap.LATER)}), and all servers have to get it in one run"
+    ahead = tuple(report.name for report in _servers(reports) if report.seen.authority and not report.seen.lacks_ca)
+    if ahead:
+        message = f"it got the CA {new} before the others, and its API does not answer"
+        remedy = f"bring it back first, or copy server/tls/{new}-ca.crt and .key from its data directory to {answer.host}"
+        return [HostFinding(ahead, Finding("authority", FAIL, message, remedy))]
+    if not away:
+        return []
+    message = f"the cluster gets a new CA ({new}), and all servers have to get it in one run"
     remedy = f"bring it back first, or {REMOVE}; run site.yml without --limit"
     return [HostFinding(away, Finding("authority", FAIL, message, remedy))]
 

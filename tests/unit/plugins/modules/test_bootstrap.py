@@ -253,6 +253,10 @@ class TestLaterAuthority:
         assert told == f"{key} is gone; put it back from another server or from a backup of this one"
         assert step.lost_by(earlier) == key
 
+    def test_a_token_that_is_lost_says_nothing_of_it(self, earlier):
+        os.unlink(earlier.token)
+        assert step.lacks_later(earlier)
+
     def test_a_server_that_is_being_installed_lacks_nothing_later(self, tmp_path):
         assert not step.lacks_later(Layout(str(tmp_path / "new")))
 

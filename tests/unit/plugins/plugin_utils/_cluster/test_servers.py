@@ -218,6 +218,29 @@ def test_a_server_that_was_renamed_is_told_of_as_such_and_not_as_a_stranger():
     assert servers.member_findings(NAMES, [renamed, *ALL[1:]], HEALTHY) == []
 
 
+class TestLater:
+    OLD = {"authority": "a", "lacks_ca": True}
+
+    def test_a_ca_that_one_server_has_is_not_made_again(self):
+        """A run was killed after the first one, whose API does not answer now: two CAs of kubelets would stay."""
+        reports = [looked("server-1", authority="a"), *(looked(name, **self.OLD) for name in NAMES[1:])]
+        (found,) = servers.later_findings(NAMES, reports, answer(host="server-2"))
+        assert (found.finding.level, str(found)) == (
+            FAIL,
+            "server-1: it got the CA kubelet-serving before the others, and its API does not answer; "
+            "bring it back first, or copy server/tls/kubelet-serving-ca.crt and .key from its data directory to server-2",
+        )
+        known = {"server": AUTHORITY, "kubelet-serving": AUTHORITY}
+        assert servers.later_findings(NAMES, reports, answer(ca_certificates=known)) == []
+
+    def test_it_is_made_where_nobody_has_it(self):
+        """A new server beside them has no CA at all."""
+        reports = [looked("server-1"), *(looked(name, **self.OLD) for name in NAMES[1:])]
+        assert servers.later_findings(NAMES, reports, answer(host="server-2")) == []
+        (found,) = servers.later_findings(NAMES, reports[1:], answer(host="server-2"))
+        assert str(found).startswith("server-1: the cluster gets a new CA (kubelet-serving), and all servers have to get")
+
+
 class TestCutOff:
     SEEN = answer(member(1), member(2, healthy=False), member(3, healthy=False, learner=True))
 
