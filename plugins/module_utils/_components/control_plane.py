@@ -59,7 +59,7 @@ def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
 
 
 def readable_for(path: str, user: str) -> bool:
-    """Whether a user may read a file; one that the step C(host) has still to make may what its group and anybody may."""
+    """Whether a user may read a file; one that the step C(host) has still to make is in its group, if that is there."""
     try:
         who = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if pwd.getpwnam(user) else []
     except KeyError:

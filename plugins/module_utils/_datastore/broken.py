@@ -42,7 +42,7 @@ def complaint() -> str:
 
 
 def complaint_in(log: str) -> str:
-    """The last that etcd says in its log of why it ends over its data; nothing where something else may be the reason."""
+    """The last that etcd says in its log of why it ends over its data; nothing where that may be something else."""
     records = [*filter(None, map(_record, log.splitlines()))]
     if any(_NOT_THE_DATA.search(f"{record.get('msg')}: {record.get('error')}") for record in records):
         return ""

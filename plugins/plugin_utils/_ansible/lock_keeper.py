@@ -115,7 +115,7 @@ def start_time(pid: int) -> str:
 
 
 def is_hidden(pid: int) -> bool:
-    """Whether there is such a process, and no more can be known of it: another user's, where /proc shows only one's own."""
+    """Whether there is such a process, and no more can be known: another user's, where /proc shows only one's own."""
     if not os.path.exists("/proc/self/stat") or os.access(f"/proc/{pid}/stat", os.R_OK):
         return False
     try:

@@ -110,7 +110,7 @@ def later_findings(
 ) -> list[HostFinding]:
     """Where a run makes a CA that the cluster did not have, all servers get it, since each of them has to trust it.
 
-    A server that a run which was killed has given it already must not be the one that is not asked: it would be made twice.
+    Where a run was killed after it gave one of them the CA, that one has to be asked: otherwise it would be made twice.
     """
     known, new = answer.ca_certificates, ", ".join(bootstrap.LATER)
     away = tuple(host for host in servers if host not in {report.name for report in reports})
@@ -119,7 +119,8 @@ def later_findings(
     ahead = tuple(report.name for report in _servers(reports) if report.seen.authority and not report.seen.lacks_ca)
     if ahead:
         message = f"it got the CA {new} before the others, and its API does not answer"
-        remedy = f"bring it back first, or copy server/tls/{new}-ca.crt and .key from its data directory to {answer.host}"
+        pair = f"server/tls/{new}-ca.crt and .key"
+        remedy = f"bring it back first, or copy {pair} from its data directory to {answer.host}"
         return [HostFinding(ahead, Finding("authority", FAIL, message, remedy))]
     if not away:
         return []
