@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.k3a.cluster.tests.unit import recording
 from ansible_collections.k3a.cluster.tests.unit.recorded_cluster import RecordedCluster, documented, write_answers
@@ -45,3 +47,20 @@ def test_an_agent_that_goes_takes_no_lock_along(remove):
     ran = remove("agent-1")
     assert ran["agent-1"][-1] == "reset"
     assert [host for host, modules in ran.items() if "cluster_lock" in modules] == ["server-1"]
+
+
+def test_the_kubeconfig_of_a_cluster_that_is_not_taken_over_stays(remove, tmp_path):
+    """That of its administrators opens nothing before site.yml has bound them."""
+    for answers in (tmp_path / "answers").rglob("server_info.json"):
+        told = json.loads(answers.read_text())
+        for _asked, answer in told:
+            del answer["ca_certificates"]["kubelet-serving"]
+        answers.write_text(json.dumps(told))
+    former = RecordedCluster(servers=3, agents=1)
+    config = tmp_path / "kubeconfig"
+    known = json.loads(next((tmp_path / "answers").rglob("server_info.json")).read_text())[0][1]["ca_certificates"]
+    former.ca_certificates["server"] = (known["server"], "")
+    config.write_text(former.admin_kubeconfig())
+    before = config.read_text()
+    assert "node_removal" in remove("agent-1")["server-1"]
+    assert config.read_text() == before
