@@ -39,6 +39,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, host
+from ansible_collections.k3a.cluster.plugins.module_utils._identity import record_file
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import firewall, network, process, tree
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import ResetError
 
@@ -51,6 +52,7 @@ LOGIND, LOGIND_MARK = "/etc/systemd/logind.conf.d/99-kubelet.conf", b"# Kubelet 
 # Directories that we make and others may use too: they go when nothing is in them.
 SHARED_DIRECTORIES = (os.path.dirname(host.SYSUSERS), *registry.remains().shared)
 
+RECORDS = record_file.DIRECTORY
 _DETACH = 2
 ATTEMPTS = 3
 
@@ -137,15 +139,17 @@ def make_plan(node: Node) -> list[Removal]:
     if node.ran_containers:
         plan += forget_runtime(node)
     plan += [*forget_host(node), *forget_state(node)]
+    # It says where this host has everything, which a reset that was killed has to know to go on.
+    last = [*removal_of(RECORDS, node)]
     going = {name for removal in plan for name in removal.what}
     parts = data_directory.parts(node.data_dir) if node.ours else ()
     own = [path for name, path in parts if name or not node.is_linked]
     for directory in (*SHARED_DIRECTORIES, layouts.KUBELET_DIRECTORY, *reversed(own)):
         # On a host that k3a never touched, an empty directory is somebody else's.
-        if plan and directory not in going and tree.emptied(directory, going, node.staying):
+        if (plan or last) and directory not in going and tree.emptied(directory, going, node.staying):
             plan.append(Removal((directory,), partial(remove_directory, directory)))
             going.add(directory)
-    return plan
+    return plan + last
 
 
 # ---- in the order of the plan
@@ -237,9 +241,8 @@ def forget_host(node: Node) -> Iterable[Removal]:
         if node.ours and os.path.islink(path) and is_target_of_ours(os.readlink(path), node.data_dir):
             yield from removal_of(path, node)
     yield from forget_kubectl(node)
-    if not tree.below(node.kubeconfig, "/etc/k3a") and is_kubeconfig_of(node.data_dir, node.kubeconfig):
+    if not tree.below(node.kubeconfig, RECORDS) and is_kubeconfig_of(node.data_dir, node.kubeconfig):
         yield from removal_of(node.kubeconfig, node)
-    yield from removal_of("/etc/k3a", node)
     for user in own_users():
         yield Removal((f"user {user}",), partial(remove_user, user))
     settings = host.read_record(host.record_path(node.data_dir)) if node.ours else {}

@@ -185,7 +185,22 @@ def test_a_command_is_ours_when_it_leads_to_what_we_made(target, ours):
     assert reset.is_target_of_ours(target, "/opt") is ours
 
 
-def test_a_data_directory_that_is_a_link_is_emptied_and_its_commands_go(tmp_path, units, told, monkeypatch):
+@pytest.fixture
+def records(tmp_path, units, told, monkeypatch):
+    """A host that has nothing but a data directory, units and records, these in a directory of the test."""
+    directory = tmp_path / "etc"
+    monkeypatch.setattr(reset, "RECORDS", str(directory))
+    monkeypatch.setattr(reset, "SHARED_DIRECTORIES", ())
+    monkeypatch.setattr(reset.layouts, "KUBELET_DIRECTORY", str(tmp_path / "kubelet"))
+    monkeypatch.setattr(reset, "mount_points", tuple)
+    monkeypatch.setattr(process, "units", lambda *_patterns: [])
+    monkeypatch.setattr(process, "processes", list)
+    for step in ("forget_host", "leave_network", "forget_pods", "forget_runtime"):
+        monkeypatch.setattr(reset, step, lambda _node: [])
+    return directory
+
+
+def test_a_data_directory_that_is_a_link_is_emptied_and_its_commands_go(tmp_path, records):
     """What is under /usr/local/bin names it as it was given; and a link that leads nowhere is no place to install to."""
     disk, given = tmp_path / "disk/k3a", tmp_path / "k3a"
     make(disk, f"data/{BUNDLE}/bin/kubectl", "agent/etc/crictl.yaml")
@@ -194,15 +209,23 @@ def test_a_data_directory_that_is_a_link_is_emptied_and_its_commands_go(tmp_path
     assert reset.is_target_of_ours(f"{given}/data/current/bin/kubectl", str(disk))
     assert reset.is_target_of_ours(f"{given}/agent/etc/crictl.yaml", str(disk))
     assert not reset.is_target_of_ours("data/current", str(disk)) and not reset.is_target_of_ours("/bin/sh", str(disk))
-    monkeypatch.setattr(reset, "mount_points", tuple)
-    monkeypatch.setattr(process, "units", lambda *_patterns: [])
-    monkeypatch.setattr(process, "processes", list)
-    monkeypatch.setattr(reset, "forget_host", lambda _node: [])
-    monkeypatch.setattr(reset, "leave_network", lambda _node: [])
-    monkeypatch.setattr(reset, "forget_pods", lambda _node: [])
-    monkeypatch.setattr(reset, "forget_runtime", lambda _node: [])
     reset.apply(reset.make_plan(reset.observe(str(given), True, "/etc/k3a/k3a.yaml", 1)))
     assert os.listdir(given) == []
+
+
+@pytest.mark.parametrize("killed_after", range(20))
+def test_one_that_is_killed_is_finished_by_the_next(tmp_path, units, records, monkeypatch, killed_after):
+    data_dir = tmp_path / "k3a"
+    make(data_dir, "agent/tls/x", "agent/containerd/m/x", "server/tls/x", "server/token.next", "server/db/etcd/member/x")
+    make(data_dir, f"data/{BUNDLE}/x", f"data/files/{BUNDLE}/x", "data/verified.json", "host.json")
+    (data_dir / "host.json").write_text('{"settings": {}}')
+    make(records, "identity.json")
+    make(units, "k3a-etcd.service")
+    monkeypatch.setattr(reset, "remove_units", lambda paths: [os.unlink(path) for path in paths])
+    reset.apply(reset.make_plan(reset.observe(str(data_dir), True, "/etc/k3a/k3a.yaml", 1))[:killed_after])
+    recorded = (records / "identity.json").exists() or (units / "k3a-etcd.service").exists()
+    reset.converge(str(data_dir), recorded, "/etc/k3a/k3a.yaml", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["system"] and holds(units) == []
 
 
 def test_a_mount_whose_name_is_no_text_is_one_like_others(monkeypatch):
