@@ -175,8 +175,9 @@ def _space(path: str) -> check.Space:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     found = os.statvfs(path)
-    free_inodes = found.f_favail if found.f_files else None
-    return check.Space(found.f_bavail * found.f_frsize, free_inodes, os.access(path, os.W_OK))
+    # One in memory may have neither blocks nor inodes of its own, and is never full.
+    free = found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
+    return check.Space(free, found.f_favail if found.f_files else None, os.access(path, os.W_OK))
 
 
 def _bundles(data_dir: str) -> list[str]:

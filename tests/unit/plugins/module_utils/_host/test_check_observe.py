@@ -206,6 +206,13 @@ def test_what_cannot_be_written_to_is_seen(tmp_path, monkeypatch):
     assert not look._space(str(tmp_path)).writable
 
 
+def test_a_file_system_without_a_size_is_not_full(tmp_path, monkeypatch):
+    """As a host that was booted into its memory may have at /etc: ramfs counts neither blocks nor inodes."""
+    monkeypatch.setattr(look.os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 4096, 255)))
+    space = look._space(str(tmp_path))
+    assert space.free > 2**40 and space.free_inodes is None
+
+
 @pytest.mark.parametrize(
     "running, rc, lacking",
     [("/usr/local/bin/python3", 1, ""), ("/opt/bin/python3", 0, ""), ("/opt/bin/python3", 1, "/usr/bin/python3")],
