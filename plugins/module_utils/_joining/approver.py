@@ -55,7 +55,7 @@ SHARE = 64
 # Seconds. What a node proves itself with is valid for so long, whoever asks.
 DAY = 24 * 3600
 LIFETIME = 30 * DAY
-# Of those that were signed in a play, or by an earlier version.
+# No certificate of a node lives longer: of its kubelet's server, of its other processes, or signed in a play.
 LONGEST_LIFETIME = 366 * DAY
 # A machine brings its password before its request; what comes later than this does not come.
 PASSWORD_PATIENCE = 30.0
@@ -237,11 +237,6 @@ def fate(kept: node_password.Kept, node: str, now: float) -> str:
     if not kept.until:
         return MARK
     return DELETE if now > kept.until else LATER
-
-
-def remembered(kept: node_password.Kept) -> float:
-    """For how many seconds a name stays its owner's, from when its Node was missed."""
-    return DAY + (LIFETIME if kept.token else LONGEST_LIFETIME)
 
 
 def settings(config: str, endpoints: Iterable[str] = ()) -> Settings:

@@ -135,12 +135,15 @@ class Names:
 
     def admit(self, node: str, decision: approver.Decision, context: approver.Context, csr: Mapping[str, Any]) -> bool:
         """Keep the name for a machine that joins; False when another one has taken it meanwhile."""
-        until = time.time() + approver.DAY + approver.LIFETIME
+        tomorrow = time.time() + approver.DAY
         if not decision.enroll:
             if not context.owner or context.owner != approver.uid_of(context.node):
+                # It may have been this node before, and have certificates of that time.
+                until = tomorrow + approver.LONGEST_LIFETIME
                 self._keep(node, node_password.Kept(until=until), node_password.orphaned("", until))
             return True
-        token = approver.token_of(csr)
+        # Until its Node comes it has no other certificate than this one.
+        until, token = tomorrow + approver.LIFETIME, approver.token_of(csr)
         made = node_password.secret(node, node_password.hash_of(context.password), token=token, until=until)
         try:
             self._api.request("POST", SECRETS, body=made)
@@ -190,7 +193,7 @@ class Names:
         if fate == approver.ADOPT:
             self._keep(node, kept._replace(owner=uid, until=0.0), node_password.adopted(uid))
         elif fate == approver.MARK:
-            until = now + approver.remembered(kept)
+            until = now + approver.DAY + approver.LONGEST_LIFETIME
             self._keep(node, kept._replace(until=until), node_password.orphaned(kept.owner, until))
         elif fate == approver.DELETE:
             delete(self._api, SECRETS, node_password.secret_name(node))

@@ -81,7 +81,7 @@ def test_a_token_lets_a_machine_in_while_apis_restart(cluster, servers, outsider
     servers.wait_until_whole()
 
 
-def test_what_it_has_of_the_cluster_ends_within_a_month(cluster, outsider):
+def test_what_makes_it_a_node_ends_within_a_month(cluster, outsider):
     """And the node's password is kept with whose it is, and by which token it came."""
     command = "openssl x509 -noout -checkend %d -in /var/lib/kubelet/pki/kubelet-client-current.pem || true"
     for days, expected in ((29, "will not expire"), (31, "will expire")):

@@ -419,10 +419,5 @@ def test_a_name_is_kept_as_long_as_a_certificate_of_it_could_live(kept, node, fa
     assert approver.fate(kept, node, 100.0) == fate
 
 
-def test_how_long_that_is():
-    assert approver.remembered(Kept(token="abcdef")) > approver.LIFETIME
-    assert approver.remembered(Kept()) > 365 * approver.DAY
-
-
 def test_the_group_of_tokens_that_join_is_the_one_that_they_are_made_with():
     assert approver.JOINERS == token_secret.DEFAULT_GROUP

@@ -525,7 +525,8 @@ def test_passwords_are_kept_for_their_nodes_and_a_while_longer(cluster):
     assert cluster.kept("bare") == node_password.Kept("uid-bare")
     assert cluster.kept("gone").owner == cluster.kept("joined").owner == "uid-another"
     left = {name: (cluster.kept(name).until - time.time()) / approver.DAY for name in ("gone", "joined")}
-    assert {name: round(days) for name, days in left.items()} == {"gone": 367, "joined": 31}
+    # The certificates of a node's other processes live for a year, also those that came by a token.
+    assert {name: round(days) for name, days in left.items()} == {"gone": 367, "joined": 367}
     assert cluster.password("orphan") is None
     assert cluster.password("waiting")
     assert f"{names.SECRETS}/else" in cluster.objects.kept
@@ -553,6 +554,14 @@ def test_the_name_of_a_node_that_is_gone_is_its_machines_only(cluster):
     cluster.ask(samples.joining(name="owner"), "right")
     cluster.round()
     assert [cluster.condition(name)[0] for name in ("stranger", "owner")] == ["Denied", "Approved"]
+    # It was given certificates before that live for longer than the one with which it joins again.
+    assert round((cluster.kept().until - time.time()) / approver.DAY) == 367
+
+
+def test_the_name_of_a_machine_that_never_came_is_kept_as_long_as_the_one_certificate_that_it_has(cluster):
+    cluster.ask(samples.joining(), "right")
+    cluster.round()
+    assert round((cluster.kept().until - time.time()) / approver.DAY) == 31
 
 
 def test_a_password_that_was_removed_before_its_node_came(cluster):
