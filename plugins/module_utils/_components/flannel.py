@@ -47,8 +47,7 @@ def unchanged(path: str, but: Sequence[str]) -> str:
     """CEL: a mapping of the object is as it was, but for some of its keys, whichever keys it has."""
     new, old, free = f"dyn(object{path})", f"dyn(oldObject{path})", json.dumps(list(but))
     return (
-        f"{new}.all(k, k in {free} || (k in {old} && {new}[k] == {old}[k]))"
-        f" && {old}.all(k, k in {free} || k in {new})"
+        f"{new}.all(k, k in {free} || (k in {old} && {new}[k] == {old}[k])) && {old}.all(k, k in {free} || k in {new})"
     )
 
 
