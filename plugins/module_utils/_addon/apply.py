@@ -50,6 +50,8 @@ FIRST = (
     "CustomResourceDefinition",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
     "PriorityClass",
     "RuntimeClass",
     "StorageClass",

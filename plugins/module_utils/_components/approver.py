@@ -107,7 +107,8 @@ DECLARATION = Declaration(
             namespace="kube-system",
         ),
     ),
-    objects=tuple(policies.objects(USER[1])),
+    policies=policies.policies(USER[1]),
+    objects=policies.objects(),
 )
 OPTIONS = component.argument_spec({"https_listen_port": options.HTTPS_LISTEN_PORT})
 

@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Policy,
     Port,
     Remains,
+    Requests,
     Rule,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -69,8 +70,7 @@ def unchanged_conditions() -> str:
 # the garbage collector believes, and addresses, by which the API reaches its kubelet.
 OWN_NODE = Policy(
     "k3a-flannel",
-    ("nodes", "nodes/status"),
-    operations=("UPDATE",),
+    (Requests(("nodes", "nodes/status"), ("UPDATE",)),),
     conditions=(
         (
             "is-flannel",
@@ -103,8 +103,7 @@ OWN_NODE = Policy(
 # flannel connects all pods. Another network than it may keep some apart, and then nothing is said.
 NOT_ENFORCED = Policy(
     "k3a-network-policy",
-    ("networkpolicies",),
-    group="networking.k8s.io",
+    (Requests(("networkpolicies",), group="networking.k8s.io"),),
     validations=(
         (
             "false",

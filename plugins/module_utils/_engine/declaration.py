@@ -91,21 +91,29 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class Requests:
+    """Requests to the API, by what is done (C(operations)) with which resources of a group."""
+
+    resources: tuple[str, ...]
+    operations: tuple[str, ...] = ("CREATE", "UPDATE")
+    group: str = ""
+
+
+@dataclass(frozen=True)
 class Policy:
     """What requests to the API have to be like besides what permissions say, as its admission judges them.
 
-    C(resources) of an API group, created or updated (C(operations)). C(conditions) say whose requests are judged: names
-    and expressions of CEL. C(validations) are expressions that have to be true of these, each with what is answered
-    otherwise. One that C(warns) answers with a warning, and lets the request pass. C(unless) is one of the cluster's
-    values, without C(k3a_), and what it is where there is no such policy.
+    C(conditions) say whose requests are judged: names and expressions of CEL. C(validations) are expressions that have
+    to be true of these, each with what is answered otherwise. They may ask a ConfigMap, by the namespace and name in
+    C(parameters); while it is not there all is allowed. A policy that C(warns) answers with a warning, and lets the
+    request pass. C(unless) is one of the cluster's values, without C(k3a_), and what it is where no such policy is.
     """
 
     name: str
-    resources: tuple[str, ...]
+    requests: tuple[Requests, ...]
     validations: tuple[tuple[str, str], ...]
-    group: str = ""
-    operations: tuple[str, ...] = ("CREATE", "UPDATE")
     conditions: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[str, str] = ("", "")
     warns: bool = False
     unless: tuple[str, str] = ("", "")
 

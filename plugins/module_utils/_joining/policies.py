@@ -3,20 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What the API itself refuses of machines that join, of nodes that were removed and of the approver, as its objects.
+"""What the API itself refuses of machines that join, of nodes that were removed and of the approver.
 
 The approver decides who may have what; these bound what it has to look at, and what it could do if it were not itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Policy, Requests
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 
-GROUP = "admissionregistration.k8s.io/v1"
-REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
+CERTIFICATES, REQUESTS = "certificates.k8s.io", "certificatesigningrequests"
 BOOTSTRAPPERS = "system:bootstrappers"
 # Bytes of a request in the API: the key of a machine that joins is small, that of a node may be RSA, with names.
 OF_A_MACHINE, OF_A_NODE = 4096, 16384
@@ -26,18 +25,24 @@ OF_A_PASSWORD, MACHINES = 256, 512
 _BARE = "!has(object.metadata.annotations) && !has(object.metadata.labels) && !has(object.metadata.ownerReferences)"
 
 
-def objects(user: str) -> list[dict[str, Any]]:
-    """All that the API is to refuse or to set; C(user) is the approver's."""
-    return [*machines(), *passwords(), *removed_nodes(), *approvals(user), *lifetimes()]
+def policies(user: str) -> tuple[Policy, ...]:
+    """What the API is to refuse; C(user) is the approver's."""
+    return certificate_requests(), passwords(), removed_nodes(), approvals(user)
 
 
-def machines() -> list[dict[str, Any]]:
+def objects() -> tuple[dict[str, Any], ...]:
+    """What it is to count and to set."""
+    return pending_passwords(), *lifetimes()
+
+
+def certificate_requests() -> Policy:
     """Requests of machines that join are small, and for nothing else than to join; those of nodes are small."""
     machine = f"!('{BOOTSTRAPPERS}' in request.userInfo.groups)"
-    return _validating(
+    asks = f"'{BOOTSTRAPPERS}' in request.userInfo.groups || '{approver.NODES}' in request.userInfo.groups"
+    return Policy(
         "k3a-certificate-requests",
-        [_rule(*REQUESTS, "CREATE")],
-        condition=f"'{BOOTSTRAPPERS}' in request.userInfo.groups || '{approver.NODES}' in request.userInfo.groups",
+        (Requests((REQUESTS,), ("CREATE",), CERTIFICATES),),
+        conditions=(("applies", asks),),
         validations=(
             (f"size(object.spec.request) <= {OF_A_NODE} && {_BARE}", "the request is too large"),
             (f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}", "the request is too large"),
@@ -49,46 +54,46 @@ def machines() -> list[dict[str, Any]]:
     )
 
 
-def passwords() -> list[dict[str, Any]]:
-    """What machines bring to the namespace for it is a password, and there are never too many of them."""
-    namespace = node_password.JOIN_NAMESPACE
+def passwords() -> Policy:
+    """What machines bring to the namespace for it is a password."""
     data = "has(object.data) && object.data.size() == 1 && 'password' in object.data"
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "k3a-join", "namespace": namespace},
-        "spec": {"hard": {"count/secrets": str(MACHINES)}},
-    }
-    return [
-        quota,
-        *_validating(
-            "k3a-join-passwords",
-            [_rule("", "secrets", "CREATE", "UPDATE")],
-            condition=f"request.namespace == '{namespace}'",
-            validations=(
-                (
-                    f"object.type == '{node_password.JOIN_TYPE}' && {data}"
-                    f" && size(object.data['password']) <= {OF_A_PASSWORD} && {_BARE}",
-                    f"a Secret here is a node password of {OF_A_PASSWORD} bytes at most, and nothing else",
-                ),
+    return Policy(
+        "k3a-join-passwords",
+        (Requests(("secrets",)),),
+        conditions=(("applies", f"request.namespace == '{node_password.JOIN_NAMESPACE}'"),),
+        validations=(
+            (
+                f"object.type == '{node_password.JOIN_TYPE}' && {data}"
+                f" && size(object.data['password']) <= {OF_A_PASSWORD} && {_BARE}",
+                f"a Secret here is a node password of {OF_A_PASSWORD} bytes at most, and nothing else",
             ),
         ),
-    ]
+    )
 
 
-def removed_nodes() -> list[dict[str, Any]]:
+def pending_passwords() -> dict[str, Any]:
+    """There are never too many of them."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "k3a-join", "namespace": node_password.JOIN_NAMESPACE},
+        "spec": {"hard": {"count/secrets": str(MACHINES)}},
+    }
+
+
+def removed_nodes() -> Policy:
     """A machine that was removed does not come back by the certificate that it still has."""
     own = "request.userInfo.username.split(':')"
-    return _validating(
+    return Policy(
         node_password.REMOVED,
-        [
-            _rule("", "nodes", "CREATE", "UPDATE"),
-            _rule("", "nodes/status", "UPDATE"),
-            _rule("", "pods", "CREATE"),
-            _rule(*REQUESTS, "CREATE"),
-            _rule("coordination.k8s.io", "leases", "CREATE", "UPDATE"),
-        ],
-        condition=f"'{approver.NODES}' in request.userInfo.groups",
+        (
+            Requests(("nodes",)),
+            Requests(("nodes/status",), ("UPDATE",)),
+            Requests(("pods",), ("CREATE",)),
+            Requests((REQUESTS,), ("CREATE",), CERTIFICATES),
+            Requests(("leases",), group="coordination.k8s.io"),
+        ),
+        conditions=(("applies", f"'{approver.NODES}' in request.userInfo.groups"),),
         validations=(
             (
                 f"!has(params.data) || !({own}[{own}.size() - 1] in params.data)",
@@ -99,15 +104,15 @@ def removed_nodes() -> list[dict[str, Any]]:
     )
 
 
-def approvals(user: str) -> list[dict[str, Any]]:
+def approvals(user: str) -> Policy:
     """The approver approves for nodes and for machines that join, and nothing else."""
     of_node = f"object.spec.username.startsWith('{approver.NODE}') && '{approver.NODES}' in object.spec.groups"
     joins = f"object.spec.username.startsWith('system:bootstrap:') && '{approver.JOINERS}' in object.spec.groups"
     signers = ", ".join(f"'{signer}'" for signer in approver.KINDS)
-    return _validating(
+    return Policy(
         "k3a-approvals",
-        [_rule(REQUESTS[0], f"{REQUESTS[1]}/approval", "UPDATE")],
-        condition=f"request.userInfo.username == '{user}'",
+        (Requests((f"{REQUESTS}/approval",), ("UPDATE",), CERTIFICATES),),
+        conditions=(("applies", f"request.userInfo.username == '{user}'"),),
         validations=(
             (
                 f"({of_node} && object.spec.signerName in [{signers}])"
@@ -118,58 +123,22 @@ def approvals(user: str) -> list[dict[str, Any]]:
     )
 
 
-def lifetimes() -> list[dict[str, Any]]:
+def lifetimes() -> tuple[dict[str, Any], dict[str, Any]]:
     """A node's own certificate is short-lived. A kubelet that renews it does not say for how long, so the API does."""
-    name, signer = "k3a-node-certificate-lifetime", approver.KUBELET_SIGNER
     lacks = f"!has(object.spec.expirationSeconds) || object.spec.expirationSeconds > {approver.LIFETIME}"
+    own = f"object.spec.signerName == '{approver.KUBELET_SIGNER}' && ({lacks})"
     wanted = f"Object{{spec: Object.spec{{expirationSeconds: {approver.LIFETIME}}}}}"
-    spec = {
+    asked = {"apiGroups": [CERTIFICATES], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [REQUESTS]}
+    name = "k3a-node-certificate-lifetime"
+    common = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
+    specification = {
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
-        "matchConstraints": {"resourceRules": [_rule(*REQUESTS, "CREATE")]},
-        "matchConditions": [{"name": "applies", "expression": f"object.spec.signerName == '{signer}' && ({lacks})"}],
+        "matchConstraints": {"resourceRules": [asked]},
+        "matchConditions": [{"name": "applies", "expression": own}],
         "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": wanted}}],
     }
-    return _pair("Mutating", name, spec, {})
-
-
-def _validating(
-    name: str,
-    rules: Sequence[dict[str, Any]],
-    condition: str,
-    validations: Sequence[tuple[str, str]],
-    parameters: tuple[str, str] | None = None,
-) -> list[dict[str, Any]]:
-    spec: dict[str, Any] = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": list(rules)},
-        "matchConditions": [{"name": "applies", "expression": condition}],
-        "validations": [{"expression": expression, "message": message} for expression, message in validations],
-    }
-    binding: dict[str, Any] = {"validationActions": ["Deny"]}
-    if parameters:
-        spec["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
-        namespace, of = parameters
-        binding["paramRef"] = {"name": of, "namespace": namespace, "parameterNotFoundAction": "Allow"}
-    return _pair("Validating", name, spec, binding)
-
-
-def _pair(kind: str, name: str, spec: dict[str, Any], binding: dict[str, Any]) -> list[dict[str, Any]]:
-    """A policy, and that it applies everywhere."""
-    policy = {"apiVersion": GROUP, "kind": f"{kind}AdmissionPolicy", "metadata": {"name": name}, "spec": spec}
-    bound = {
-        "apiVersion": GROUP,
-        "kind": f"{kind}AdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, **binding},
-    }
-    return [policy, bound]
-
-
-def _rule(group: str, resource: str, *operations: str) -> dict[str, Any]:
-    return {
-        "apiGroups": [group],
-        "apiVersions": ["*"],
-        "operations": list(operations),
-        "resources": [resource],
-    }
+    return (
+        {**common, "kind": "MutatingAdmissionPolicy", "spec": specification},
+        {**common, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": name}},
+    )

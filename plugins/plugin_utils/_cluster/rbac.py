@@ -52,28 +52,34 @@ def _of_grant(grant: Grant) -> list[dict[str, Any]]:
 def _of_policy(policy: Policy) -> list[dict[str, Any]]:
     """A policy and the binding by which it counts. One that refuses does so, too, where it cannot be judged."""
     common = {"apiVersion": ADMISSION, "metadata": {"name": policy.name}}
-    judged = {
-        "apiGroups": [policy.group],
-        "apiVersions": ["*"],
-        "operations": list(policy.operations),
-        "resources": list(policy.resources),
-    }
+    judged = [
+        {
+            "apiGroups": [requests.group],
+            "apiVersions": ["*"],
+            "operations": list(requests.operations),
+            "resources": list(requests.resources),
+        }
+        for requests in policy.requests
+    ]
     conditions = [{"name": name, "expression": expression} for name, expression in policy.conditions]
     validations = [{"expression": expression, "message": message} for expression, message in policy.validations]
+    namespace, name = policy.parameters
+    asked = {"name": name, "namespace": namespace, "parameterNotFoundAction": "Allow"}
     specification = {
         "failurePolicy": "Ignore" if policy.warns else "Fail",
-        "matchConstraints": {"resourceRules": [judged]},
+        "matchConstraints": {"resourceRules": judged},
         **({"matchConditions": conditions} if conditions else {}),
+        **({"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}} if name else {}),
         "validations": validations,
     }
-    actions = ["Warn"] if policy.warns else ["Deny"]
+    binding = {
+        "policyName": policy.name,
+        "validationActions": ["Warn"] if policy.warns else ["Deny"],
+        **({"paramRef": asked} if name else {}),
+    }
     return [
         {**common, "kind": "ValidatingAdmissionPolicy", "spec": specification},
-        {
-            **common,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "spec": {"policyName": policy.name, "validationActions": actions},
-        },
+        {**common, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
     ]
 
 

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import SERVER, Declaration
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password, policies
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
-OBJECTS = {(made["kind"], made["metadata"]["name"]): made for made in policies.objects("system:k3a-approver")}
+OWN = Declaration("me", SERVER, policies=policies.policies("system:k3a-approver"), objects=policies.objects())
+OBJECTS = {(made["kind"], made["metadata"]["name"]): made for made in rbac.objects([OWN], {})}
 POLICIES = {name: made["spec"] for (kind, name), made in OBJECTS.items() if kind.endswith("Policy")}
 BINDINGS = {name: made["spec"] for (kind, name), made in OBJECTS.items() if kind.endswith("Binding")}
 

@@ -8,6 +8,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Grant,
     Policy,
+    Requests,
     Rule,
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
@@ -69,7 +70,8 @@ def test_namespaces_come_first_and_once():
 
 
 def test_a_policy_that_refuses_and_its_binding():
-    given = Policy("mine", ("nodes", "nodes/status"), (("a == b", "a is not b"),), operations=("UPDATE",), conditions=(("me", "c"),))
+    requests = (Requests(("nodes", "nodes/status"), ("UPDATE",)),)
+    given = Policy("mine", requests, (("a == b", "a is not b"),), conditions=(("me", "c"),))
     policy, binding = made(policies=(given,))
     assert policy == {
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -93,17 +95,26 @@ def test_a_policy_that_refuses_and_its_binding():
 
 
 def test_a_policy_that_warns_lets_pass_what_it_cannot_judge():
-    policy, binding = made(policies=(Policy("mine", ("x",), (("false", "no"),), group="g", warns=True),))
+    policy, binding = made(policies=(Policy("mine", (Requests(("x",), group="g"),), (("false", "no"),), warns=True),))
     assert (policy["spec"]["failurePolicy"], binding["spec"]["validationActions"]) == ("Ignore", ["Warn"])
     assert policy["spec"]["matchConstraints"]["resourceRules"][0]["operations"] == ["CREATE", "UPDATE"]
 
 
 def test_a_policy_may_depend_on_a_value_of_the_cluster():
-    given = Policy("mine", ("x",), (("false", "no"),), unless=("backend", "none"))
+    given = Policy("mine", (Requests(("x",)),), (("false", "no"),), unless=("backend", "none"))
     assert [len(made(policies=(given,), backend=backend)) for backend in ("vxlan", "none")] == [2, 0]
+
+
+def test_a_policy_may_ask_a_config_map():
+    given = Policy("mine", (Requests(("x",)), Requests(("y",), group="g")), (("false", "no"),), parameters=("mine", "list"))
+    policy, binding = made(policies=(given,))
+    assert policy["spec"]["paramKind"] == {"apiVersion": "v1", "kind": "ConfigMap"}
+    assert binding["spec"]["paramRef"] == {"name": "list", "namespace": "mine", "parameterNotFoundAction": "Allow"}
+    rules = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert [(rule["apiGroups"], rule["resources"]) for rule in rules] == [([""], ["x"]), (["g"], ["y"])]
 
 
 def test_policies_come_before_the_permissions_that_they_bound():
     grant = Grant("system:me", (ME,), (Rule(("nodes",), ("get",)),))
-    kinds = [each["kind"] for each in made(grant, policies=(Policy("mine", ("x",), (("false", "no"),)),))]
+    kinds = [each["kind"] for each in made(grant, policies=(Policy("mine", (Requests(("x",)),), (("false", "no"),)),))]
     assert kinds == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding"]
