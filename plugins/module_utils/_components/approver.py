@@ -24,7 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors import errors
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
-from ansible_collections.k3a.cluster.plugins.module_utils._formats import der
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, der
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, csr, names, node_password, policies
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
 
@@ -142,7 +142,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[t
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    library = (approver, csr, der, errors, lease, names, node_api, node_password)
+    library = (address, approver, csr, der, errors, lease, names, node_api, node_password)
     archive = program.archive({"approve": loop}, library, command_data)
     return component.Component(
         name=DECLARATION.name,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Addresses of a node and arithmetic on the cluster's networks."""
+"""Addresses and names of nodes, and arithmetic on the cluster's networks."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from itertools import chain, islice, zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.csr import Request
 
@@ -39,8 +40,6 @@ NODES = "system:nodes"
 
 # By these names clients know the API, so a machine of such a name could pass for it.
 RESERVED_NAME = re.compile(r"localhost|kubernetes(\..*)?|.*\.svc(\..*)?")
-NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-LONGEST_NAME = 253 - len(node_password.secret_name(""))
 BOOTSTRAPPER = re.compile(r"system:bootstrap:([a-z0-9]{6})")
 # The group of the tokens with which machines join; a token of other groups is for something else.
 JOINERS = "system:bootstrappers:k3a:default-node-token"
@@ -199,7 +198,7 @@ def subjects_of(name: str, approved: Iterable[Sequence[str]]) -> dict[tuple[str,
 def wrong_form(csr: Mapping[str, Any], request: Request, approved: Sequence[Sequence[str]]) -> str:
     """What in a request itself is not as it has to be, whatever the cluster knows of the node."""
     kind, name = kind_of(csr), node_name(csr, request)
-    if not NODE_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not valid_node_name(name):
         return f"its subject has to be {NODE}<name> with a valid node name"
     if request.further:
         return f"it asks for more than it may: {listed(request.further)}"
