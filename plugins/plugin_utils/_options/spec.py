@@ -160,11 +160,17 @@ def evaluate(
         known = {**of_playbooks(), **specification()}.get(place)
         if known is None or not variables.get(place):
             continue
+        path = variables[place]
         try:
-            path = typed(place, template(variables[place]), known)
-            values[name] = typed(name, read(path).strip(), options[name])
+            path = typed(place, template(path), known)
+            text = read(path).strip()
+            values[name] = typed(name, text, options[name])
         except (OSError, UnicodeError, AnsibleError, Mistyped) as error:
-            problems.append(Problem(place, f"{place} cannot be read: {getattr(error, 'strerror', None) or error}"))
+            reason = getattr(error, "strerror", None) or error
+            problems.append(Problem(place, f"{place} is {path}, which cannot be read: {reason}"))
+        else:
+            if not text:
+                problems.append(Problem(place, f"{place} is {path}, which is empty", "write the secret into it"))
     return values, problems
 
 

@@ -143,7 +143,9 @@ class TestSecretsInFiles:
 
     def test_a_file_that_cannot_be_read_is_told_and_not_taken_for_none(self, tmp_path):
         _value, (told,) = self.read(k3a_token_file=str(tmp_path / "gone"))
-        assert told == "k3a_token_file cannot be read: No such file or directory"
+        assert told == f"k3a_token_file is {tmp_path}/gone, which cannot be read: No such file or directory"
+        (tmp_path / "empty").write_text("\n")
+        assert self.read(k3a_token_file=str(tmp_path / "empty")) == ("", [f"k3a_token_file is {tmp_path}/empty, which is empty"])
         (tmp_path / "binary").write_bytes(b"\xff\xfe")
         assert self.read(k3a_token_file=str(tmp_path / "binary"))[1]
 
