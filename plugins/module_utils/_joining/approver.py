@@ -63,7 +63,7 @@ ORPHANED = 120.0
 
 APPROVE, DENY, LATER = "Approved", "Denied", "later"
 ADOPT, MARK, DELETE = "adopt", "mark", "delete"
-REMOVE = "remove the node first with remove_node.yml -e k3a_release_names=true"
+REMOVE = "remove the node first with remove_node.yml -e k3a_remove_node={} -e k3a_release_names=true"
 
 
 class Decision(NamedTuple):
@@ -293,7 +293,7 @@ def _decide_join(name: str, context: Context) -> Decision:
             DENY,
             f"a node named {name} was removed from the cluster, and certificates of it may be valid until"
             f" {shown(context.removed)}: give this machine another name, or, where nothing of that node is left, set"
-            " the name free with remove_node.yml -e k3a_release_names=true",
+            f" the name free with remove_node.yml -e k3a_remove_node={name} -e k3a_release_names=true",
         )
     if not context.password:
         if context.age < PASSWORD_PATIENCE:
@@ -306,13 +306,13 @@ def _decide_join(name: str, context: Context) -> Decision:
             DENY,
             f"a node named {name} is already a member and its password differs"
             f" ({node_password.PASSWORD_FILE} on the node): give this machine another name,"
-            f" or, where it replaces that node, {REMOVE}",
+            f" or, where it replaces that node, {REMOVE.format(name)}",
         )
     if context.node is not None:
         return Decision(
             DENY,
             f"a node named {name} is already a member: give this machine another name,"
-            f" or, where it replaces that node, {REMOVE}",
+            f" or, where it replaces that node, {REMOVE.format(name)}",
         )
     if "." in name:
         # Pods look names of nodes up before those of the world.

@@ -44,8 +44,14 @@ def certificate_requests() -> Policy:
         (Requests((REQUESTS,), ("CREATE",), CERTIFICATES),),
         conditions=(("applies", asks),),
         validations=(
-            (f"size(object.spec.request) <= {OF_A_NODE} && {_BARE}", "the request is too large"),
-            (f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}", "the request is too large"),
+            (
+                f"size(object.spec.request) <= {OF_A_NODE} && {_BARE}",
+                f"a request has at most {OF_A_NODE} bytes, and neither labels nor annotations nor owners",
+            ),
+            (
+                f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}",
+                f"with a bootstrap token a request has at most {OF_A_MACHINE} bytes",
+            ),
             (
                 f"{machine} || object.spec.signerName == '{approver.KUBELET_SIGNER}'",
                 f"with a bootstrap token only certificates of {approver.KUBELET_SIGNER} can be asked for",
@@ -97,7 +103,8 @@ def removed_nodes() -> Policy:
         validations=(
             (
                 f"!has(params.data) || !({own}[{own}.size() - 1] in params.data)",
-                "this node was removed from the cluster",
+                "this node was removed from the cluster: reset the machine, or run k3a.cluster.site where it is a host"
+                " of the inventory",
             ),
         ),
         parameters=(node_password.NAMESPACE, node_password.REMOVED),

@@ -122,7 +122,7 @@ def test_a_machine_that_is_the_node_already_gets_its_name_again():
 def test_a_taken_name_with_another_password(hashed):
     text = denied(samples.joining(), password="wrong", hashed=hashed)
     assert "a node named w1 is already a member and its password differs (/etc/k3a/node/password on the node)" in text
-    assert "remove_node.yml" in text
+    assert "remove_node.yml -e k3a_remove_node=w1 -e k3a_release_names=true" in text
 
 
 def test_a_name_of_a_node_that_has_no_password():
