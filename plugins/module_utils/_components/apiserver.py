@@ -252,7 +252,7 @@ def _arguments(
     params: dict[str, Any], layout: layouts.Layout, credentials: layouts.Credentials, advertise_address: str
 ) -> dict[str, str]:
     issuer = f"https://kubernetes.default.svc.{params['cluster_domain']}"
-    # Whoever may make a Service could take the packages to any address by it (CVE-2020-8554).
+    # Whoever may make a Service could take the packets to any address by it (CVE-2020-8554).
     plugins = ("NodeRestriction", *(() if params["service_external_ips"] else ("DenyServiceExternalIPs",)))
     return {
         "admission-control-config-file": layout.server_etc("admission.yaml"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API itself refuses of machines with a token, of nodes and of the approver."""
+"""What the API itself refuses of machines with a token, of nodes, of the approver and in a namespace."""
 
 from __future__ import annotations
 
@@ -95,3 +95,23 @@ def test_the_approver_approves_for_nodes_only(cluster):
         assert "the approver judges what nodes and joining machines ask for" in said, said
     finally:
         cluster.feed(server, "", "sh", "-c", "kubectl delete csr k3a-test-nobody --ignore-not-found")
+
+
+@pytest.mark.parametrize(
+    "pod, container",
+    [
+        ({}, {"securityContext": {"privileged": True}}),
+        ({"hostNetwork": True}, {}),
+        ({"hostPID": True}, {}),
+        ({"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}, {}),
+    ],
+    ids=["privileged", "network", "processes", "files"],
+)
+def test_no_pod_of_a_namespace_is_the_host(cluster, pod, container):
+    """Whoever makes it: of the level of Pod Security no permission is an exception."""
+    containers = [{"name": "test", "image": "example.com/none", **container}]
+    metadata = {"name": "k3a-test-host", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**pod, "containers": containers}}
+    script = "kubectl create --dry-run=server --output=json -f - 2>&1 || true"
+    said = cluster.feed(cluster.servers[0], json.dumps(body), "sh", "-c", script)
+    assert 'violates PodSecurity "baseline' in said, said
