@@ -11,12 +11,14 @@ short_description: The approver of node certificates on a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Runs k3a's approver of certificate signing requests as the unit C(k3a-approver) and the user C(kube). It talks to
-    the API of its own server only. Of the approvers of several servers one works at a time.
+  - Runs k3a's approver of certificate signing requests as the unit C(k3a-approver) and a user that systemd makes for
+    it. It talks to the API of its own server only. Of the approvers of several servers one works at a time.
   - A machine that joins with a token gets a kubelet's client certificate for a name that is free, or that is its own by
-    its node password. A node gets a serving certificate for its own name and addresses, and the client certificates of
-    kube-proxy and flannel. Anything else that these ask for is denied, with the reason in the request, in an event in
-    the namespace C(default) and in the unit's journal. Requests of others are left to a person.
+    its node password. A node gets the next one of that as long as it is one, a serving certificate for its own name and
+    addresses, and the client certificates of kube-proxy and flannel. Anything else that these ask for is denied, with
+    the reason in the request, in an event in the namespace C(default) and in the unit's journal. Requests of others are
+    left to a person.
+  - It believes what the ConfigMap C(k3a-config) says of the servers, and approves nothing without that.
   - It waits by itself for the API and for its permissions, so it may be started before them.
 extends_documentation_fragment:
   - k3a.cluster.attributes

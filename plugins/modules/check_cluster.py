@@ -183,9 +183,10 @@ config:
   description:
     - What all nodes of the cluster have in common, for machines that join by a token.
     - As C(nodes), the names of those of the inventory, by which no other machine is known in the cluster's DNS.
+    - As C(server_nodes), the names of the servers with their addresses, which the approver of certificates believes.
   returned: with O(host_reports), when nothing is in the way
   type: dict
-  sample: {cluster_cidr: [10.42.0.0/16]}
+  sample: {cluster_cidr: [10.42.0.0/16], nodes: [agent-1, server-1], server_nodes: {server-1: [192.0.2.10]}}
 hosts:
   description:
     - The record of each host that is in the run, by its name. It has the typed value of every variable that is no

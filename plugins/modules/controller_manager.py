@@ -11,7 +11,9 @@ short_description: The Kubernetes controllers on a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Runs kube-controller-manager as the unit C(k3a-controller-manager) and the user C(kube), on loopback only.
+  - Runs kube-controller-manager as the unit C(k3a-controller-manager) and the user C(kube-controller-manager), on
+    loopback only.
+  - Fails when O(extra_args) names a file that this user cannot read.
   - Waits for the API of its server first, and fails with what the API lacks when it does not come.
   - Healthy means that C(/healthz) answers.
 extends_documentation_fragment:

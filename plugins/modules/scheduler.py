@@ -11,7 +11,8 @@ short_description: The Kubernetes scheduler on a server
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Runs kube-scheduler as the unit C(k3a-scheduler) and the user C(kube), on loopback only.
+  - Runs kube-scheduler as the unit C(k3a-scheduler) and the user C(kube-scheduler), on loopback only.
+  - Fails when O(extra_args) names a file that this user cannot read.
   - Healthy means that C(/healthz) answers.
 extends_documentation_fragment:
   - k3a.cluster.attributes

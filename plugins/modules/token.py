@@ -38,7 +38,7 @@ options:
     default: ""
   ttl:
     description:
-      - How long the token lasts, such as V(10m) or V(1h30m); V(0) is for ever.
+      - How long the token lasts, such as V(10m) or V(1h30m); V(0) is for ever, and V(0s) is refused.
       - A new token lasts V(24h) when this is not given. So does one that has expired and was not deleted yet.
       - The time at which an existing token expires is never moved. It is taken away with V(0), and one that never
         expires gets it with any other value. To have it last longer, delete and create it.
@@ -63,6 +63,7 @@ options:
     description:
       - A file on the controller to write the token to, in its long form and for its owner alone; RV(token) is left out
         then.
+      - A file that holds anything else than a bootstrap token is not written over.
       - Without it, or with nothing, no file is written. With O(state=absent) none is touched.
     type: path
 """
