@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store
@@ -11,6 +13,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import 
 from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token_rotation
 
+# What each component consists of.
+UNITS = Path(__file__).parents[3] / "unit_texts.json"
 BUNDLE = "602c8c8bdc1c977c3ab5ba5c40d3af3fcde3a3da7ba8a606db3ced1444edaa25"
 
 
@@ -77,6 +81,20 @@ def test_what_a_killed_run_or_an_earlier_version_leaves_is_ours(tmp_path, path):
     make(tmp_path, path.lstrip("/"))
     assert data_directory.foreign_paths(str(tmp_path)) == []
     assert len(data_directory.own_paths(str(tmp_path))) == 1
+
+
+def test_what_components_keep_there_is_known_as_ours():
+    """What is not would be left by a reset, and refused as somebody else's by the next install."""
+    paths = set(re.findall(r"(?:/var/lib|/srv)/k3a/((?:agent|server)/[^\s\"\\\\]+)", UNITS.read_text()))
+    assert len(paths) > 40
+    strange = []
+    for path in paths:
+        directory, names = "", path.split("/")
+        while directory in data_directory.OURS and names:
+            name = names.pop(0)
+            strange += [] if data_directory.is_ours(directory, name) else [path]
+            directory = f"{directory}/{name}".lstrip("/")
+    assert strange == []
 
 
 @pytest.mark.parametrize("link", ["server", "server/db", "server/db/etcd"])
