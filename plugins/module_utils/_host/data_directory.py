@@ -75,8 +75,7 @@ def own_paths(data_dir: str) -> list[str]:
     """What is k3a's in a data directory, each path with all that it holds."""
     return [
         f"{path}/{name}"
-        for directory, path in parts(data_dir)
-        for name in sorted(os.listdir(path))
+        for directory, path, name in _entries(data_dir)
         if is_ours(directory, name)
         and f"{directory}/{name}".lstrip("/") not in OURS
         and (re.fullmatch(_LINK, name) or not os.path.islink(f"{path}/{name}"))
@@ -87,8 +86,7 @@ def foreign_paths(data_dir: str) -> list[str]:
     """What somebody else has in a data directory."""
     return [
         f"{path}/{name}"
-        for directory, path in parts(data_dir)
-        for name in sorted(os.listdir(path))
+        for directory, path, name in _entries(data_dir)
         if not is_ours(directory, name) and name != "lost+found"
     ]
 
@@ -97,10 +95,16 @@ def foreign_links(data_dir: str) -> list[str]:
     """Links that stand where k3a would have something of its own."""
     return [
         f"{path}/{name}"
-        for directory, path in parts(data_dir)
-        for name in sorted(os.listdir(path))
+        for directory, path, name in _entries(data_dir)
         if is_ours(directory, name) and os.path.islink(f"{path}/{name}") and not re.fullmatch(_LINK, name)
     ]
+
+
+def _entries(data_dir: str) -> Iterator[tuple[str, str, str]]:
+    """What is in each of its parts: the part as it is called here, its path, and the name of an entry."""
+    for directory, path in parts(data_dir):
+        for name in sorted(os.listdir(path)):
+            yield directory, path, name
 
 
 def has_signs(data_dir: str) -> bool:
