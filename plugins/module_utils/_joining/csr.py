@@ -47,6 +47,7 @@ CURVES = {
     bytes.fromhex("2b81040022"): 97,
     bytes.fromhex("2b81040023"): 133,
 }
+# Larger ones cost whoever verifies them more time than they are worth.
 LEAST_RSA, LARGEST_RSA = 2048, 8192
 COMMON_EXPONENT = 65537
 

@@ -18,14 +18,19 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import der
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import AUTHORITIES
 
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.types import (
+        CertificateIssuerPrivateKeyTypes,
+        CertificatePublicKeyTypes,
+    )
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError:
     # check_cluster tells the user, before any step needs a certificate.
@@ -49,8 +54,6 @@ AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
 RENEWAL_WINDOW = datetime.timedelta(days=120)
 BACKDATED = datetime.timedelta(hours=1)
-# Larger keys cost whoever verifies them more time than they are worth.
-RSA_BITS = range(2048, 8192 + 1)
 LONGEST_REQUEST = 16 * 1024
 USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
 
@@ -326,26 +329,22 @@ def _requester(leaf: Mapping[str, Any], request_pem: str) -> Any:
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
         key = request.public_key()
-        wrong = _wrong_key(key)
-        # Not of one that is wrong: to verify that may take for ever.
-        proven = not wrong and request.is_signature_valid
+        weakness = _weakness_of(key)
+        # Not of one that is too large: to verify that may take for ever.
+        proven = not weakness and request.is_signature_valid
     except UNREADABLE as error:
         raise SigningRequestError(f"the signing request for {leaf['name']} is unreadable: {error}") from error
-    if wrong:
-        raise SigningRequestError(f"the signing request for {leaf['name']} has {wrong}")
+    if weakness:
+        raise SigningRequestError(f"the signing request for {leaf['name']} cannot be signed: {weakness}")
     if not proven:
         raise SigningRequestError(f"the signing request for {leaf['name']} is not signed by its own key")
     return key
 
 
-def _wrong_key(key: Any) -> str:
-    """Why no certificate is made for a public key, or nothing."""
-    known = "use a key of EC on the curve P-256 or P-384, of Ed25519, or of RSA with 2048 to 8192 bits"
-    if isinstance(key, rsa.RSAPublicKey):
-        return "" if key.key_size in RSA_BITS else f"an RSA key of {key.key_size} bits; {known}"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return "" if key.curve.name in ("secp256r1", "secp384r1") else f"a key on the curve {key.curve.name}; {known}"
-    return "" if isinstance(key, ed25519.Ed25519PublicKey) else f"a key of an unknown kind; {known}"
+def _weakness_of(key: CertificatePublicKeyTypes) -> str:
+    """Why no certificate is made for a public key, or nothing; the approver judges by the same rule."""
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return csr.weakness_of(der.only(key.public_bytes(*form), der.SEQUENCE))
 
 
 def _subject(leaf: Mapping[str, Any]) -> x509.Name:

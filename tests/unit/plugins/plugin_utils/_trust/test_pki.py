@@ -16,7 +16,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.plugin_utils._trust import pki
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -217,6 +217,7 @@ class TestSigning:
         [
             ("EC", "ec_paramgen_curve:P-256"),
             ("EC", "ec_paramgen_curve:P-384"),
+            ("EC", "ec_paramgen_curve:P-521"),
             ("RSA", "rsa_keygen_bits:2048"),
             ("RSA", "rsa_keygen_bits:3072"),
             ("ED25519", ""),
@@ -228,23 +229,19 @@ class TestSigning:
     @pytest.mark.parametrize(
         "kind, told",
         [
-            (("RSA", "rsa_keygen_bits:1024"), "an RSA key of 1024 bits; use a key of EC"),
-            (("RSA", "rsa_keygen_bits:2040"), "an RSA key of 2040 bits"),
-            (("EC", "ec_paramgen_curve:P-521"), "a key on the curve secp521r1"),
-            (("EC", "ec_paramgen_curve:secp256k1"), "a key on the curve secp256k1"),
-            (("ED448", ""), "a key of an unknown kind"),
+            (("RSA", "rsa_keygen_bits:1024"), "its RSA key has 1024 bits, and has to have 2048 to 8192"),
+            (("RSA", "rsa_keygen_bits:2040"), "its RSA key has 2040 bits"),
+            (("EC", "ec_paramgen_curve:secp256k1"), "its key is on another curve than P-256, P-384 and P-521"),
+            (("ED448", ""), "its key is of another kind than EC, RSA and Ed25519"),
         ],
     )
     def test_no_other_key_gets_a_certificate(self, authority, kind, told):
-        with pytest.raises(pki.SigningRequestError, match=f"request for serving-kubelet has {told}"):
+        with pytest.raises(pki.SigningRequestError, match=f"request for serving-kubelet cannot be signed: {told}"):
             pki.sign(LEAF, asked_with(kind), *authority)
 
     def test_a_key_that_takes_hours_to_verify_is_not_verified(self):
-        class Large(pki.rsa.RSAPublicKey):
-            key_size = 65536
-
-        Large.__abstractmethods__ = frozenset()
-        assert pki._wrong_key(Large()).startswith("an RSA key of 65536 bits")
+        large = rsa.RSAPublicNumbers(65537, (1 << 65535) + 1).public_key()
+        assert pki._weakness_of(large).startswith("its RSA key has 65536 bits")
 
     def test_a_request_that_is_no_request_is_not_read(self, authority, request_pem):
         with pytest.raises(pki.SigningRequestError, match="has more than 16384 characters"):
