@@ -21,8 +21,29 @@ BOOTSTRAPPERS = "system:bootstrappers"
 OF_A_MACHINE, OF_A_NODE = 4096, 16384
 # Bytes of a node password, and how many machines may bring one at once.
 OF_A_PASSWORD, MACHINES = 256, 512
-# Neither annotations nor anything else that could be large.
-_BARE = "!has(object.metadata.annotations) && !has(object.metadata.labels) && !has(object.metadata.ownerReferences)"
+# Characters of a name: the API does not bound that of a request.
+OF_A_NAME = 253
+
+
+def bare() -> str:
+    """CEL: an object's metadata has nothing that could be large, nor what would keep it from being deleted.
+
+    Who makes an object may give it managed fields as well; those that the API makes itself are few, and not deep.
+    """
+    metadata = "object.metadata"
+    absent = ("annotations", "finalizers", "labels", "ownerReferences")
+    names = (f"{metadata}.{name}" for name in ("name", "generateName"))
+    few = "size({0}) <= 8 && {0}.all({1}, size({1}) <= 64 && {2})"
+    deepest = few.format("m.fieldsV1[a]", "b", "size(m.fieldsV1[a][b]) == 0")
+    fields = f"!has(m.subresource) && (!has(m.fieldsV1) || ({few.format('m.fieldsV1', 'a', deepest)}))"
+    managed = f"{metadata}.managedFields"
+    return " && ".join(
+        (
+            *(f"!has({metadata}.{name})" for name in absent),
+            *(f"(!has({name}) || size({name}) <= {OF_A_NAME})" for name in names),
+            f"(!has({managed}) || (size({managed}) <= 2 && {managed}.all(m, {fields})))",
+        )
+    )
 
 
 def policies(user: str) -> tuple[Policy, ...]:
@@ -45,8 +66,9 @@ def certificate_requests() -> Policy:
         conditions=(("applies", asks),),
         validations=(
             (
-                f"size(object.spec.request) <= {OF_A_NODE} && {_BARE}",
-                f"a request has at most {OF_A_NODE} bytes, and neither labels nor annotations nor owners",
+                f"size(object.spec.request) <= {OF_A_NODE} && {bare()}",
+                f"a request has at most {OF_A_NODE} bytes, and neither labels nor annotations nor owners nor finalizers,"
+                f" nor a name of more than {OF_A_NAME} characters",
             ),
             (
                 f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}",
@@ -70,7 +92,7 @@ def passwords() -> Policy:
         validations=(
             (
                 f"object.type == '{node_password.JOIN_TYPE}' && {data}"
-                f" && size(object.data['password']) <= {OF_A_PASSWORD} && {_BARE}",
+                f" && size(object.data['password']) <= {OF_A_PASSWORD} && {bare()}",
                 f"a Secret here is a node password of {OF_A_PASSWORD} bytes at most, and nothing else",
             ),
         ),
@@ -98,6 +120,11 @@ def removed_nodes() -> Policy:
             Requests(("pods",), ("CREATE",)),
             Requests((REQUESTS,), ("CREATE",), CERTIFICATES),
             Requests(("leases",), group="coordination.k8s.io"),
+            Requests(("serviceaccounts/token",), ("CREATE",)),
+            Requests(("events",)),
+            Requests(("events",), group="events.k8s.io"),
+            Requests(("csinodes",), group="storage.k8s.io"),
+            Requests(("resourceslices",), group="resource.k8s.io"),
         ),
         conditions=(("applies", f"'{approver.NODES}' in request.userInfo.groups"),),
         validations=(

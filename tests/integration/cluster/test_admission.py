@@ -53,11 +53,17 @@ LARGE = ",".join(f"DNS:{letter * 60}.{letter * 60}.{letter * 60}" for letter in 
     [
         (csr(request(names=LARGE)), "with a bootstrap token a request has at most 4096 bytes"),
         (csr(request(), annotations={"a": "x" * 9999}), "neither labels nor annotations nor owners"),
+        (csr(request(), finalizers=["example.com/for-ever"]), "nor finalizers"),
+        (csr(request(), name="x" * 9999), "nor a name of more than 253 characters"),
         (csr(request(), "kubernetes.io/kube-apiserver-client"), "only certificates of"),
         (csr(request(), "example.com/other"), "only certificates of"),
         (secret(data={"password": base64.b64encode(b"x" * 9999).decode()}), "a Secret here is a node password"),
         (secret(type="Opaque"), "a Secret here is a node password"),
         (secret(stringData={"more": "x" * 9999}), "a Secret here is a node password"),
+        (
+            secret(metadata={"name": "k3a-test", "namespace": "k3a-join", "finalizers": ["example.com/for-ever"]}),
+            "a Secret here is a node password",
+        ),
     ],
 )
 def test_a_token_makes_nothing_large_and_nothing_else(cluster, body, told):

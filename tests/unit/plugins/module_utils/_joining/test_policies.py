@@ -48,6 +48,22 @@ def test_a_password_fits():
     assert OBJECTS["ResourceQuota", "k3a-join"]["metadata"]["namespace"] == node_password.JOIN_NAMESPACE
 
 
+@pytest.mark.parametrize("name", ["k3a-certificate-requests", "k3a-join-passwords"])
+@pytest.mark.parametrize("field", ["annotations", "finalizers", "labels", "ownerReferences"])
+def test_what_tokens_make_is_small_and_can_be_deleted(name, field):
+    """One with finalizers outlives whoever deletes it, and takes its place for good."""
+    expressions = [each["expression"] for each in POLICIES[name]["validations"]]
+    assert any(f"!has(object.metadata.{field})" in expression for expression in expressions)
+    for bounded in ("name", "generateName", "managedFields"):
+        assert any(f"size(object.metadata.{bounded}) <= " in expression for expression in expressions)
+
+
+def test_a_removed_node_gets_no_tokens_and_leaves_nothing():
+    rules = POLICIES[node_password.REMOVED]["matchConstraints"]["resourceRules"]
+    judged = {(*rule["apiGroups"], *rule["resources"]) for rule in rules}
+    assert {("", "serviceaccounts/token"), ("", "events"), ("resource.k8s.io", "resourceslices")} <= judged
+
+
 def test_a_nodes_own_certificate_lives_as_long_as_the_approver_remembers_names():
     (mutation,) = POLICIES["k3a-node-certificate-lifetime"]["mutations"]
     assert str(approver.LIFETIME) in mutation["applyConfiguration"]["expression"]
