@@ -66,7 +66,10 @@ def claim_findings(
 
 
 def joined_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
-    """New hosts whose names were given to others, who may have asked for them with a token in good time."""
+    """Hosts whose nodes have names that were given to others, who asked for them with a token.
+
+    That a host is such a machine, and in the inventory by now, the inventory has to say, by its name or a variable.
+    """
     return [
         HostFinding(
             (report.name,),
@@ -74,12 +77,20 @@ def joined_findings(reports: Sequence[HostReport], answer: ServerReport) -> list
                 "claim",
                 FAIL,
                 f"is to be the node {report.seen.node_name}, a name that a machine outside of the inventory was given",
-                f"set k3a_node_name, or take it back with remove_node.yml -e k3a_remove_node={report.seen.node_name}",
+                "set k3a_node_name: to this name where the host is that machine, else to another; or take the name back"
+                f" with remove_node.yml -e k3a_remove_node={report.seen.node_name}",
             ),
         )
         for report in reports
-        if report.facts and not report.is_known and report.seen.node_name in answer.joined_nodes
+        if report.facts and report.seen.node_name in answer.joined_nodes and not _is_that_machine(report)
     ]
+
+
+def _is_that_machine(report: HostReport) -> bool:
+    """Whether a host was a node before, and its node's name is one that the inventory gives it."""
+    given, own = report.settings.get("node_name", ""), node_id(report.seen.machine_id)
+    names = names_of(report.name, given) | ({f"{given}-{own}"} if given else set())
+    return report.is_known and report.seen.node_name in names
 
 
 def _wrong_name(report: HostReport, reserved: Settings, members: Set[str], away: Mapping[str, str]) -> Iterator[str]:

@@ -133,6 +133,8 @@ def target(text: str, machines: Sequence[Machine], answer: ServerReport) -> Targ
         raise RemovalError(f"there is no node {text}, or none any more; the nodes are {', '.join(known)}")
     if found:
         check_claim(text, found, node, member, [machine for machine in machines if node_of(machine, answer) == node])
+        if text != node:
+            check_known(text, found, node, answer)
         if is_other_machine(found, node, answer):
             if text != node:
                 raise RemovalError(
@@ -160,6 +162,21 @@ def check_claim(text: str, found: Machine, node: str, member: Member | None, cla
         raise RemovalError(
             f"{found.host} is an agent and says that its node is {node}, which is a server; see what answers in its"
             f" place, or give the name {member.name or member.id} if that server is to go"
+        )
+
+
+def check_known(text: str, found: Machine, node: str, answer: ServerReport) -> None:
+    """Raise where a host says of its node what the cluster does not, so that its own would stay."""
+    told = f"{found.host} says that its node is {node}"
+    if node in answer.joined_nodes:
+        raise RemovalError(
+            f"{told}, a machine that joined by a token; see what answers in its place, or give the name {node} if that"
+            " node is to go"
+        )
+    if text in {known.name for known in answer.nodes}:
+        raise RemovalError(
+            f"{told}, and the cluster has a node {text}; see what answers in its place, or take the host out of the"
+            " inventory, and remove that node by its name"
         )
 
 

@@ -119,5 +119,17 @@ def test_a_new_host_does_not_share_the_name_of_a_machine_that_a_token_let_in():
         assert told.finding.level == FAIL
         assert str(told).startswith("host-3: is to be the node agent-3, a name that a machine outside of the inventory")
     # It was let in itself, and is in the inventory by now.
-    assert claims.joined_findings([agent(name="host-3", node_name="agent-3", node_password=True)], joined) == []
+    its_own = {"node_name": "agent-3", "node_password": True}
+    for known in (agent(name="agent-3", **its_own), agent({"node_name": "agent-3"}, name="host-3", **its_own)):
+        assert claims.joined_findings([known], joined) == []
+    named = agent({"node_name": "a"}, name="h", node_name=f"a-{node_id('id-3')}", machine_id="id-3", node_password=True)
+    assert claims.joined_findings([named], replace(CLUSTER, joined_nodes=(named.seen.node_name,))) == []
     assert claims.joined_findings([agent()], joined) == []
+
+
+def test_a_node_that_a_token_let_in_is_not_any_host_that_says_so():
+    """Whoever is root on an agent knows the name, the machine id and the address of every node."""
+    joined = replace(CLUSTER, joined_nodes=("edge",))
+    edge = {"node_name": "edge", "machine_id": "id-e", "node_ips": ("10.0.0.200",), "node_password": True}
+    (told,) = claims.joined_findings([agent(**edge)], joined)
+    assert str(told).startswith("agent-1: is to be the node edge, a name that a machine outside of the inventory")

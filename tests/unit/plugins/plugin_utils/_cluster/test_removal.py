@@ -120,6 +120,19 @@ def test_an_agent_that_says_that_its_node_is_another_hosts_has_nobody_removed(cl
         removal.plan(["a1"], [machine(host) if host != "a1" else liar for host in ADDRESSES], THREE)
 
 
+@pytest.mark.parametrize("claimed, known_by", [("nobody", ""), ("edge", "id-e")])
+def test_an_agent_that_is_to_go_does_not_stay_by_another_name(claimed: str, known_by: str) -> None:
+    edge = NodeReport("edge", "id-e", ("10.0.0.99",))
+    asked = [replace(each, nodes=(*each.nodes, edge), joined_nodes=("edge",)) for each in THREE]
+    liar = machine("a1", node=claimed, machine_id=known_by)
+    machines = [machine(host) if host != "a1" else liar for host in ADDRESSES]
+    with pytest.raises(removal.RemovalError, match=f"a1 says that its node is {claimed}, .*; see what answers in its place"):
+        removal.plan(["a1"], machines, asked)
+    # Out of the inventory it says nothing.
+    found = removal.plan(["a1"], [each for each in machines if each is not liar], asked)
+    assert (found.nodes, found.hosts) == (("a1",), ())
+
+
 def test_a_server_whose_line_has_gone_to_the_agents_goes_by_its_name() -> None:
     moved = [machine(host, server=host in ("s1", "s3")) for host in ADDRESSES]
     assert removal.plan(["s2"], moved, THREE).members == ("s2",)
