@@ -46,9 +46,10 @@ ENDPOINTS = node_api.object_path("/apis/discovery.k8s.io/v1", "endpointslices", 
 LEASE = 15
 RENEWAL = 4
 SWEEP = 60
-# So many requests of one asker are judged between two renewals of the lease, and so many are kept in mind.
+# So many requests of one asker are judged between two renewals of the lease, and so many of a token are kept in
+# mind. Of a node fewer are: its requests are larger, and somebody with a token may be many nodes.
 TURNS = 20
-HELD = 200
+HELD, HELD_OF_NODE = 200, 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 
@@ -149,7 +150,8 @@ class Approver:
             self._drop(name)
             return False
         of_asker = (known for known in self._waiting.values() if approver.asker(known) == approver.asker(csr))
-        if name not in self._waiting and sum(1 for _known in of_asker) >= HELD:
+        most = HELD if approver.token_of(csr) else HELD_OF_NODE
+        if name not in self._waiting and sum(1 for _known in of_asker) >= most:
             self._refuse(csr)
             return False
         self._waiting[name] = csr

@@ -349,7 +349,7 @@ def test_one_who_asks_for_much_does_not_hold_the_others_up(cluster, monkeypatch)
 
 def test_of_one_who_asks_for_much_only_so_much_is_kept_in_mind(cluster, monkeypatch):
     monkeypatch.setattr(loop, "TURNS", 3)
-    monkeypatch.setattr(loop, "HELD", 4)
+    monkeypatch.setattr(loop, "HELD_OF_NODE", 4)
     cluster.node()
     for number in range(10):
         cluster.ask(samples.component(name=f"a{number}"))

@@ -12,7 +12,7 @@ from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 
 def test_a_list_is_read_to_its_end_and_its_version_is_known(monkeypatch):
-    monkeypatch.setattr(names, "PAGE", "2")
+    monkeypatch.setattr(names, "NODES_PAGE", "2")
     with keeping() as (objects, url):
         for number in range(5):
             objects.add(f"{names.NODES}/n{number}", {"metadata": {"name": f"n{number}"}})
