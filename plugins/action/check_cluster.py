@@ -139,6 +139,7 @@ class ActionModule(ActionBase):
         replaced = tuple(servers.replaced_nodes(hosts, answer))
         nodes = verdict.described_nodes(hosts)
         known = verdict.recorded_nodes((node["name"] for node in nodes), answer, self._away(hosts, task_vars))
+        of_hosts = verdict.recorded_hosts(nodes, answer, members(task_vars["groups"], (*SERVER, *AGENT)))
         away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
         plan = verdict.Verdict(
             first_server=first_server.seen.node_name if first_server else "",
@@ -166,7 +167,9 @@ class ActionModule(ActionBase):
         return {
             **plan.as_result(),
             "nodes": nodes,
-            "config": verdict.cluster_config(hosts[0].settings, plan, known, servers.server_nodes(hosts, answer)),
+            "config": verdict.cluster_config(
+                hosts[0].settings, plan, known, servers.server_nodes(hosts, answer), of_hosts
+            ),
             "hosts": verdict.host_records(hosts, plan),
         }
 

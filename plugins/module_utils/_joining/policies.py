@@ -67,8 +67,8 @@ def certificate_requests() -> Policy:
         validations=(
             (
                 f"size(object.spec.request) <= {OF_A_NODE} && {bare()}",
-                f"a request has at most {OF_A_NODE} bytes, and neither labels nor annotations nor owners nor finalizers,"
-                f" nor a name of more than {OF_A_NAME} characters",
+                f"a request has at most {OF_A_NODE} bytes, and neither labels nor annotations nor owners nor finalizers"
+                f", nor a name of more than {OF_A_NAME} characters",
             ),
             (
                 f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}",

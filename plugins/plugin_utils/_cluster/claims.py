@@ -59,6 +59,7 @@ def claim_findings(
             continue
         wrong = [
             *_wrong_name(report, reserved, members, away),
+            *_not_recorded(report, answer, frozenset(away.values())),
             *_wrong_addresses(report, reserved, others),
         ]
         found += [HostFinding((report.name,), Finding("claim", FAIL, f"says that {message}", SEE)) for message in wrong]
@@ -104,6 +105,25 @@ def _wrong_name(report: HostReport, reserved: Settings, members: Set[str], away:
         yield f"{told}, which is the name of a server"
     elif name in away and name not in names_of(report.name) and not given:
         yield f"{told}, which is the name of the host {away[name]}"
+
+
+def _not_recorded(report: HostReport, answer: ServerReport, away: Set[str]) -> Iterator[str]:
+    """What the cluster knows better: whose its nodes are was written down where no host can change it.
+
+    Where a variable names the node, that holds. A copy, and a machine whose own name has changed, is told of elsewhere:
+    by its own record, or since the cluster knows its id by another name.
+    """
+    name, recorded = report.seen.node_name, answer.node_of_host
+    others = [node.name for node in answer.nodes if node.machine_id == report.seen.machine_id]
+    is_renamed = report.known_name != name or (others and name not in others)
+    if report.settings.get("node_name") or report.is_copy or is_renamed:
+        return
+    own = recorded.get(report.name, name)
+    owner = next((host for host, node in recorded.items() if node == name and host in away), "")
+    if own != name:
+        yield f"its node is {name}, and in the cluster it is {own} (if that is gone, remove it with remove_node.yml)"
+    elif owner and name not in names_of(report.name):
+        yield f"its node is {name}, which in the cluster is that of the host {owner}"
 
 
 def _wrong_addresses(report: HostReport, reserved: Settings, others: Sequence[NodeReport]) -> Iterator[str]:

@@ -173,10 +173,11 @@ def check_known(text: str, found: Machine, node: str, answer: ServerReport) -> N
             f"{told}, a machine that joined by a token; see what answers in its place, or give the name {node} if that"
             " node is to go"
         )
-    if text in {known.name for known in answer.nodes}:
+    own = answer.node_of_host.get(found.host) or (text if text in {known.name for known in answer.nodes} else node)
+    if own != node:
         raise RemovalError(
-            f"{told}, and the cluster has a node {text}; see what answers in its place, or take the host out of the"
-            " inventory, and remove that node by its name"
+            f"{told}, and in the cluster it is {own}; see what answers in its place, or take the host out of the"
+            f" inventory, and remove the node {own}"
         )
 
 

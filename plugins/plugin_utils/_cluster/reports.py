@@ -177,6 +177,13 @@ class ServerReport:
     config: Mapping[str, Any] = field(default_factory=dict)
     issuer: str = ""
 
+    @property
+    def node_of_host(self) -> dict[str, str]:
+        """The nodes of the inventory's hosts as runs have recorded them in the cluster, of those that are there."""
+        told, there = self.config.get("hosts"), {node.name for node in self.nodes}
+        known = told if isinstance(told, Mapping) else {}
+        return {str(host): str(node) for host, node in known.items() if str(node) in there}
+
 
 def host_report(result: Mapping[str, Any]) -> HostReport:
     """The record of a result of check_config."""

@@ -160,11 +160,19 @@ def recorded_nodes(names: Iterable[str], answer: ServerReport, away: Iterable[st
     return sorted({*names, *(node.name for node in answer.nodes if node.name in kept)})
 
 
+def recorded_hosts(nodes: Iterable[Mapping[str, Any]], answer: ServerReport, away: Iterable[str]) -> dict[str, str]:
+    """Whose the nodes are: of the hosts that this run does not make nodes, C(away), as it was recorded before."""
+    before = answer.node_of_host
+    kept = {host: before[host] for host in away if host in before}
+    return dict(sorted({**kept, **{node["host"]: node["name"] for node in nodes}}.items()))
+
+
 def cluster_config(
     settings: Mapping[str, Any],
     verdict: Verdict,
     nodes: Sequence[str] = (),
     server_nodes: Mapping[str, Sequence[str]] | None = None,
+    hosts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What all nodes of the cluster have to say alike, for machines that are in no inventory; and who is in it.
 
@@ -174,6 +182,7 @@ def cluster_config(
     return {
         **{name: settings[name] for name in (*alike, "service_cidr")},
         "cluster_dns": cluster_dns(settings["cluster_dns"], settings["service_cidr"]),
+        "hosts": dict(hosts or {}),
         "nodes": list(nodes),
         "server_nodes": {name: list(addresses) for name, addresses in (server_nodes or {}).items()},
         "servers": list(verdict.servers),

@@ -133,3 +133,46 @@ def test_a_node_that_a_token_let_in_is_not_any_host_that_says_so():
     edge = {"node_name": "edge", "machine_id": "id-e", "node_ips": ("10.0.0.200",), "node_password": True}
     (told,) = claims.joined_findings([agent(**edge)], joined)
     assert str(told).startswith("agent-1: is to be the node edge, a name that a machine outside of the inventory")
+
+
+RECORDED = replace(
+    CLUSTER,
+    nodes=(*CLUSTER.nodes, NodeReport("ip-10-0-0-9", "id-9", ("10.0.0.9",))),
+    config={"hosts": {"agent-1": "agent-1", "db": "ip-10-0-0-9", "gone": "edge-9"}},
+)
+
+
+@pytest.mark.parametrize(
+    "claim, told",
+    [
+        # Of a host that is away, whose node is named by the machine and not by the inventory.
+        (("ip-10-0-0-9", "id-9", "10.0.0.9"), "its node is ip-10-0-0-9, and in the cluster it is agent-1"),
+        # Of a machine that joined before tokens were written down, and of nobody, or nobody any more.
+        (("edge", "id-e", "10.0.0.200"), "its node is edge, and in the cluster it is agent-1"),
+        (("another", "id-x", "10.0.0.77"), "its node is another, and in the cluster it is agent-1"),
+    ],
+)
+def test_whose_a_node_is_was_written_down_in_the_cluster(claim, told):
+    name, machine_id, address = claim
+    report = agent(node_name=name, machine_id=machine_id, node_ips=(address,))
+    (text,) = map(str, claims.claim_findings([report], RECORDED, RESERVED, {"db": "db"}))
+    assert told in text
+
+
+def test_a_new_host_has_not_the_node_of_one_that_is_away():
+    report = agent(name="agent-3", node_name="ip-10-0-0-9", machine_id="id-9", node_ips=("10.0.0.9",))
+    (text,) = map(str, claims.claim_findings([report], RECORDED, RESERVED, {"db": "db"}))
+    assert "its node is ip-10-0-0-9, which in the cluster is that of the host db" in text
+    # Its line in the inventory has another name now.
+    assert claims.claim_findings([report], RECORDED, RESERVED, {}) == []
+
+
+def test_what_was_written_down_is_in_nobodys_way():
+    names = {"node_name": "edge-9", "machine_id": "id-x", "node_ips": ("10.0.0.77",)}
+    for report in (agent(), agent(name="gone", **names), agent({"node_name": "edge-9"}, **names)):
+        assert claims.claim_findings([report], RECORDED, RESERVED, {}) == []
+    # Told by the machine's own record, or by its id.
+    renamed = agent(node_name="new")
+    assert claims.claim_findings([renamed], RECORDED, RESERVED, {}) == []
+    for broken in (None, [], 7, {"agent-1": {}}):
+        assert claims.claim_findings([agent()], replace(RECORDED, config={"hosts": broken}), RESERVED, {}) == []

@@ -133,6 +133,17 @@ def test_an_agent_that_is_to_go_does_not_stay_by_another_name(claimed: str, know
     assert (found.nodes, found.hosts) == (("a1",), ())
 
 
+def test_a_host_is_bound_to_its_node_by_what_runs_have_recorded() -> None:
+    there = (NodeReport("ip-1", "id-1"), NodeReport("ip-2", "id-2"))
+    asked = [replace(each, nodes=(*each.nodes, *there), config={"hosts": {"web": "ip-1", "db": "ip-2"}}) for each in THREE]
+    # The other one cannot be reached, and its name is nobody's to guess.
+    liar, other = machine("web", node="ip-2", machine_id="id-2"), dead("db")
+    with pytest.raises(removal.RemovalError, match="web says that its node is ip-2, and in the cluster it is ip-1; see"):
+        removal.plan(["web"], [*ALL, liar, other], asked)
+    mine = removal.plan(["web"], [*ALL, replace(liar, node="ip-1", machine_id="id-1"), other], asked)
+    assert (mine.nodes, mine.hosts) == (("ip-1",), ("web",))
+
+
 def test_a_server_whose_line_has_gone_to_the_agents_goes_by_its_name() -> None:
     moved = [machine(host, server=host in ("s1", "s3")) for host in ADDRESSES]
     assert removal.plan(["s2"], moved, THREE).members == ("s2",)

@@ -219,6 +219,12 @@ class TestCluster:
         answer = ServerReport(config=config, nodes=tuple(NodeReport(name=name) for name in there))
         assert verdict.recorded_nodes(["s", "a"], answer, away) == recorded
 
+    def test_whose_a_node_is_is_recorded_and_kept_of_hosts_that_are_away(self):
+        config = {"hosts": {"a": "former", "b": "node-b", "c": "gone", "out": "node-out"}}
+        there = tuple(NodeReport(name=name) for name in ("former", "node-b", "node-out"))
+        answer, nodes = ServerReport(config=config, nodes=there), [{"host": "a", "name": "node-a"}]
+        assert verdict.recorded_hosts(nodes, answer, ["a", "b", "c"]) == {"a": "node-a", "b": "node-b"}
+
     def test_a_record_that_cannot_be_is_written_anew(self):
         for broken in (None, "text", {"a": 1}, 7, [{"a": 1}, None]):
             assert verdict.recorded_nodes(["s"], ServerReport(config={"nodes": broken}), ["away"]) == ["s"]
