@@ -50,6 +50,8 @@ SWEEP = 60
 # mind. Of a node fewer are: its requests are larger, and somebody with a token may be many nodes.
 TURNS = 20
 HELD, HELD_OF_NODE = 200, 20
+# So many names of what a token asks beyond that are kept, and for so long of a round they are deleted.
+EXCESS, CLEARING = 10000, 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 
@@ -105,6 +107,8 @@ class Approver:
         self._waiting: dict[str, dict[str, Any]] = {}
         self._told: dict[str, str] = {}
         self._more = False
+        # What is to be deleted, by the token that it came by.
+        self._excess: dict[str, str] = {}
         # What was judged since the lease was renewed, by who asked; and the settings as of then.
         self._turns: Counter[str] = Counter()
         self._known: approver.Settings | None = None
@@ -131,10 +135,11 @@ class Approver:
             if self._clock() >= until:
                 break
             self._judge(csr)
+        self._clear(min(until, self._clock() + CLEARING))
         self._watch(until)
 
     def _list(self) -> None:
-        self._waiting, self._more = {}, False
+        self._waiting, self._excess, self._more = {}, {}, False
         for csr in self._requests():
             self._hold(csr)
         for name in self._told.keys() - self._waiting.keys():
@@ -159,24 +164,32 @@ class Approver:
 
     def _refuse(self, csr: Mapping[str, Any]) -> None:
         """A node's request comes to its turn later; those of a token are too many for the datastore to keep."""
-        token, name = approver.token_of(csr), csr["metadata"]["name"]
-        if not token:
+        token = approver.token_of(csr)
+        if token and len(self._excess) < EXCESS:
+            self._excess[csr["metadata"]["name"]] = token
+        else:
             self._more = True
-            return
-        try:
-            delete(self._api, REQUESTS, name)
-        except node_api.ApiRefused as error:
-            self._journal.trouble(f"token {token}", error.message)
-            return
-        self._journal.trouble(f"token {token}", f"has more than {HELD} requests that wait, others are deleted", "")
+
+    def _clear(self, until: float) -> None:
+        """Delete what is too much, as long as nobody has to wait for it."""
+        while self._excess and self._clock() <= until:
+            name, token = self._excess.popitem()
+            try:
+                delete(self._api, REQUESTS, name)
+            except node_api.ApiRefused as error:
+                self._more = True
+                self._journal.trouble(f"token {token}", error.message)
+                return
+            self._journal.trouble(f"token {token}", f"has more than {HELD} requests that wait, others are deleted", "")
 
     def _drop(self, name: str) -> None:
         self._waiting.pop(name, None)
+        self._excess.pop(name, None)
         self._told.pop(name, None)
         self._journal.forget(_subject(name))
 
     def _watch(self, until: float) -> None:
-        patience = 1 if self._waiting else max(1, round(until - self._clock()))
+        patience = 1 if self._waiting or self._excess else max(1, round(until - self._clock()))
         query = {
             "resourceVersion": self._version,
             "timeoutSeconds": str(patience),

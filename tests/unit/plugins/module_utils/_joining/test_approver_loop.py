@@ -375,6 +375,26 @@ def test_a_token_does_not_fill_the_datastore_with_requests(cluster, monkeypatch)
     assert cluster.journal == ["<4>token abcdef: has more than 4 requests that wait, others are deleted"]
 
 
+def test_what_a_token_asks_too_much_is_deleted_when_nobody_waits_for_it(cluster, monkeypatch):
+    monkeypatch.setattr(loop, "HELD", 4)
+    for number in range(50):
+        cluster.ask(samples.joining(name=f"a{number}"))
+    cluster.node("w2", "10.0.0.3")
+    cluster.ask(samples.component(name="z", user="system:node:w2"))
+    asked = cluster.round()
+    deleted = [index for index, (method, _path) in enumerate(asked) if method == "DELETE"]
+    assert len(deleted) == 46
+    assert asked.index(("PUT", f"{loop.REQUESTS}/z/approval")) < deleted[0]
+    # As long as there is time, so that the lease is renewed: each takes a second here.
+    monkeypatch.setattr(cluster.approver, "_clock", lambda: cluster.objects.version + 0.0)
+    for number in range(50, 90):
+        cluster.ask(samples.joining(name=f"a{number}"))
+    before = len(cluster.objects.requests("DELETE"))
+    cluster.approver.forget()
+    cluster.round()
+    assert 0 < len(cluster.objects.requests("DELETE")) - before < 40
+
+
 def test_a_machine_whose_password_has_not_come_costs_one_look_a_round(cluster):
     cluster.ask(samples.joining())
     cluster.approver.work(1)
