@@ -168,7 +168,12 @@ class ActionModule(ActionBase):
             **plan.as_result(),
             "nodes": nodes,
             "config": verdict.cluster_config(
-                hosts[0].settings, plan, known, servers.server_nodes(hosts, answer), of_hosts
+                hosts[0].settings,
+                plan,
+                known,
+                servers.server_nodes(hosts, answer),
+                of_hosts,
+                verdict.recorded_addresses(nodes, answer, of_hosts),
             ),
             "hosts": verdict.host_records(hosts, plan),
         }

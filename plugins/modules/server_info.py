@@ -170,7 +170,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api im
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import removed
@@ -181,6 +181,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import To
 DISCOVERY = "/.well-known/openid-configuration"
 NAMESPACE = "/api/v1/namespaces/kube-system"
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
+# Characters of a machine's id, and addresses of a node, of those that nodes report of themselves.
+LONGEST, MOST = 64, 32
 # What is known of a cluster whose API does not answer.
 NOBODY: dict[str, Any] = {
     "nodes": [],
@@ -270,12 +272,13 @@ def config_of(config_map: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def described(node: dict[str, Any]) -> dict[str, Any]:
-    """What tells a node from others."""
+    """What tells a node from others. The node says it itself, so it may be any text, and any number of them."""
     status = node.get("status", {})
+    told = [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"]
     return {
         "name": node["metadata"]["name"],
-        "machine_id": status.get("nodeInfo", {}).get("machineID", ""),
-        "addresses": [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"],
+        "machine_id": one_line(status.get("nodeInfo", {}).get("machineID", "")[:LONGEST]),
+        "addresses": list(filter(address.is_ip, told[:MOST])),
         "ready": not lack(node, datetime.now(timezone.utc)),
     }
 

@@ -60,7 +60,7 @@ def claim_findings(
         wrong = [
             *_wrong_name(report, reserved, members, away),
             *_not_recorded(report, answer, frozenset(away.values())),
-            *_wrong_addresses(report, reserved, others),
+            *_wrong_addresses(report, reserved, others, _recorded_addresses(report, answer)),
         ]
         found += [HostFinding((report.name,), Finding("claim", FAIL, f"says that {message}", SEE)) for message in wrong]
     return found
@@ -126,7 +126,16 @@ def _not_recorded(report: HostReport, answer: ServerReport, away: Set[str]) -> I
         yield f"its node is {name}, which in the cluster is that of the host {owner}"
 
 
-def _wrong_addresses(report: HostReport, reserved: Settings, others: Sequence[NodeReport]) -> Iterator[str]:
+def _recorded_addresses(report: HostReport, answer: ServerReport) -> frozenset[str]:
+    """The addresses that a host's node had in former runs, which no other node has by reporting them."""
+    name = report.seen.node_name
+    own = answer.addresses_of_node.get(name, ()) if answer.node_of_host.get(report.name) == name else ()
+    return frozenset(map(canonical, own))
+
+
+def _wrong_addresses(
+    report: HostReport, reserved: Settings, others: Sequence[NodeReport], own: Set[str]
+) -> Iterator[str]:
     # A machine that was renamed has left a node with its address behind.
     strangers = [node for node in others if node.machine_id != report.seen.machine_id]
     owners = {canonical(each): node.name for node in strangers for each in node.addresses}
@@ -138,7 +147,7 @@ def _wrong_addresses(report: HostReport, reserved: Settings, others: Sequence[No
             yield f"{told}, and k3a_node_ip is {', '.join(sorted(given))}"
         elif text in reserved.addresses:
             yield f"{told}, by which clients know the API"
-        elif text in owners:
+        elif text in owners and text not in own:
             yield f"{told}, which the node {owners[text]} has (if that is gone, remove it with remove_node.yml)"
         elif any(ip in address.network(network) for network in reserved.networks):
             yield f"{told}, in a network of pods or services"

@@ -184,6 +184,18 @@ class ServerReport:
         known = told if isinstance(told, Mapping) else {}
         return {str(host): str(node) for host, node in known.items() if str(node) in there}
 
+    @property
+    def addresses_of_node(self) -> dict[str, list[str]]:
+        """The addresses of these nodes as runs have recorded them."""
+        told = self.config.get("addresses")
+        known = told if isinstance(told, Mapping) else {}
+        there = {*self.node_of_host.values()}
+        return {
+            str(node): [str(address) for address in addresses]
+            for node, addresses in known.items()
+            if str(node) in there and isinstance(addresses, list)
+        }
+
 
 def host_report(result: Mapping[str, Any]) -> HostReport:
     """The record of a result of check_config."""

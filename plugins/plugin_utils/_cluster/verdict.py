@@ -167,12 +167,22 @@ def recorded_hosts(nodes: Iterable[Mapping[str, Any]], answer: ServerReport, awa
     return dict(sorted({**kept, **{node["host"]: node["name"] for node in nodes}}.items()))
 
 
+def recorded_addresses(
+    nodes: Iterable[Mapping[str, Any]], answer: ServerReport, hosts: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """The addresses of the nodes of these hosts, where this run does not know them as it was recorded before."""
+    before, there = answer.addresses_of_node, set(hosts.values())
+    kept = {name: addresses for name, addresses in before.items() if name in there}
+    return dict(sorted({**kept, **{node["name"]: node["internal_ips"] for node in nodes}}.items()))
+
+
 def cluster_config(
     settings: Mapping[str, Any],
     verdict: Verdict,
     nodes: Sequence[str] = (),
     server_nodes: Mapping[str, Sequence[str]] | None = None,
     hosts: Mapping[str, str] | None = None,
+    addresses: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """What all nodes of the cluster have to say alike, for machines that are in no inventory; and who is in it.
 
@@ -182,6 +192,7 @@ def cluster_config(
     return {
         **{name: settings[name] for name in (*alike, "service_cidr")},
         "cluster_dns": cluster_dns(settings["cluster_dns"], settings["service_cidr"]),
+        "addresses": {name: list(own) for name, own in (addresses or {}).items()},
         "hosts": dict(hosts or {}),
         "nodes": list(nodes),
         "server_nodes": {name: list(addresses) for name, addresses in (server_nodes or {}).items()},

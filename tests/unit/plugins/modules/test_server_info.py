@@ -80,6 +80,14 @@ class Api(joinable_cluster.Cluster):
         return status, answer
 
 
+def test_what_a_node_says_of_itself_is_judged():
+    """It gets into sentences for the operator, and every run brings all of it to the controller."""
+    many = [f"10.0.0.{number}" for number in range(99)]
+    told = server_info.described(node("evil", "1\n\x1b[2J" + "x" * 9999, "10.0.0.1\nno address", *many))
+    assert told["machine_id"].isprintable() and len(told["machine_id"]) <= 64
+    assert told["addresses"] == many[: server_info.MOST - 1]
+
+
 def node(name, machine_id="", *addresses):
     listed = [{"type": "InternalIP", "address": address} for address in addresses]
     status = {"nodeInfo": {"machineID": machine_id}, "addresses": [*listed, {"type": "Hostname", "address": name}]}

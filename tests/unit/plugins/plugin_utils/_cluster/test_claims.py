@@ -176,3 +176,18 @@ def test_what_was_written_down_is_in_nobodys_way():
     assert claims.claim_findings([renamed], RECORDED, RESERVED, {}) == []
     for broken in (None, [], 7, {"agent-1": {}}):
         assert claims.claim_findings([agent()], replace(RECORDED, config={"hosts": broken}), RESERVED, {}) == []
+
+
+def test_a_node_that_reports_the_addresses_of_others_keeps_nobody_out():
+    """It need not be looked at: a machine that joined by a token, or a host that nobody reaches."""
+    evil = NodeReport("evil", "id-z", ("10.0.0.101", "10.0.0.103"))
+    config = {"hosts": {"agent-1": "agent-1"}, "addresses": {"agent-1": ["10.0.0.101"], "evil": ["10.0.0.103"]}}
+    cluster = replace(CLUSTER, nodes=(*CLUSTER.nodes, evil), config=config)
+    assert claims.claim_findings([agent()], cluster, RESERVED, {}) == []
+    # Nor does anybody get more by it than was recorded.
+    for report in (agent(node_ips=("10.0.0.103",)), agent(name="evil", node_name="evil", machine_id="id-y")):
+        (text,) = map(str, claims.claim_findings([report], cluster, RESERVED, {}))
+        assert "which the node " in text
+    for broken in (None, 7, {"agent-1": 7}, {"agent-1": [{}]}):
+        unread = replace(cluster, config={**config, "addresses": broken})
+        assert len(claims.claim_findings([agent()], unread, RESERVED, {})) == 1

@@ -222,8 +222,13 @@ class TestCluster:
     def test_whose_a_node_is_is_recorded_and_kept_of_hosts_that_are_away(self):
         config = {"hosts": {"a": "former", "b": "node-b", "c": "gone", "out": "node-out"}}
         there = tuple(NodeReport(name=name) for name in ("former", "node-b", "node-out"))
-        answer, nodes = ServerReport(config=config, nodes=there), [{"host": "a", "name": "node-a"}]
-        assert verdict.recorded_hosts(nodes, answer, ["a", "b", "c"]) == {"a": "node-a", "b": "node-b"}
+        config["addresses"] = {"former": ["10.0.0.1"], "node-b": ["10.0.0.2"], "node-out": ["10.0.0.3"]}
+        answer = ServerReport(config=config, nodes=there)
+        nodes = [{"host": "a", "name": "node-a", "internal_ips": ["10.0.0.4"]}]
+        hosts = verdict.recorded_hosts(nodes, answer, ["a", "b", "c"])
+        assert hosts == {"a": "node-a", "b": "node-b"}
+        addresses = verdict.recorded_addresses(nodes, answer, hosts)
+        assert addresses == {"node-a": ["10.0.0.4"], "node-b": ["10.0.0.2"]}
 
     def test_a_record_that_cannot_be_is_written_anew(self):
         for broken in (None, "text", {"a": 1}, 7, [{"a": 1}, None]):
