@@ -44,6 +44,8 @@ SALT_BYTES = 8
 KEY_BYTES = 64
 # scrypt's cost: N = 2^15, r = 8, p = 1, which takes 32 MiB for a tenth of a second.
 LOG_N, BLOCK, PARALLEL = 15, 8, 1
+# A host makes its hash itself, and the approver has little memory: none costs more than two of ours.
+MOST_BYTES, MOST_PARALLEL = 64 * 2**20, 2
 
 
 def wanted_content(current: bytes | None) -> bytes:
@@ -70,7 +72,8 @@ def verify(password: str, hashed: str) -> bool:
         version, salt, log_n, block, parallel, encoded = hashed.strip().split(":")
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         cost = int(log_n), int(block), int(parallel)
-        if version != f"${VERSION}" or not 10 <= cost[0] <= 17 or not 1 <= cost[1] * cost[2] <= 32 or not key:
+        usual = 10 <= cost[0] <= 17 and 1 <= cost[1] <= 32 and 1 <= cost[2] <= MOST_PARALLEL
+        if version != f"${VERSION}" or not usual or 128 * cost[1] * 2 ** cost[0] > MOST_BYTES or not key:
             return False
         return hmac.compare_digest(key, _derived(password, bytes.fromhex(salt), *cost, len(key)))
     except (ValueError, binascii.Error):

@@ -55,6 +55,15 @@ def test_a_hash_that_cannot_be_read_is_nobodys(hashed):
     assert not node_password.verify("", hashed)
 
 
+@pytest.mark.parametrize("cost", [(17, 32, 1), (17, 8, 1), (16, 16, 1), (15, 8, 4), (15, -8, -1)])
+def test_a_hash_that_costs_more_than_ours_is_nobodys(cost, monkeypatch):
+    """A host makes it, and half a gibibyte would end the approver whenever somebody asks for that name."""
+    derived = []
+    monkeypatch.setattr(node_password, "_derived", lambda *arguments: derived.append(arguments) or b"")
+    assert not node_password.verify("x", f"$1:0011223344556677:{cost[0]}:{cost[1]}:{cost[2]}:AAAA")
+    assert not derived
+
+
 def test_a_password_file_is_kept_and_made_only_when_there_is_none():
     assert node_password.wanted_content(b"abc\n") == b"abc\n"
     made = node_password.wanted_content(None)
