@@ -292,10 +292,11 @@ class TestRenewal:
 
     def test_a_certificate_from_the_future(self, authority, signed):
         """The clock was ahead when it was signed, and is right again."""
-        start = loaded(signed).not_valid_before_utc
-        told = [f"it is not valid before {start:%Y-%m-%d %H:%M} UTC"]
-        early = authority_between(start - 2 * DAY, start + 900 * DAY)
+        moment = loaded(signed).not_valid_before_utc
+        early = authority_between(moment - 2 * DAY, moment + 900 * DAY)
         leaf = pki.sign(LEAF, pki.request_of(pki.key_pem(pki.new_key())), *early)
+        start = loaded(leaf).not_valid_before_utc
+        told = [f"it is not valid before {start:%Y-%m-%d %H:%M} UTC"]
         assert reasons(LEAF, leaf, early, start - DAY) == told
         assert reasons({**LEAF, "pair": True}, leaf, early, start - DAY) == told
 
