@@ -118,7 +118,7 @@ nodes:
       description: Whether it is Ready.
       type: bool
 node_passwords:
-  description: The nodes whose password's hash the cluster keeps.
+  description: The nodes whose password's hash the cluster keeps, as that of the Node that there is or is to come.
   returned: success
   type: list
   elements: str
@@ -250,8 +250,8 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
     uids = {node["metadata"]["name"]: node["metadata"].get("uid", "") for node in found}
     return {
         "nodes": [described(node) for node in found],
-        # One of a Node that was deleted and made anew is not that node's.
-        "node_passwords": [name for name, known in kept.items() if known.owner in ("", uids.get(name, known.owner))],
+        # One of a Node that was deleted is not that of the next one of this name, whose UID is another.
+        "node_passwords": [name for name, known in kept.items() if known.owner in ("", uids.get(name, ""))],
         "joined_nodes": [name for name, known in kept.items() if known.token],
         "removed_nodes": sorted(gone),
         # Neither is there before the cluster has begun.
