@@ -83,8 +83,8 @@ def test_servers_share_their_secrets_and_no_more(cluster):
     """The CAs, what encrypts and signs, and the token: one of each. Keys of certificates: each its own."""
     shared = [set(cluster.secrets(server)) for server in cluster.servers]
     common = set.intersection(*shared)
-    # Five CAs, the service account key, the encryption key and the server token.
-    assert len(common) == 8
+    # Six CAs, the service account key, the encryption key and the server token.
+    assert len(common) == 9
     for number, one in enumerate(shared):
         for other in shared[number + 1 :]:
             assert one & other == common
