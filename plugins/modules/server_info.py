@@ -182,7 +182,8 @@ DISCOVERY = "/.well-known/openid-configuration"
 NAMESPACE = "/api/v1/namespaces/kube-system"
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
 # Characters of a machine's id, and addresses of a node, of those that nodes report of themselves.
-LONGEST, MOST = 64, 32
+LONGEST = 64
+MOST = 32
 # What is known of a cluster whose API does not answer.
 NOBODY: dict[str, Any] = {
     "nodes": [],

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import ssl
@@ -165,11 +166,17 @@ class Played:
         return "\n".join(found)
 
 
+# Seconds within which the workers of a playbook that was killed end by themselves.
+WORKERS_END = 120
+
+
 class Playing:
     """A playbook that runs, in a session of its own, so that it can be killed with all that it has started."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._said = Spool()
+        # Open for as long as the playbook or a worker of it lives.
+        self._alive, alive = os.pipe()
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -178,7 +185,9 @@ class Playing:
             stdout=self._said.file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(alive,),
         )
+        os.close(alive)
 
     def said(self) -> str:
         return self._said.read()
@@ -194,6 +203,8 @@ class Playing:
         with contextlib.suppress(ProcessLookupError):
             self.signal(signal.SIGKILL)
         self._process.wait()
+        # Its workers are in sessions of their own. The cluster is theirs until they end.
+        assert select.select([self._alive], [], [], WORKERS_END)[0], "a worker of a killed playbook does not end"
 
     def end(self) -> Played:
         """Wait for its end."""

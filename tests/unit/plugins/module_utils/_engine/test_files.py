@@ -208,7 +208,6 @@ def test_a_directory_that_is_reached_by_a_link_does_not_change_for_ever(tmp_path
     assert files.directory_change(wanted) is None
 
 
-
 def test_a_dangling_link_is_there_to_be_removed(tmp_path):
     (tmp_path / "a").symlink_to("nowhere")
     assert files.absent_change(str(tmp_path / "a")) is not None
