@@ -207,7 +207,7 @@ def outsider(cluster, servers, playbooks, tmp_path_factory):
     """The last agent, which is taken out of the cluster, and in the end put back by its inventory."""
     servers.wait_until_whole()
     found = Outsider(cluster, playbooks, tmp_path_factory.mktemp("outsider"))
-    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={found.name}")
+    playbooks.succeed("remove_node.yml", "-e", f"k3a_remove_node={found.name}", "-e", "k3a_release_names=true")
     assert found.running() == ""
     yield found
     found.leave()
