@@ -92,27 +92,6 @@ def test_what_makes_it_a_node_ends_within_a_month(cluster, outsider):
     assert "k3a.io/node-uid" in kept and "k3a.io/token" in kept and "ownerReferences" not in kept
 
 
-def test_a_machine_that_was_removed_does_not_come_back(cluster, servers, wait, outsider):
-    """Its kubelet runs on, with a certificate that is valid; it is refused, by the API and by the approver."""
-    name, server = outsider.name, cluster.servers[0]
-    node = json.loads(cluster.kubectl("get", "node", name, "--output=json"))
-    own = "kubectl --kubeconfig=/var/lib/k3a/agent/etc/kubelet.kubeconfig"
-    removed = json.dumps({"data": {name: "2099-01-01T00:00:00Z"}})
-    listed = "configmap --namespace=k3a-system k3a-removed-nodes"
-    script = f"kubectl create {listed}; kubectl patch {listed} --type=merge -p '{removed}'"
-    script += f" && kubectl delete node {name}"
-    cluster.feed(server, "", "sh", "-c", f"({script}) 2>&1")
-    body = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
-    said = cluster.feed(name, body, "sh", "-c", f"{own} create -f - 2>&1 || true")
-    assert "this node was removed from the cluster" in said, said
-    cluster.feed(name, "", "systemctl", "restart", "k3a-kubelet")
-    assert "NotFound" in cluster.feed(server, "", "sh", "-c", f"sleep 10; kubectl get node {name} 2>&1 || true")
-    script = "kubectl delete configmap --namespace=k3a-system k3a-removed-nodes"
-    cluster.feed(server, "", "sh", "-c", script)
-    wait(lambda: (name in cluster.kubectl("get", "nodes"), "no node"), "the node when its name is free", 120)
-    assert node["metadata"]["uid"] != servers.get(server, "node", name)["metadata"]["uid"]
-
-
 def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):
     playbooks.succeed("token_delete.yml", "-e", f"k3a_bootstrap_token={token.partition('::')[2].partition('.')[0]}")
     before = cluster.main_pids(outsider.name)
@@ -138,6 +117,27 @@ def test_a_node_says_of_itself_what_it_is(cluster, servers, outsider):
     assert outsider.join("").status == 0
     found = metadata()
     assert "example.com/disk" not in found["labels"] and "example.com/owner" not in found["annotations"]
+
+
+def test_a_machine_that_was_removed_does_not_come_back(cluster, servers, wait, outsider):
+    """Its kubelet runs on, with a certificate that is valid; it is refused, by the API and by the approver."""
+    name, server = outsider.name, cluster.servers[0]
+    node = json.loads(cluster.kubectl("get", "node", name, "--output=json"))
+    own = "kubectl --kubeconfig=/var/lib/k3a/agent/etc/kubelet.kubeconfig"
+    removed = json.dumps({"data": {name: "2099-01-01T00:00:00Z"}})
+    listed = "configmap --namespace=k3a-system k3a-removed-nodes"
+    script = f"kubectl create {listed}; kubectl patch {listed} --type=merge -p '{removed}'"
+    script += f" && kubectl delete node {name}"
+    cluster.feed(server, "", "sh", "-c", f"({script}) 2>&1")
+    body = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    said = cluster.feed(name, body, "sh", "-c", f"{own} create -f - 2>&1 || true")
+    assert "this node was removed from the cluster" in said, said
+    cluster.feed(name, "", "systemctl", "restart", "k3a-kubelet")
+    assert "NotFound" in cluster.feed(server, "", "sh", "-c", f"sleep 10; kubectl get node {name} 2>&1 || true")
+    script = "kubectl delete configmap --namespace=k3a-system k3a-removed-nodes"
+    cluster.feed(server, "", "sh", "-c", script)
+    wait(lambda: (name in cluster.kubectl("get", "nodes"), "no node"), "the node when its name is free", 120)
+    assert node["metadata"]["uid"] != servers.get(server, "node", name)["metadata"]["uid"]
 
 
 def test_a_machine_that_was_made_anew_is_another(servers, outsider, playbooks, tmp_path):
