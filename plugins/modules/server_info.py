@@ -240,7 +240,7 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
         found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
         secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]
         namespace, told, discovery = api.get(NAMESPACE), api.get(CONFIG), api.get(DISCOVERY)
-        gone = removed.names_in(api.get(removed.PATH))
+        gone = passwords.removed_names(api.get(removed.PATH))
     except ApiError as error:
         return {**NOBODY, "reason": str(error)}
     kept = {

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
-from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, join, node_password, removed
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, join, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as csr_reader
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token, token_secret
 from ansible_collections.k3a.cluster.tests.unit import csr_samples as samples
@@ -173,7 +173,7 @@ def test_what_is_kept_of_names():
         data = made.get("data")
         if isinstance(data, dict) and isinstance(data.get("hash", ""), str):
             node_password.value_in(made, "hash")
-        removed.names_in(made)
+        node_password.removed_names(made)
 
 
 def test_tokens():

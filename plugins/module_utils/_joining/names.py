@@ -31,7 +31,7 @@ def pages(
     api: node_api.NodeApi, path: str, query: Mapping[str, str] | None = None
 ) -> Generator[dict[str, Any], None, str]:
     """The objects of a list, a page at a time; its value is the list's version."""
-    asked = {"limit": NODES_PAGE if path == NODES else PAGE, **(query or {})}
+    asked = {"limit": PAGE, **(query or {})}
     while True:
         page = api.request("GET", path, asked)
         yield from page.get("items") or []
@@ -39,6 +39,11 @@ def pages(
         if not metadata.get("continue"):
             return str(metadata.get("resourceVersion") or "")
         asked["continue"] = metadata["continue"]
+
+
+def nodes(api: node_api.NodeApi) -> Generator[dict[str, Any], None, str]:
+    """The Nodes, of which each may be as large as the API lets it."""
+    return pages(api, NODES, {"limit": NODES_PAGE})
 
 
 def delete(api: node_api.NodeApi, collection: str, name: str) -> None:
@@ -105,7 +110,7 @@ class Names:
             password=password,
             hashed=None if known is None else node_password.value_in(known, "hash"),
             owner=kept.owner,
-            removed=str(((self._api.get(REMOVED) or {}).get("data") or {}).get(node, "")),
+            removed=node_password.removed_names(self._api.get(REMOVED)).get(node, ""),
             pending=self._pending(approver.token_of(csr)),
             holders=self._holders(node),
             claimants=self._claimants(node) if kind == approver.SERVING else {},
@@ -116,7 +121,7 @@ class Names:
     def _claimants(self, node: str) -> dict[str, str]:
         """The other nodes by the addresses that they report."""
         found: dict[str, str] = {}
-        for other in pages(self._api, NODES):
+        for other in nodes(self._api):
             if other["metadata"]["name"] != node:
                 found.update(dict.fromkeys(approver.addresses_of(other), other["metadata"]["name"]))
         return found
@@ -175,7 +180,7 @@ class Names:
                 node_password.node_of(secret["metadata"]["name"]): node_password.kept(secret)
                 for secret in pages(self._api, SECRETS, {"fieldSelector": f"type={node_password.TYPE}"})
             }
-            self._nodes = {each["metadata"]["name"]: approver.uid_of(each) for each in pages(self._api, NODES)}
+            self._nodes = {each["metadata"]["name"]: approver.uid_of(each) for each in nodes(self._api)}
             self._kept = {node: kept for node, kept in secrets.items() if node}
             for node in list(self._kept):
                 self._tend(node, now)
@@ -203,9 +208,7 @@ class Names:
 
     def _clear_removed(self, now: float) -> None:
         """Forget names that were removed so long ago that no certificate is left."""
-        found = self._api.get(REMOVED) or {}
-        names = found.get("data") or {}
-        over = [name for name, until in names.items() if 0 < node_password.moment(until) < now]
+        over = node_password.expired(node_password.removed_names(self._api.get(REMOVED)), now)
         if over:
             body = {"data": dict.fromkeys(over)}
             self._api.request("PATCH", REMOVED, body=body, content_type=node_api.MERGE_PATCH)

@@ -155,6 +155,17 @@ def moment(text: str) -> float:
         return 0.0
 
 
+def removed_names(config_map: Mapping[str, Any] | None) -> dict[str, str]:
+    """The names of nodes that were removed, each with the time until which nobody can have it."""
+    data = (config_map or {}).get("data")
+    return {str(name): str(until) for name, until in data.items()} if isinstance(data, dict) else {}
+
+
+def expired(names: Mapping[str, str], now: float) -> list[str]:
+    """Those of such names whose time is over; one without a time that can be read is kept."""
+    return [name for name, until in names.items() if 0 < moment(until) < now]
+
+
 def join_secret(request: str, password: str) -> dict[str, Any]:
     """What a machine brings along with the certificate signing request of this name."""
     return {

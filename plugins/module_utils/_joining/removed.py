@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import MERGE_PATCH, ApiError, ApiRefused
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import CONFIG_MAPS, ServerApi
@@ -26,16 +25,10 @@ LABEL = f"ConfigMap {node_password.NAMESPACE}/{node_password.REMOVED}"
 MOST = 3000
 
 
-def names_in(config_map: Mapping[str, Any] | None) -> dict[str, str]:
-    """The names that were removed, each with the time until which nobody can have it."""
-    data = (config_map or {}).get("data")
-    return {str(name): str(until) for name, until in data.items()} if isinstance(data, dict) else {}
-
-
 def change(before: Mapping[str, str], kept: Iterable[str], freed: Iterable[str], now: float) -> dict[str, str | None]:
     """What to change for some names to be kept from everybody, and others to be free."""
     until = node_password.timestamp(now + approver.LONGEST_LIFETIME)
-    over = [name for name, told in before.items() if 0 < node_password.moment(told) < now]
+    over = node_password.expired(before, now)
     added = {name: until for name in kept if name not in before or name in over}
     found: dict[str, str | None] = {name: None for name in freed if name in before}
     if added and len(before) - len(over) + len(added) > MOST:
@@ -50,7 +43,7 @@ def converge(
     api: ServerApi, kept: Iterable[str], freed: Iterable[str], check_mode: bool
 ) -> tuple[list[str], dict[str, str]] | None:
     """Keep some names from everybody and set others free: the names that changed and the diff; None where none did."""
-    before = names_in(api.get(PATH))
+    before = node_password.removed_names(api.get(PATH))
     patch = change(before, kept, freed, time.time())
     if not patch:
         return None

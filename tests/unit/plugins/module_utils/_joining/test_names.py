@@ -16,7 +16,7 @@ def test_a_list_is_read_to_its_end_and_its_version_is_known(monkeypatch):
     with keeping() as (objects, url):
         for number in range(5):
             objects.add(f"{names.NODES}/n{number}", {"metadata": {"name": f"n{number}"}})
-        reading = names.pages(node_api.NodeApi(url), names.NODES)
+        reading = names.nodes(node_api.NodeApi(url))
         found = []
         with pytest.raises(StopIteration) as ended:
             while True:

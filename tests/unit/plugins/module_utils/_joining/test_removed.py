@@ -13,7 +13,7 @@ LATER, BEFORE = (node_password.timestamp(NOW + seconds) for seconds in (60.0, -6
 
 @pytest.mark.parametrize("config_map", [None, {}, {"data": None}, {"data": []}])
 def test_a_list_that_cannot_be_read_names_nobody(config_map):
-    assert removed.names_in(config_map) == {}
+    assert node_password.removed_names(config_map) == {}
 
 
 def test_a_name_is_kept_longer_than_any_certificate_lives():
