@@ -46,16 +46,17 @@ CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
 
 def unchanged(path: str, but: Sequence[str]) -> str:
     """CEL: a mapping of the object is as it was, but for some of its keys, whichever keys it has."""
-    new, old, free = f"dyn(object{path})", f"dyn(oldObject{path})", json.dumps(list(but))
-    return (
-        f"{new}.all(k, k in {free} || (k in {old} && {new}[k] == {old}[k])) && {old}.all(k, k in {free} || k in {new})"
-    )
+    return _same_mapping(f"dyn(object{path})", f"dyn(oldObject{path})", f"k in {json.dumps(list(but))}")
 
 
 def unchanged_annotations() -> str:
     """CEL: all annotations but flannel's are as they were."""
     new, old = (f"(has({o}.metadata.annotations) ? {o}.metadata.annotations : {{}})" for o in ("object", "oldObject"))
-    free = f"k.startsWith({json.dumps(ANNOTATIONS)})"
+    return _same_mapping(new, old, f"k.startsWith({json.dumps(ANNOTATIONS)})")
+
+
+def _same_mapping(new: str, old: str, free: str) -> str:
+    """CEL: two mappings are the same but for the keys k of which an expression is true."""
     return f"{new}.all(k, {free} || (k in {old} && {new}[k] == {old}[k])) && {old}.all(k, {free} || k in {new})"
 
 

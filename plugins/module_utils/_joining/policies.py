@@ -58,7 +58,7 @@ def objects() -> tuple[dict[str, Any], ...]:
 
 def certificate_requests() -> Policy:
     """Requests of machines that join are small, and for nothing else than to join; those of nodes are small."""
-    machine = f"!('{BOOTSTRAPPERS}' in request.userInfo.groups)"
+    not_joining = f"!('{BOOTSTRAPPERS}' in request.userInfo.groups)"
     asks = f"'{BOOTSTRAPPERS}' in request.userInfo.groups || '{approver.NODES}' in request.userInfo.groups"
     return Policy(
         "k3a-certificate-requests",
@@ -71,11 +71,11 @@ def certificate_requests() -> Policy:
                 f", nor a name of more than {OF_A_NAME} characters",
             ),
             (
-                f"{machine} || size(object.spec.request) <= {OF_A_MACHINE}",
+                f"{not_joining} || size(object.spec.request) <= {OF_A_MACHINE}",
                 f"with a bootstrap token a request has at most {OF_A_MACHINE} bytes",
             ),
             (
-                f"{machine} || object.spec.signerName == '{approver.KUBELET_SIGNER}'",
+                f"{not_joining} || object.spec.signerName == '{approver.KUBELET_SIGNER}'",
                 f"with a bootstrap token only certificates of {approver.KUBELET_SIGNER} can be asked for",
             ),
         ),
