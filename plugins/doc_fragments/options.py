@@ -23,6 +23,16 @@ options:
     default: 300
 """
 
+    LOCK_ID = r"""
+options:
+  lock_id:
+    description:
+      - Which playbook holds the cluster's lock, as the module's half on the controller says; no member of etcd is
+        changed for another.
+    type: str
+    default: ""
+"""
+
     NODE_NAME = r"""
 options:
   node_name:

@@ -37,6 +37,7 @@ extends_documentation_fragment:
   - k3a.cluster.options.node_ip
   - k3a.cluster.options.cluster_cidr
   - k3a.cluster.options.https_listen_port
+  - k3a.cluster.options.lock_id
   - k3a.cluster.options.extra_args
 options:
   node_name:
@@ -66,12 +67,6 @@ options:
         is.
     type: bool
     default: false
-  lock_id:
-    description:
-      - Which playbook holds the cluster's lock, as the module's half on the controller says; no member is changed
-        for another.
-    type: str
-    default: ""
   expose_metrics:
     description: Whether metrics are served on the node's address too, and not on loopback alone.
     type: bool

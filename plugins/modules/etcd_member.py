@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.options.data_dir
+  - k3a.cluster.options.lock_id
   - k3a.cluster.options.timeout
 options:
   names:
@@ -32,12 +33,6 @@ options:
     default: []
   peer_url:
     description: The member's peer URL, for one that has never started and has no name.
-    type: str
-    default: ""
-  lock_id:
-    description:
-      - Which playbook holds the cluster's lock, as the module's half on the controller says; no change is made
-        for another.
     type: str
     default: ""
   timeout:
