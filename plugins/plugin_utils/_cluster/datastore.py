@@ -68,9 +68,9 @@ def _lost(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostF
     lost = [server for server in servers if _has_lost(server, voters)]
     # Only a majority can replace the others, and what still runs counts until it stops.
     count = len(voters or servers)
+    last = count == 1
     too_many = count - sum(1 for server in lost if not server.seen.etcd_cluster) < majority(count)
     for server in lost:
-        last = len(voters or servers) == 1
         # Of one that has lost all of its data directory that is told, as one thing.
         is_told = server.is_emptied and not server.replace and not server.seen.etcd_cluster
         if not is_told and (last or too_many or not server.replace):

@@ -157,7 +157,7 @@ def evaluate(
             problems.append(NoValue(name, str(error)))
     for name in [name for name, value in values.items() if options[name].get("no_log") and not value]:
         place = name + FILE
-        known = {**of_playbooks(), **specification()}.get(place)
+        known = specification().get(place) or of_playbooks().get(place)
         if known is None or not variables.get(place):
             continue
         path = variables[place]
