@@ -9,9 +9,25 @@ import functools
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 NEW_CERTIFICATE = ("openssl", "req", "-x509", "-new", "-days", "3650", "-key", "/dev/stdin", "-subj")
+# What openssl has to know to sign for a time that has begun.
+ISSUER = """
+[ca]
+default_ca = this
+[this]
+database = issued
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+preserve = yes
+[any]
+organizationName = optional
+commonName = optional
+"""
 NEW_KEY = ("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
@@ -24,20 +40,23 @@ def authority(name: str = "k3a-ca") -> tuple[str, str]:
 
 
 @functools.cache
-def leaf(subject: str, days: int = 365, usage: str = "clientAuth") -> tuple[str, str]:
-    """A certificate of that CA for so many days, with the CA's behind it, and its key, PEM."""
+def leaf(subject: str, days: int = 365, usage: str = "clientAuth", over: int = 0) -> tuple[str, str]:
+    """A certificate of that CA for so many days, with the CA's behind it, and its key, PEM; some days are over."""
     key = subprocess.run(NEW_KEY, check=True, capture_output=True).stdout
+    now = datetime.now(timezone.utc)
+    times = [f"{now + timedelta(days=each):%Y%m%d%H%M%SZ}" for each in (-over, days - over)]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        for file, text in zip(("ca.crt", "ca.key"), authority()):
+        for file, text in zip(("ca.crt", "ca.key", "ca.cnf"), (*authority(), ISSUER)):
             (place / file).write_text(text)
         (place / "extensions").write_text(f"extendedKeyUsage={usage}\n")
+        (place / "issued").touch()
+        (place / "serial").write_text("01")
         asked = ("openssl", "req", "-new", "-key", "/dev/stdin", "-subj", subject)
-        request = subprocess.run(asked, check=True, capture_output=True, input=key).stdout
-        sign = ("openssl", "x509", "-req", "-CA", "ca.crt", "-CAkey", "ca.key", "-set_serial", "1", "-days", str(days))
-        done = subprocess.run(
-            [*sign, "-extfile", "extensions"], check=True, capture_output=True, input=request, cwd=place
-        )
+        (place / "request").write_bytes(subprocess.run(asked, check=True, capture_output=True, input=key).stdout)
+        sign = ("openssl", "ca", "-batch", "-config", "ca.cnf", "-cert", "ca.crt", "-keyfile", "ca.key", "-in", "request")
+        validity = ("-startdate", times[0], "-enddate", times[1], "-notext", "-extfile", "extensions")
+        done = subprocess.run([*sign, *validity], check=True, capture_output=True, cwd=place)
     return done.stdout.decode() + authority()[0], key.decode()
 
 

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
@@ -169,7 +170,10 @@ class Cluster:
             serving = found["spec"]["signerName"] == "kubernetes.io/kubelet-serving"
             authority, usage = (self.kubelets, "serverAuth") if serving else (self.client, "clientAuth")
             request = base64.b64decode(found["spec"]["request"])
-            signed = authority.sign(request, f"extendedKeyUsage={usage}\n")
+            asked = csr.parse(request)
+            names = ",".join([*(f"DNS:{name}" for name in asked.dns), *(f"IP:{ip}" for ip in asked.ips)])
+            extensions = f"extendedKeyUsage={usage}\n" + (f"subjectAltName={names}\n" if names else "")
+            signed = authority.sign(request, extensions)
             found["status"]["certificate"] = base64.b64encode(signed.encode()).decode()
         return 200, found
 

@@ -128,7 +128,7 @@ class RecordedCluster:
         """The answers that do not depend on the host, by module."""
         component = {"changed": False, "unhealthy_reason": "", "changes": [], "restarted": False, "diff": []}
         names = ("apiserver", "approver", "containerd", "controller_manager", "etcd", "etcd_progress", "flannel", "host", "kube_proxy")
-        names = (*names, "certificate_monitor", "identity", "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
+        names = (*names, "certificate_monitor", "certificate_renewal", "identity", "kubelet", "kubeconfig", "load_balancer", "node_registration", "scheduler")
         return {
             **{name: [({}, component)] for name in names},
             "ping": [({}, {"ping": "pong"})],

@@ -34,6 +34,7 @@ if os.geteuid() != 0:
 # What each component is told beside what all are told.
 GIVEN: dict[str, dict[str, Any]] = {
     "certificate_monitor": {"server_url": "https://127.0.0.1:6443"},
+    "certificate_renewal": {"server_url": "https://127.0.0.1:6443", "ca_certificates": {}, "node_ip": ["10.0.0.1"]},
     "etcd": {"node_name": "s1", "node_ip": ["10.0.0.1"]},
     "apiserver": {"node_ip": ["10.0.0.1"]},
     "containerd": {"images": [{"name": "pause:1", "path": "/images/pause.tar", "component": "pause"}]},

@@ -26,6 +26,7 @@ URL = "https://127.0.0.1:6444"
 IPS = {"node_ip": ["10.89.0.11"]}
 BOTH = {"node_ip": ["10.89.0.11", "fd00::11"], "cluster_cidr": ["10.42.0.0/16", "fd42::/56"]}
 PAUSE = {"images": [{"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar", "component": "pause"}]}
+CAS = {name: f"the {name} CA" for name in ("client", "kubelet-serving", "server")}
 SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -37,6 +38,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "approver": [{}, PLACE],
     "certificate_monitor": [{"server_url": URL}, {"server_url": URL, "data_dir": "/srv/k3a"}],
+    "certificate_renewal": [
+        {**IPS, "server_url": URL, "ca_certificates": CAS, "declared": registry.certificates("agent")},
+        {**BOTH, "server_url": URL, "ca_certificates": CAS, "data_dir": "/srv/k3a", "node_name": "w1", "node_external_ip": ["192.0.2.1"]},
+    ],
     "containerd": [
         PAUSE,
         {"data_dir": "/srv/k3a", "snapshotter": "native", "pause_image": "example.org/pause:1"},

@@ -222,7 +222,8 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
             "flannel, the pod network (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
         files=tuple(files.File(path, content.encode(), mode=0o600) for path, content in contents.items()),
-        inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
+        # Not its certificate: it looks every five minutes, and with each new connection, whether there is another.
+        inputs=(layout.agent_tls("server-ca.crt"),),
         generated=(cni, f"{RUN}/subnet.env"),
         healthy=(health.exists(cni),),
     )

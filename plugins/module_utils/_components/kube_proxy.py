@@ -93,7 +93,8 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
             files.File(config, yaml.dump(configuration(params, node_name, client)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
         ),
-        inputs=(certificate, key, layout.agent_tls("server-ca.crt")),
+        # Not its certificate: it looks every five minutes, and with each new connection, whether there is another.
+        inputs=(layout.agent_tls("server-ca.crt"),),
         healthy=(health.answers_ok(DECLARATION.health),),
     )
 

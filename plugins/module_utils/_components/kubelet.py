@@ -180,11 +180,8 @@ def kubelet_component(
             files.File(config, yaml.dump(configuration(params, resolv_conf)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
         ),
-        # Not its client certificate: the kubelet renews that by itself, which must not look like a reason to restart.
-        inputs=tuple(
-            layout.agent_tls(name)
-            for name in ("client-ca.crt", "server-ca.crt", "serving-kubelet.crt", "serving-kubelet.key")
-        ),
+        # Neither of its certificates: it renews its client's by itself, and reads that of its server when the file changes.
+        inputs=tuple(layout.agent_tls(name) for name in ("client-ca.crt", "server-ca.crt")),
         healthy=(health.answers_ok(DECLARATION.health),),
         outdated=(node_deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),
     )

@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import (
     apiserver,
     approver,
     certificate_monitor,
+    certificate_renewal,
     containerd,
     controller_manager,
     etcd,
@@ -48,6 +49,7 @@ COMPONENTS: tuple[ModuleType, ...] = (
     kubelet,
     kube_proxy,
     flannel,
+    certificate_renewal,
 )
 DECLARATIONS: tuple[Declaration, ...] = tuple(component.DECLARATION for component in COMPONENTS)
 

@@ -287,7 +287,11 @@ def sync_directory(path: str) -> None:
 def _own(path: str, wanted: File | Directory) -> None:
     if os.geteuid() == 0:
         try:
-            os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
+            owner = (pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
+            status = os.stat(path)
+            # Not every sandbox lets its process change owners, which is not always needed.
+            if (status.st_uid, status.st_gid) != owner:
+                os.chown(path, *owner)
         except KeyError as error:
             missing = f"{wanted.path} belongs to {wanted.owner}:{wanted.group}, but {error.args[0]}"
             raise OSError(f"{missing}; k3a.cluster.host makes the users of k3a") from None

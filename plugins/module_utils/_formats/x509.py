@@ -11,6 +11,7 @@ For people to read, and to know when it ends; whoever trusts a certificate verif
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,18 +29,21 @@ FIRST_YEAR = 1950
 ATTRIBUTES = {der.COMMON_NAME: "CN", der.ORGANIZATION: "O", bytes.fromhex("55040b"): "OU"}
 BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 EXTENDED_KEY_USAGE = bytes.fromhex("551d25")
+ALTERNATIVE_NAMES = bytes.fromhex("551d11")
+DNS_NAME, IP_ADDRESS = 0x82, 0x87
 USAGES = {bytes.fromhex("2b06010505070301"): "server", bytes.fromhex("2b06010505070302"): "client"}
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate: C(begins) and C(ends) are in UTC, C(authority) says that it is a CA's."""
+    """A certificate: C(begins) and C(ends) are in UTC, C(authority) says that it is a CA's, C(names) are alternative ones."""
 
     subject: tuple[tuple[str, str], ...]
     begins: datetime
     ends: datetime
     usages: tuple[str, ...] = ()
     authority: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def common_names(self) -> tuple[str, ...]:
@@ -76,6 +80,7 @@ def parse(encoded: bytes) -> Certificate:
         ends=_time(ends),
         usages=tuple(_usages(extensions.get(EXTENDED_KEY_USAGE))),
         authority=_is_authority(extensions.get(BASIC_CONSTRAINTS)),
+        names=tuple(_names(extensions.get(ALTERNATIVE_NAMES))),
     )
 
 
@@ -114,6 +119,23 @@ def _usages(data: bytes | None) -> Iterator[str]:
     for usage in der.elements(der.only(data, der.SEQUENCE)) if data else ():
         name = der.expect(usage, der.OID)
         yield USAGES.get(name, name.hex())
+
+
+def _names(data: bytes | None) -> Iterator[str]:
+    for name in der.elements(der.only(data, der.SEQUENCE)) if data else ():
+        if name.tag == IP_ADDRESS:
+            yield _address(name.content)
+        elif name.tag == DNS_NAME:
+            yield "".join(each if each.isprintable() else "?" for each in name.content.decode(errors="replace"))
+        else:
+            yield f"a name of kind {name.tag & 0x1F}"
+
+
+def _address(data: bytes) -> str:
+    try:
+        return str(ipaddress.ip_address(data))
+    except ValueError:
+        raise DerError("it is malformed: an IP address of another length") from None
 
 
 def _is_authority(data: bytes | None) -> bool:

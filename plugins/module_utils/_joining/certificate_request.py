@@ -106,7 +106,7 @@ def body(leaf: Mapping[str, Any], name: str, request: str) -> dict[str, Any]:
             "request": base64.b64encode(request.encode()).decode(),
             "signerName": signer(leaf),
             "usages": ["digital signature", *(f"{usage} auth" for usage in leaf["usages"])],
-            **({"expirationSeconds": approver.LIFETIME} if of_node(leaf) else {}),
+            "expirationSeconds": approver.LIFETIME,
         },
     }
 
@@ -183,6 +183,10 @@ class Requester:
         elif rest:
             signed.update(self._ask_as_node(self._api(certificate=leaves.KUBELET_CLIENT), rest, taints))
         return signed
+
+    def renewed(self, leaf: Mapping[str, Any]) -> str:
+        """The next certificate of a node, with its chain. One that the cluster has no Node of any more is given none."""
+        return self._ask(self._api(certificate=leaves.KUBELET_CLIENT), [leaf])[leaf["name"]]
 
     def _ask_as_node(
         self, api: node_api.NodeApi, wanted: Sequence[Mapping[str, Any]], taints: Sequence[Mapping[str, str]]

@@ -158,9 +158,12 @@ def approvals(user: str) -> Policy:
 
 
 def lifetimes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """A node's own certificate is short-lived. A kubelet that renews it does not say for how long, so the API does."""
+    """What a node is given is short-lived. A kubelet that renews its own does not say for how long, so the API does."""
+    signers = ", ".join(f"'{signer}'" for signer in approver.KINDS)
+    of_node = f"has(request.userInfo.groups) && '{approver.NODES}' in request.userInfo.groups"
+    given = f"object.spec.signerName == '{approver.KUBELET_SIGNER}'"
+    given = f"{given} || ({of_node} && object.spec.signerName in [{signers}])"
     lacks = f"!has(object.spec.expirationSeconds) || object.spec.expirationSeconds > {approver.LIFETIME}"
-    own = f"object.spec.signerName == '{approver.KUBELET_SIGNER}' && ({lacks})"
     wanted = f"Object{{spec: Object.spec{{expirationSeconds: {approver.LIFETIME}}}}}"
     asked = {"apiGroups": [CERTIFICATES], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [REQUESTS]}
     name = "k3a-node-certificate-lifetime"
@@ -169,7 +172,7 @@ def lifetimes() -> tuple[dict[str, Any], dict[str, Any]]:
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
         "matchConstraints": {"resourceRules": [asked]},
-        "matchConditions": [{"name": "applies", "expression": own}],
+        "matchConditions": [{"name": "applies", "expression": f"({given}) && ({lacks})"}],
         "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": wanted}}],
     }
     return (

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,20 @@ def install(leaf: leaves.Leaf, signed: str) -> None:
     files.remove_file(leaf.key)
 
 
+def refuse_other_key(leaf: leaves.Leaf, signed: str) -> None:
+    """Raise where a certificate was made for another key than the one that is there now.
+
+    A machine that joined by a token makes a new one when it renews the certificate by itself.
+    """
+    if leaf.pair:
+        return  # its process makes no key before it has this one
+    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
+        file.write(signed)
+        file.flush()
+        if not pem.belongs(leaf.key, file.name):
+            raise Unsigned(f"{leaf.key} is not the key that {leaf.name} was signed for; run again, which asks anew")
+
+
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
@@ -153,9 +168,11 @@ def run(module: AnsibleModule) -> None:
         for file, change in trust:
             if change:
                 files.write_file(file)
-        for leaf in wanted:
-            if leaf.name in params["signed"]:
-                install(leaf, params["signed"][leaf.name])
+        signed = [(leaf, params["signed"][leaf.name]) for leaf in wanted if leaf.name in params["signed"]]
+        for leaf, certificate in signed:
+            refuse_other_key(leaf, certificate)
+        for leaf, certificate in signed:
+            install(leaf, certificate)
         found = [] if params["signed"] else [observe(leaf, make_keys=True) for leaf in wanted]
     module.exit_json(**result(params, wanted, found, changes, place))
 

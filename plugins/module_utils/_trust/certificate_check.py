@@ -27,8 +27,10 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import x509
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
-# A run of the playbook renews 120 days ahead: who is warned has not run it for 300 days.
+# A run of the playbook renews 120 days ahead, or when a third of a shorter life is left; a machine that joined by a token
+# renews by itself from half of it on. So who is warned has something to do.
 WINDOW = timedelta(days=60)
+LEFT_TO_RUN = 4
 # The kubelet renews its own by itself when 70 to 90 percent of its time are over.
 LEFT_TO_KUBELET = 10
 OK, WARNING, EXPIRED, EARLY, UNREADABLE = "OK", "WARNING", "EXPIRED", "NOT YET VALID", "UNREADABLE"
@@ -73,9 +75,10 @@ class Found:
     @property
     def window(self) -> timedelta:
         """How long before its end it has to be told."""
-        if self.content is None or self.file != KUBELET_CLIENT or self.authority:
+        if self.content is None or self.authority:
             return WINDOW
-        return min(WINDOW, (self.content.ends - self.content.begins) / LEFT_TO_KUBELET)
+        part = LEFT_TO_KUBELET if self.file == KUBELET_CLIENT else LEFT_TO_RUN
+        return min(WINDOW, (self.content.ends - self.content.begins) / part)
 
     def status(self, moment: datetime) -> str:
         """How it stands at a moment."""
@@ -296,7 +299,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
         "check",
         help="show them",
         description="Show the certificates and CAs of this host and when they end."
-        f" Exit code {WELL}: none ends within {WINDOW.days} days; {UNWELL}: one does, has ended or cannot be used;"
+        f" Exit code {WELL}: none ends within {WINDOW.days} days, or the last quarter of a shorter life; {UNWELL}: one"
+        " does, has ended or cannot be used;"
         f" {UNKNOWN}: nobody can tell.",
     )
     checking.add_argument("-o", "--output", choices=["table", "json"], default="table")

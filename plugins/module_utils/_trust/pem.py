@@ -42,6 +42,11 @@ def certificates_in(content: bytes | None) -> str:
     return b"".join(_CERTIFICATE.findall(content or b"")).decode(errors="replace")
 
 
+def without_certificates(content: bytes | None) -> bytes:
+    """What of a PEM text is no certificate: a key, of whatever kind."""
+    return _CERTIFICATE.sub(b"", content or b"")
+
+
 def private_key_in(content: bytes | None) -> bytes:
     """The private key of a PEM text, or nothing."""
     found = _PRIVATE_KEY.search(content or b"")
@@ -94,14 +99,14 @@ def belongs(key_path: str, certificate_path: str) -> bool:
     return True
 
 
-def issued_by(certificate: str, authority: str) -> bool:
-    """Whether a CA (PEM, of one certificate or several) signed a client's certificate that is valid now."""
+def issued_by(certificate: str, authority: str, usage: str = "client") -> bool:
+    """Whether a CA (PEM, of one certificate or several) signed a client's or server's certificate that is valid now."""
     with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
         file.write(authority)
         file.flush()
         trust = ("-no-CApath", "-partial_chain", "-CAfile", file.name)
         try:
-            _openssl("verify", *trust, "-purpose", "sslclient", "/dev/stdin", given=certificate.encode())
+            _openssl("verify", *trust, "-purpose", f"ssl{usage}", "/dev/stdin", given=certificate.encode())
         except OpensslError:
             return False
     return True

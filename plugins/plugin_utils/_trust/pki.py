@@ -52,7 +52,8 @@ else:
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
-RENEWAL_WINDOW = datetime.timedelta(days=120)
+# Of a year. Of what lives shorter, since its node renews it by itself when half of it is over, as large a part.
+RENEWAL_WINDOW, RENEWAL_PART = datetime.timedelta(days=120), 3
 BACKDATED = datetime.timedelta(hours=1)
 LONGEST_REQUEST = 16 * 1024
 USAGES = {"client": "CLIENT_AUTH", "server": "SERVER_AUTH"}
@@ -235,8 +236,9 @@ def renewal_reasons(
         return [*reasons, *subject]
     if authority is None or reasons:
         return reasons
+    window = min(RENEWAL_WINDOW, (current.not_valid_after_utc - current.not_valid_before_utc) / RENEWAL_PART)
     # Near the end of its CA a new one would last no longer.
-    if current.not_valid_after_utc < min(moment + RENEWAL_WINDOW, authority.not_valid_after_utc):
+    if current.not_valid_after_utc < min(moment + window, authority.not_valid_after_utc):
         reasons.append(f"it expires on {current.not_valid_after_utc:%Y-%m-%d}")
     reasons += subject
     missing = {_shown(name) for name in _alternative_names(leaf)} - {_shown(name) for name in _names_of(current)}

@@ -24,6 +24,7 @@ SKIPPED = {
 COMING_AND_GOING = {
     "k3a-approver.service",
     "k3a-certificate-monitor.service",
+    "k3a-certificate-renewal.service",
     "k3a-controller-manager.service",
     "k3a-etcd-progress.service",
     "k3a-scheduler.service",

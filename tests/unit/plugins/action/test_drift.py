@@ -302,7 +302,7 @@ class TestOrder:
         }
         compared = {*action.task_files({"is_server": True, "is_node": True})}
         # What one does for all, and what machines do that join by a token.
-        others = {"server/main", "server/access", "server/admit", "server/replace", "agent/main", "agent/join", "agent/registration"}
+        others = {"server/main", "server/access", "server/admit", "server/replace", "agent/main", "agent/join", "agent/registration", "agent/renewal"}
         assert compared | others == everything
         assert compared.isdisjoint(others)
 

@@ -7,6 +7,7 @@ import os
 import re
 
 import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import renewal
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate as step
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.modules import certificate
@@ -28,6 +29,12 @@ def arguments(tmp_path):
         "node_name": "w1",
         "node_ip": ["10.0.0.2"],
     }
+
+
+def signed_for(key, days="1"):
+    """A certificate of a key that is in a file."""
+    command = ("req", "-x509", "-new", "-key", str(key), "-subj", "/CN=x", "-days", days)
+    return pem._openssl(*command).decode()
 
 
 def by_name(result):
@@ -69,10 +76,46 @@ def test_a_server_keeps_the_authorities_that_it_has(run_module, arguments):
 def test_a_signed_certificate_is_put_where_it_is_read(run_module, arguments, tmp_path):
     run_module(certificate, **arguments)
     path = tmp_path / "k3a/agent/tls/client-flannel.crt"
-    done = run_module(certificate, signed={"client-flannel": CERTIFICATE}, **arguments)
+    signed = signed_for(path.with_suffix(".key"))
+    done = run_module(certificate, signed={"client-flannel": signed}, **arguments)
     assert (done["changed"], done["paths"], done["certificates"]) == (True, [str(path)], [])
-    assert path.read_text() == CERTIFICATE
-    assert by_name(run_module(certificate, **arguments))["client-flannel"]["current"] == CERTIFICATE
+    assert path.read_text() == signed
+    assert by_name(run_module(certificate, **arguments))["client-flannel"]["current"] == signed
+
+
+def test_a_certificate_for_a_key_that_was_replaced_meanwhile_is_refused(run_module, arguments, tmp_path):
+    """The node renews by itself, with a new key each time."""
+    run_module(certificate, **arguments)
+    path = tmp_path / "k3a/agent/tls/client-flannel.crt"
+    signed = {name: signed_for(path.with_name(f"{name}.key")) for name in ("client-kube-proxy", "client-flannel")}
+    pem.write_new_key(str(path.with_suffix(".key")))
+    failed = run_module(certificate, signed=signed, **arguments)
+    told = f"{path.with_suffix('.key')} is not the key that client-flannel was signed for; run again, which asks anew"
+    assert (failed["failed"], failed["msg"]) == (True, told)
+    assert not path.exists() and not path.with_name("client-kube-proxy.crt").exists()
+
+
+def test_what_the_node_has_renewed_is_as_good_as_what_a_run_installed(run_module, arguments, tmp_path):
+    """Key and certificate are one file then, which both names lead to; a certificate of a run takes its own place again."""
+    run_module(certificate, **arguments)
+    path = tmp_path / "k3a/agent/tls/client-flannel.crt"
+    run_module(certificate, signed={"client-flannel": signed_for(path.with_suffix(".key"))}, **arguments)
+    (tmp_path / "new").write_bytes(pem.new_key())
+    renewed = signed_for(tmp_path / "new")
+    leaf = {"key": str(path.with_suffix(".key")), "certificate": str(path)}
+    renewal.put(leaf, renewed.encode(), (tmp_path / "new").read_bytes())
+    for check in (True, False):
+        found = run_module(certificate, check=check, **arguments)
+        own = by_name(found)["client-flannel"]
+        assert (found["changed"], own["current"], own["has_key"]) == (False, renewed, True)
+        assert "PRIVATE KEY" not in str(found)
+    assert pem._openssl("req", "-noout", "-pubkey", given=own["request"].encode()) == pem._openssl(
+        "x509", "-noout", "-pubkey", given=renewed.encode()
+    )
+    again = signed_for(path.with_suffix(".key"))
+    run_module(certificate, signed={"client-flannel": again}, **arguments)
+    assert (path.is_symlink(), path.read_text()) == (False, again)
+    assert by_name(run_module(certificate, **arguments))["client-flannel"]["has_key"]
 
 
 def test_the_kubelets_own_is_a_link_to_a_dated_file_of_both_and_its_key_is_kept(run_module, arguments, tmp_path):

@@ -37,18 +37,21 @@ def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, arg
     assert not run_module(kubelet, **arguments)["changed"]
 
 
-def test_a_renewed_serving_certificate_restarts_it_and_its_own_client_certificate_does_not(
+def test_another_ca_restarts_it_and_a_renewed_certificate_of_its_own_does_not(
     run_module, init, arguments, tmp_path
 ):
     if os.geteuid() != 0:
         pytest.skip("units belong to root")
     run_module(kubelet, **arguments)
-    serving = tmp_path / "k3a/agent/tls/serving-kubelet.crt"
-    assert run_module(kubelet, check=True, pending=[str(serving)], **arguments)["restarted"]
-    own = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-    assert not run_module(kubelet, check=True, pending=[own], **arguments)["changed"]
-    serving.parent.mkdir()
+    authority = tmp_path / "k3a/agent/tls/client-ca.crt"
+    serving = authority.with_name("serving-kubelet.crt")
+    assert run_module(kubelet, check=True, pending=[str(authority)], **arguments)["restarted"]
+    own = ["/var/lib/kubelet/pki/kubelet-client-current.pem", str(serving)]
+    assert not run_module(kubelet, check=True, pending=own, **arguments)["changed"]
+    authority.parent.mkdir()
     serving.write_text("new")
+    assert not run_module(kubelet, **arguments)["changed"]
+    authority.write_text("new")
     assert run_module(kubelet, **arguments)["restarted"]
 
 

@@ -65,9 +65,9 @@ def test_the_command_runs_by_its_name_without_anything_else(tmp_path):
     path.write_bytes(program.content)
     path.chmod(0o755)
     os.makedirs(f"{data_dir}/agent/tls")
-    for days, code in ((365, 0), (30, 1)):
+    for over, code in ((0, 0), (335, 1)):
         with open(f"{data_dir}/agent/tls/client-kube-proxy.crt", "w", encoding="ascii") as stream:
-            stream.write(authority_samples.leaf("/CN=system:kube-proxy", days)[0])
+            stream.write(authority_samples.leaf("/CN=system:kube-proxy", over=over)[0])
         done = subprocess.run([path, "certificate", "check"], capture_output=True, text=True, check=False, env={})
         assert (done.returncode, "WARNING" in done.stdout) == (code, code == 1), done.stderr
         assert f"{data_dir}/agent/tls/client-kube-proxy.crt" in done.stdout

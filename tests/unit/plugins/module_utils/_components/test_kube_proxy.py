@@ -55,8 +55,8 @@ def test_the_arguments():
     assert "CAP_NET_ADMIN" in directives(unit)["CapabilityBoundingSet"][0]
 
 
-def test_it_has_a_certificate_of_its_own():
+def test_it_has_a_certificate_of_its_own_whose_renewal_restarts_nothing():
     component = component_of()
     user = document(component, "/var/lib/k3a/agent/etc/kube-proxy.kubeconfig")["users"][0]["user"]
-    assert set(user.values()) < set(component.inputs)
+    assert component.inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)
     assert user["client-certificate"] == "/var/lib/k3a/agent/tls/client-kube-proxy.crt"

@@ -30,6 +30,13 @@ def test_what_openssl_says_is_what_is_read():
     assert (authority.authority, authority.common_names, authority.usages) == (True, ("k3a-ca",), ())
 
 
+def test_alternative_names_are_read(tmp_path):
+    command = ("openssl", "req", "-x509", "-new", "-nodes", "-newkey", "rsa:2048", "-keyout", str(tmp_path / "key"), "-subj", "/CN=x")
+    names = ("-addext", "subjectAltName=DNS:w1,DNS:localhost,IP:10.0.0.2,IP:fd00::2,email:a@example.org")
+    made = subprocess.run([*command, *names], capture_output=True, check=True).stdout.decode()
+    assert of(made)[0].names == ("w1", "localhost", "10.0.0.2", "fd00::2", "a name of kind 1")
+
+
 @pytest.mark.parametrize(
     ("tag", "text", "year"),
     [

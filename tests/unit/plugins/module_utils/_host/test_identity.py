@@ -92,7 +92,7 @@ class TestImplied:
         )
         for name, text in RECORDED.items():
             # Python runs these, with the library as their program.
-            known = "" if name in ("approver", "certificate-monitor", "etcd-progress") else "/var/lib/k3a"
+            known = "" if name in ("approver", "certificate-monitor", "certificate-renewal", "etcd-progress") else "/var/lib/k3a"
             assert identity.implied({name: text}, "m1", "/none").data_dir == known, name
 
 

@@ -109,9 +109,8 @@ def test_the_requests_are_what_the_signers_and_the_approver_want(cluster, wanted
         "k3a-client-kube-proxy": csr.Request(("system:kube-proxy",), ()),
         "k3a-client-flannel": csr.Request(("system:k3a-flannel:w1",), ("system:k3a-flannel",)),
     }
-    # What the kubelet does not renew has the lifetime that the signer gives.
-    lifetimes = {name: spec["expirationSeconds"] for name, spec in made.items() if "expirationSeconds" in spec}
-    assert lifetimes == {"k3a-client-kubelet": 30 * 24 * 3600}
+    # The node renews all of them by itself.
+    assert {spec["expirationSeconds"] for spec in made.values()} == {30 * 24 * 3600}
 
 
 def test_a_machine_registers_itself_before_it_asks_as_a_node(cluster, wanted):
@@ -130,6 +129,12 @@ def test_a_node_that_is_there_is_left_as_it_is(cluster, wanted, tmp_path):
     (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
     cluster.objects[f"{NODES}/w1"] = {"metadata": {"name": "w1"}}
     requester(cluster).certificates([wanted["serving-kubelet"]], "", "")
+    assert posted(cluster) == [("request", "system:node:w1")]
+
+
+def test_a_node_that_renews_is_not_registered_anew(cluster, wanted, tmp_path):
+    (tmp_path / "kubelet-client-current.pem").write_text("".join(cluster.client.node("w1")))
+    assert requester(cluster).renewed(wanted["serving-kubelet"]).count("BEGIN CERTIFICATE") == 2
     assert posted(cluster) == [("request", "system:node:w1")]
 
 

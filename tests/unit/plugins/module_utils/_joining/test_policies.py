@@ -64,6 +64,9 @@ def test_a_removed_node_gets_no_tokens_and_leaves_nothing():
     assert {("", "serviceaccounts/token"), ("", "events"), ("resource.k8s.io", "resourceslices")} <= judged
 
 
-def test_a_nodes_own_certificate_lives_as_long_as_the_approver_remembers_names():
-    (mutation,) = POLICIES["k3a-node-certificate-lifetime"]["mutations"]
+def test_what_a_node_is_given_lives_as_long_as_the_approver_remembers_names():
+    spec = POLICIES["k3a-node-certificate-lifetime"]
+    (mutation,) = spec["mutations"]
     assert str(approver.LIFETIME) in mutation["applyConfiguration"]["expression"]
+    (condition,) = spec["matchConditions"]
+    assert all(f"'{signer}'" in condition["expression"] for signer in approver.KINDS)

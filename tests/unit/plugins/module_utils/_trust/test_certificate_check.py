@@ -86,12 +86,14 @@ class TestStatus:
         """It does so when 70 to 90 percent of a year are over: until day 328.5."""
         assert statuses(host, NOW + days * DAY)["kubelet-client-current.pem"] == status
 
-    def test_one_of_short_life_is_warned_of_at_once(self, host):
+    def test_one_of_short_life_is_warned_of_in_its_last_quarter(self, host):
+        """The node renews it by itself when half is over, and a run when a third is left."""
         (host / "agent/tls/client-flannel.crt").write_text(authority_samples.leaf("/CN=system:k3a-flannel", 30)[0])
-        (warned,) = command.warnings(command.certificates(str(host)), NOW)
+        assert command.warnings(command.certificates(str(host)), NOW + 22 * DAY) == []
+        (warned,) = command.warnings(command.certificates(str(host)), NOW + 23 * DAY)
         assert warned.reason == "CertificateExpirationWarning"
         assert f"{host}/agent/tls/client-flannel.crt expires on " in warned.text
-        assert ", in 29 days: run the playbook k3a.cluster.site" in warned.text
+        assert ", in 6 days: run the playbook k3a.cluster.site" in warned.text
 
 
 class TestWarnings:
@@ -137,7 +139,7 @@ class TestCheck:
         assert shown.err == ""
 
     def test_what_ends_soon_is_the_exit_code_and_a_sentence(self, host, capsys):
-        (host / "agent/tls/client-kube-proxy.crt").write_text(authority_samples.leaf("/CN=system:kube-proxy", 30)[0])
+        (host / "agent/tls/client-kube-proxy.crt").write_text(authority_samples.leaf("/CN=system:kube-proxy", 365, over=335)[0])
         assert command.main(["check"], str(host)) == 1
         shown = capsys.readouterr()
         assert [line.split()[-1] for line in shown.out.splitlines()] == ["STATUS", "OK", "WARNING", "OK"]
@@ -178,7 +180,7 @@ class TestWarn:
         assert capsys.readouterr() == ("", "")
 
     def test_the_journal_and_the_node_are_told(self, host, capsys):
-        (host / "agent/tls/client-kube-proxy.crt").write_text(authority_samples.leaf("/CN=system:kube-proxy", 30)[0])
+        (host / "agent/tls/client-kube-proxy.crt").write_text(authority_samples.leaf("/CN=system:kube-proxy", 365, over=335)[0])
         with keeping() as (objects, url):
             assert command.main(["warn", url], str(host)) == 0
         told = capsys.readouterr().err

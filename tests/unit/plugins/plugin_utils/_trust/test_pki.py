@@ -313,6 +313,13 @@ class TestRenewal:
         assert reasons(LEAF, signed, authority, end - 120 * DAY + SECOND) == told
         assert reasons(LEAF, signed, authority, end - SECOND) == told
 
+    @pytest.mark.parametrize("days_left, told", [(15, False), (11, False), (9, True)])
+    def test_of_a_shorter_life_its_last_third(self, authority, request_pem, monkeypatch, days_left, told):
+        """A node that renews its own does so when half is over, so a run that comes then has nothing to do."""
+        monkeypatch.setattr(pki, "LEAF_LIFETIME", 30 * DAY)
+        short = pki.sign(LEAF, request_pem, *authority)
+        assert bool(reasons(LEAF, short, authority, loaded(short).not_valid_after_utc - days_left * DAY)) is told
+
     def test_expired(self, authority, request_pem, signed):
         end = loaded(signed).not_valid_after_utc
         assert reasons(LEAF, signed, authority, end) == [f"it expired on {end:%Y-%m-%d}"]
