@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, k3a.cluster contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of M(k3a.cluster.certificate_renewal): which certificates a node has. The host need not know."""
+"""The controller's half of M(k3a.cluster.certificate_renewal): which certificates a node has."""
 
 from __future__ import annotations
 

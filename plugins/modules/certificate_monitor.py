@@ -12,12 +12,13 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Has a host tell when its certificates end. The timer C(k3a-certificate-monitor.timer) looks every hour at all
-    certificates and CAs of k3a on this host. From 60 days before the first end it warns, with what to run, in the
-    journal of C(k3a-certificate-monitor.service) and by an event of the Node.
+    certificates and CAs of k3a on this host. From 60 days before the first end, or when a quarter of a shorter life is
+    left, it warns, with what to run, in the journal of C(k3a-certificate-monitor.service) and by an event of the Node.
   - Of the certificate that the kubelet renews by itself it warns when the kubelet did not.
   - Links the command C(k3a) to C(/usr/local/bin). C(k3a certificate check) lists the certificates, as a table or, with
-    C(--output json), for programs. Its exit code is 0 when all is well, 1 when one ends within 60 days, has ended or
-    cannot be used, and 2 when nobody can tell. A command of that name that is not k3a's stays.
+    C(--output json), for programs. Its exit code is 0 when all is well, 1 when one ends within 60 days (or a quarter of
+    a shorter life), has ended or cannot be used, and 2 when nobody can tell. A command of that name that is not k3a's
+    stays.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node

@@ -12,12 +12,12 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, may change in any release.
-  - Has a machine that joined by a token renew the certificates of its kubelet's server, of kube-proxy and of flannel. The
-    timer C(k3a-certificate-renewal.timer) looks every hour. When half of the life of one is over, it makes a new key and
-    asks the certificates API with the kubelet's client certificate, which the kubelet renews by itself. The approver on
-    the servers judges that as it judged the first request.
-  - Key and certificate are replaced together, by one file to which the names of both lead. Their processes read it again
-    by themselves, so nothing is restarted.
+  - Has a machine that joined by a token renew the certificates of its kubelet's server, of kube-proxy and of flannel.
+    The timer C(k3a-certificate-renewal.timer) looks every hour. When half of the life of one is over, it makes a new
+    key and asks the certificates API with the kubelet's client certificate, which the kubelet renews by itself. The
+    approver on the servers judges that as it judged the first request.
+  - Key and certificate are replaced together, by one file to which the names of both lead. Their processes read it
+    again by themselves, so nothing is restarted.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.
 extends_documentation_fragment:
   - k3a.cluster.attributes

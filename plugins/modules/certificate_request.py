@@ -16,10 +16,10 @@ description:
     reached by no one who has the keys of its CAs. What it returns is for
     O(k3a.cluster.certificate#module:signed).
   - The kubelet's client certificate is asked for with the token. The node password in C(/etc/k3a/node/password), which
-    is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name. It is
-    valid for 30 days, and renewed by the kubelet.
+    is made when it is missing, goes along; it is how the cluster tells this machine from another one of its name.
   - The other certificates are asked for with the kubelet's. The machine registers its node before, with its addresses
     and taints, since the cluster gives them to a node that is there only.
+  - All are valid for 30 days, and renewed by the kubelet and by M(k3a.cluster.certificate_renewal).
   - The keys stay on this machine.
   - Fails with the approver's words when a request is denied, and with what a request waits for when the time is over. A
     run that was ended early leaves nothing on the machine; the next one makes new requests.

@@ -58,7 +58,7 @@ TIMES = (("OnCalendar", "hourly"), ("RandomizedDelaySec", "1h"), ("FixedRandomDe
 
 
 def renewal_component(params: dict[str, Any], python: str) -> component.Component:
-    """The timer and its service as they should be on this host, for those certificates that no process renews itself."""
+    """The timer and its service as they should be on this host, for the certificates that no process renews."""
     layout = layouts.Layout(params["data_dir"])
     path = f"{params['data_dir']}/agent/lib/certificate-renewal.pyz"
     wanted = certificate.leaves_of({**params, "profile": declaration.AGENT})

@@ -180,7 +180,7 @@ def kubelet_component(
             files.File(config, yaml.dump(configuration(params, resolv_conf)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
         ),
-        # Neither of its certificates: it renews its client's by itself, and reads that of its server when the file changes.
+        # Neither of its certificates: one it renews by itself, and that of its server it reads when the file changes.
         inputs=tuple(layout.agent_tls(name) for name in ("client-ca.crt", "server-ca.crt")),
         healthy=(health.answers_ok(DECLARATION.health),),
         outdated=(node_deleted(params["server_url"], layout.agent_tls("server-ca.crt"), KUBELET_CLIENT, node_name),),

@@ -36,7 +36,10 @@ USAGES = {bytes.fromhex("2b06010505070301"): "server", bytes.fromhex("2b06010505
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate: C(begins) and C(ends) are in UTC, C(authority) says that it is a CA's, C(names) are alternative ones."""
+    """A certificate: C(begins) and C(ends) are in UTC, C(authority) says that it is a CA's.
+
+    C(names) are the alternative ones, addresses too.
+    """
 
     subject: tuple[tuple[str, str], ...]
     begins: datetime

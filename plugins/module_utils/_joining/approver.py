@@ -54,7 +54,7 @@ SHARE = 64
 # Seconds. What a node proves itself with is valid for so long, whoever asks.
 DAY = 24 * 3600
 LIFETIME = 30 * DAY
-# No certificate of a node lives longer: of its kubelet's server, of its other processes, or signed in a play.
+# No certificate of a node lives longer: what was signed in a play, or what an earlier version gave its processes.
 LONGEST_LIFETIME = 366 * DAY
 # A machine brings its password before its request; what comes later than this does not come.
 PASSWORD_PATIENCE = 30.0

@@ -185,7 +185,7 @@ class Requester:
         return signed
 
     def renewed(self, leaf: Mapping[str, Any]) -> str:
-        """The next certificate of a node, with its chain. One that the cluster has no Node of any more is given none."""
+        """The next certificate of a node, with its chain. One that has no Node any more is given none."""
         return self._ask(self._api(certificate=leaves.KUBELET_CLIENT), [leaf])[leaf["name"]]
 
     def _ask_as_node(

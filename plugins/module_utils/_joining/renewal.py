@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, lock
@@ -29,6 +29,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 
 # Seconds for each certificate, and for a run on this host to end.
 TIMEOUT = 60.0
+LIFE = timedelta(seconds=approver.LIFETIME)
 DONE, MISUSED = 0, 2
 
 
@@ -45,8 +46,8 @@ def read(certificate: bytes | None) -> x509.Certificate | None:
 
 
 def is_due(current: x509.Certificate | None, moment: datetime) -> bool:
-    """Whether half of a certificate's life is over."""
-    return current is not None and moment >= current.begins + (current.ends - current.begins) / 2
+    """Whether half of a certificate's life is over, or of what it would be given now where that is shorter."""
+    return current is not None and moment >= current.begins + min(current.ends - current.begins, LIFE) / 2
 
 
 def flaw(leaf: Mapping[str, Any], certificate: str, key_file: str, authority: str) -> str:
@@ -56,9 +57,9 @@ def flaw(leaf: Mapping[str, Any], certificate: str, key_file: str, authority: st
         file.flush()
         if not pem.belongs(key_file, file.name):
             return "it is not of the key that it was asked for with"
-    usages = {usage for usage in leaf["usages"] if pem.issued_by(certificate, authority, usage)}
-    if usages != set(leaf["usages"]):
-        return f"the {leaf['authority']} CA has not signed it for a {' and '.join(leaf['usages'])}, or its time is not now"
+    for usage in leaf["usages"]:
+        if not pem.issued_by(certificate, authority, usage):
+            return f"the {leaf['authority']} CA has not signed it for a {usage}, or its time is not now"
     content = read(certificate.encode())
     subject = {("CN", leaf["common_name"]), *([("O", leaf["organization"])] if leaf["organization"] else [])}
     names = {_canonical(name) for name in (*leaf["dns"], *leaf["ips"])}
@@ -93,7 +94,10 @@ def _write(path: str, content: bytes) -> None:
 
 
 def renew(leaf: Mapping[str, Any], server_url: str, ca_certificates: Mapping[str, str], moment: datetime) -> bool:
-    """Renew a certificate when it is due; a new key is nowhere but in memory and in a directory of this process until then."""
+    """Renew a certificate when it is due, and say whether it was.
+
+    Until the certificate has come, its key is in a directory that this process removes.
+    """
     seen = files.read_bytes(leaf["certificate"])
     if not is_due(read(seen), moment):
         return False
@@ -113,7 +117,7 @@ def renew(leaf: Mapping[str, Any], server_url: str, ca_certificates: Mapping[str
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Keep runs of modules out. They make the lock's file, in a place where this process makes none: without it there is none."""
+    """Keep runs of modules out, which make the lock's file. This process may make none there, and needs none then."""
     if os.path.exists(lock.LOCK):
         with lock.host_lock(TIMEOUT, lock.LOCK):
             yield

@@ -27,8 +27,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import x509
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
-# A run of the playbook renews 120 days ahead, or when a third of a shorter life is left; a machine that joined by a token
-# renews by itself from half of it on. So who is warned has something to do.
+# A run of the playbook renews 120 days ahead, or when a third of a shorter life is left; a machine that joined by a
+# token does so by itself from half of it on. So who is warned has something to do.
 WINDOW = timedelta(days=60)
 LEFT_TO_RUN = 4
 # The kubelet renews its own by itself when 70 to 90 percent of its time are over.
@@ -299,8 +299,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
         "check",
         help="show them",
         description="Show the certificates and CAs of this host and when they end."
-        f" Exit code {WELL}: none ends within {WINDOW.days} days, or the last quarter of a shorter life; {UNWELL}: one"
-        " does, has ended or cannot be used;"
+        f" Exit code {WELL}: none ends within {WINDOW.days} days (or a quarter of a shorter life); {UNWELL}: one does,"
+        " has ended or cannot be used;"
         f" {UNKNOWN}: nobody can tell.",
     )
     checking.add_argument("-o", "--output", choices=["table", "json"], default="table")

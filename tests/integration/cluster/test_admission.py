@@ -83,11 +83,12 @@ def test_a_token_of_another_group_makes_nothing(cluster):
         assert "cannot create resource" in created(cluster, body, other)
 
 
-def test_what_a_kubelet_renews_is_short_lived_too(cluster):
+@pytest.mark.parametrize("signer", ["kube-apiserver-client-kubelet", "kube-apiserver-client", "kubelet-serving"])
+def test_what_a_node_renews_is_short_lived_too(cluster, signer):
     node = cluster.agents[0]
     who = (f"system:node:{node}", "system:nodes")
-    made = json.loads(created(cluster, csr(request(f"/O=system:nodes/CN=system:node:{node}")), who))
-    assert made["spec"]["expirationSeconds"] == 30 * 24 * 3600
+    body = csr(request(f"/O=system:nodes/CN=system:node:{node}"), f"kubernetes.io/{signer}")
+    assert json.loads(created(cluster, body, who))["spec"]["expirationSeconds"] == 30 * 24 * 3600
 
 
 def test_the_approver_approves_for_nodes_only(cluster):

@@ -8,16 +8,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from backdated import signed
 
 LEAF = "/var/lib/k3a/agent/tls/client-kube-proxy"
-AUTHORITY = "/var/lib/k3a/server/tls/client-ca"
 KEPT = "/root/kept.crt"
-# The same certificate for thirty days, by the same CA.
-RESIGN = f"""
-cp -a {LEAF}.crt {KEPT}
-openssl req -new -key {LEAF}.key -subj /CN=system:kube-proxy |
-openssl x509 -req -CA {AUTHORITY}.crt -CAkey {AUTHORITY}.key -set_serial 1 -days 30 -out {LEAF}.crt
-"""
+REQUEST = f"openssl req -new -key {LEAF}.key -subj /CN=system:kube-proxy"
 
 
 def checked(cluster, node, *options):
@@ -29,9 +24,10 @@ def checked(cluster, node, *options):
 
 @pytest.fixture
 def short_life(cluster):
-    """A server on which a certificate ends in thirty days."""
+    """A server on which a certificate ends in thirty days: the same one by the same CA, of which 335 days are over."""
     node = cluster.servers[0]
-    cluster.run(node, "sh -ec", RESIGN)
+    certificate = signed(cluster, node, cluster.feed(node, "", *REQUEST.split()), over=335, left=30)
+    cluster.feed(node, certificate, "sh", "-ec", f"cp -a {LEAF}.crt {KEPT} && cat > {LEAF}.crt")
     try:
         yield node
     finally:

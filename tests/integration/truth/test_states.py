@@ -34,8 +34,8 @@ DAMAGED = f"printf x >> $(readlink -f {DATA}/data/current/images/pause*)"
 TOGETHER = {
     DAMAGED: set(),
     f"rm {DATA}/data/current": {f"{DATA}/data/current"},
-    EXPIRED: {f"{AGENT_TLS}/client-flannel.crt", "k3a-flannel.service"},
-    FOREIGN: {f"{AGENT_TLS}/serving-kubelet.crt", "k3a-kubelet.service"},
+    EXPIRED: {f"{AGENT_TLS}/client-flannel.crt"},
+    FOREIGN: {f"{AGENT_TLS}/serving-kubelet.crt"},
     "chmod 755 /etc/k3a/k3a.yaml": {"/etc/k3a/k3a.yaml"},
     "systemctl stop k3a-scheduler": {"k3a-scheduler.service"},
     f"rm {TLS}/client-controller.crt": {f"{TLS}/client-controller.crt", "k3a-controller-manager.service"},

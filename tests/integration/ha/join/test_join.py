@@ -8,6 +8,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from backdated import signed
+
+TLS = "/var/lib/k3a/agent/tls"
+# What no process renews by itself: the CA of each, and whom it names.
+RENEWED = {
+    "client-kube-proxy": ("client-ca", "/CN=system:kube-proxy"),
+    "client-flannel": ("client-ca", "/O=system:k3a-flannel/CN=system:k3a-flannel:{node}"),
+    "serving-kubelet": ("kubelet-serving-ca", "/O=system:nodes/CN=system:node:{node}"),
+}
 
 
 def changed_in(text: str, position: int) -> str:
@@ -83,13 +92,51 @@ def test_a_token_lets_a_machine_in_while_apis_restart(cluster, servers, outsider
 
 def test_what_makes_it_a_node_ends_within_a_month(cluster, outsider):
     """And the node's password is kept with whose it is, and by which token it came."""
-    command = "openssl x509 -noout -checkend %d -in /var/lib/kubelet/pki/kubelet-client-current.pem || true"
-    for days, expected in ((29, "will not expire"), (31, "will expire")):
-        said = cluster.feed(outsider.name, "", "sh", "-c", command % (days * 86400))
-        assert expected in said, said
+    for path in ("/var/lib/kubelet/pki/kubelet-client-current.pem", *(f"{TLS}/{name}.crt" for name in RENEWED)):
+        assert_lives_30_days(cluster, outsider.name, path)
     secret = f"{outsider.name}.node-password.k3a"
     kept = cluster.kubectl("get", "secret", "--namespace=k3a-system", secret, "--output=yaml")
     assert "k3a.io/node-uid" in kept and "k3a.io/token" in kept and "ownerReferences" not in kept
+
+
+def assert_lives_30_days(cluster, node, path):
+    for days, expected in ((29, "will not expire"), (31, "will expire")):
+        command = f"openssl x509 -noout -checkend {days * 86400} -in {path} || true"
+        said = cluster.feed(node, "", "sh", "-c", command)
+        assert expected in said, f"{path}: {said}"
+
+
+def test_a_node_renews_its_certificates_when_half_of_their_time_is_over(cluster, wait, outsider):
+    """Each with a new key, and nothing is restarted for it; a run has nothing to do afterwards."""
+    node, server = outsider.name, cluster.servers[0]
+    assert cluster.feed(node, "", "systemctl", "is-active", "k3a-certificate-renewal.timer") == "active\n"
+    public = f"cat {TLS}/*.key | sha256sum"
+    former, processes = cluster.feed(node, "", "sh", "-c", public), cluster.main_pids(node)
+    for name, (authority, subject) in RENEWED.items():
+        asked = ("-key", f"{TLS}/{name}.key", "-subj", subject.format(node=node))
+        request = cluster.feed(node, "", "openssl", "req", "-new", *asked)
+        certificate = signed(cluster, server, request, over=16, left=14, authority=authority)
+        cluster.feed(node, certificate, "sh", "-ec", f"cat > {TLS}/{name}.crt")
+    cluster.feed(node, "", "systemctl", "start", "k3a-certificate-renewal.service")
+    journal = "journalctl --no-pager --output=cat --unit=k3a-certificate-renewal"
+    said = cluster.feed(node, "", *journal.split())
+    assert said.count("renewed ") == len(RENEWED) and "was not renewed" not in said, said
+    for name in RENEWED:
+        assert_lives_30_days(cluster, node, f"{TLS}/{name}.crt")
+        cluster.feed(node, "", "cmp", f"{TLS}/{name}.crt", f"{TLS}/{name}.key")
+    assert cluster.feed(node, "", "sh", "-c", public) != former
+
+    def served():
+        """The kubelet reads its server's certificate again when the file changes."""
+        serial = "openssl x509 -noout -serial"
+        asked = f"openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | {serial}; {serial}"
+        first, second = cluster.feed(node, "", "sh", "-c", f"{asked} -in {TLS}/serving-kubelet.crt").split()
+        return first == second, f"{first} is served, and not {second}"
+
+    wait(served, "the renewed certificate of the kubelet's server", 90)
+    played = outsider.join("")
+    assert played.status == 0 and played.changed == {}, played.output[-4000:]
+    assert cluster.main_pids(node) == processes
 
 
 def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_renewal as step
 from ansible_collections.k3a.cluster.tests.unit import authority_samples, leaf_samples
-from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, params_for
+from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, own_options, params_for
 
 URL = "https://127.0.0.1:6444"
 PROGRAM = "/var/lib/k3a/agent/lib/certificate-renewal.pyz"
@@ -39,6 +39,22 @@ def test_the_program_knows_what_no_process_renews_by_itself():
     assert b"client-kubelet'" not in program.content
     assert component_of().files == component_of(ca_certificates=dict(reversed(CAS.items()))).files
     assert component_of().files != component_of(node_ip=["10.0.0.3"]).files
+
+
+OTHERS = {
+    "data_dir": "/srv/k3a",
+    "declared": [],
+    "server_url": "https://10.0.0.1:6443",
+    "ca_certificates": {"client": "another"},
+    "node_name": "w2",
+    "node_ip": ["10.0.0.3"],
+    "node_external_ip": ["192.0.2.1"],
+}
+
+
+@pytest.mark.parametrize("option", sorted(own_options(step) - {"bundle", "programs", "cluster_cidr"}))
+def test_every_option_reaches_the_component(option):
+    assert component_of(**{option: OTHERS[option]}) != component_of()
 
 
 def test_systemd_takes_the_units(tmp_path):

@@ -91,6 +91,12 @@ def test_the_arguments():
     assert "--iface=eth1" in command(component_of(iface="eth1").unit)
 
 
+def test_its_certificate_is_read_again_and_restarts_nothing():
+    component = component_of()
+    assert component.inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)
+    assert "client-certificate: /var/lib/k3a/agent/tls/client-flannel.crt" in content_of(component, f"{ETC}/flannel/kubeconfig")
+
+
 def test_what_flannel_writes_is_not_what_we_write_and_its_directory_is_open_to_it():
     component = component_of()
     written = {file.path for file in component.files}

@@ -78,6 +78,11 @@ def test_half_of_the_life_has_to_be_over():
     assert due == {-1: False, 0: False, 14.9: False, 15: True, 29: True, 31: True}
 
 
+def test_what_an_earlier_version_got_for_a_year_is_due_like_what_has_a_month():
+    current = x509.Certificate((), NOW, NOW + timedelta(days=365))
+    assert [renewal.is_due(current, NOW + timedelta(days=days)) for days in (14, 15, 100)] == [False, True, True]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"text", b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"])
 def test_what_is_missing_or_unreadable_is_left_to_a_run(content):
     assert not renewal.is_due(renewal.read(content), NOW)
@@ -174,6 +179,16 @@ def test_a_pair_that_was_broken_before_is_whole_afterwards(cluster, wanted):
     leaf = wanted["client-flannel"]
     Path(leaf["key"]).unlink()
     assert renew(leaf, cluster) and whole(leaf)
+
+
+def test_a_machine_that_was_off_for_too_long_asks_anew_with_the_keys_that_it_has(cluster, wanted):
+    """By a run, with a token; what cannot be renewed any more is asked for like what was never there."""
+    leaf = wanted["client-kube-proxy"]
+    certificate, key = cluster.client.issue({"common_name": leaf["common_name"]}, CLIENT, days="-1")
+    renewal.put(leaf, certificate.encode(), key.encode())
+    public = [pem._openssl("pkey", "-pubout", given=key.encode())]
+    public += [pem._openssl("req", "-noout", "-pubkey", given=certificate_request.request_pem(leaf).encode())]
+    assert public[0] == public[1]
 
 
 def test_what_another_run_has_renewed_meanwhile_stays(cluster, wanted):
