@@ -15,11 +15,14 @@ description:
   - Keeps the certificates of the control plane (O(profile=server)) or of a node that runs pods (O(profile=agent)), each
     with a key that is made on this host and never leaves it.
   - Works in two steps. The first makes missing keys and returns a signing request for each certificate that is missing,
-    expires within 120 days, or does not fit any more (subject, names, usages, CA); the reasons are in the diff.
-    M(k3a.cluster.certificate_signature) signs the requests, and the second step installs what it returns as O(signed).
+    expires within 120 days (of a shorter life, in its last third), or does not fit any more (subject, names, usages,
+    CA); the reasons are in the diff. M(k3a.cluster.certificate_signature) signs the requests, and the second step
+    installs what it returns as O(signed).
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
     another CA.
-  - Fails when C(openssl) is missing, and when this host has no address in a family that the cluster needs.
+  - What M(k3a.cluster.certificate_renewal) has renewed on this host is taken as it is.
+  - Fails when C(openssl) is missing, when a certificate was signed for another key than the one that is there by then,
+    and when this host has no address in a family that the cluster needs.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
