@@ -134,9 +134,10 @@ molecule: setup .venv
 	  trap 'exit 130' INT TERM; \
 	  for each in $(SCENARIOS); do MOLECULE_COMMAND_BORDERS=false molecule test -s $$each || exit; done
 
-# After an edit of a role's or the playbooks' argument_specs.yml: what follows from them.
+# After an edit of a role's or the playbooks' argument_specs.yml, or of what is known of K3s's flags: what follows from them.
 variables: .venv
 	python tools/variables.py
+	python tools/k3s_flags.py
 
 # After an edit of a file of requirements. --no-emit-*: which registry this machine uses is no business of the lock file.
 lock: .venv

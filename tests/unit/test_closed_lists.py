@@ -34,7 +34,7 @@ FILES = sorted(
 SUBJECTS: dict[str, set[object]] = {
     "module_utils/_datastore/": {2379, 2380, "k3a-etcd.service"},
     "module_utils/_formats/address.py": {"cni0"},
-    "plugin_utils/_options/spec.py": {"k3a_kube_controller_manager_arg"},
+    "plugin_utils/_options/k3s_flags.py": {"k3a_kube_controller_manager_arg"},
 }
 # The modules that act for all components. All others are small without them.
 COLLECTORS = {"approver", "drift", "reset"}

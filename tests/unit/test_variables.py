@@ -10,21 +10,34 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags, spec
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def tool():
-    described = importlib.util.spec_from_file_location("variables_tool", ROOT / "tools/variables.py")
+def tool_of(name):
+    described = importlib.util.spec_from_file_location(f"{name}_tool", ROOT / f"tools/{name}.py")
     module = importlib.util.module_from_spec(described)
     described.loader.exec_module(module)
     return module
 
 
-def test_what_is_written_from_the_specifications_is_up_to_date(tool):
-    assert tool.FILE.read_text() == tool.written(), "run make variables: docs/variables.md is not what it writes"
+@pytest.fixture(scope="module")
+def tool():
+    return tool_of("variables")
+
+
+@pytest.mark.parametrize("name", ["variables", "k3s_flags"])
+def test_what_is_written_is_up_to_date(name):
+    writer = tool_of(name)
+    assert writer.FILE.read_text() == writer.written(), f"run make variables: {writer.FILE.name} is not what it writes"
+
+
+def test_the_page_of_flags_has_a_line_for_each_with_its_variable_or_a_sentence():
+    page = (ROOT / "docs/k3s-flags.md").read_text()
+    for flag in k3s_flags.FLAGS.values():
+        (line,) = re.findall(rf"^\| `--{re.escape(flag.name)}` \|.*", page, re.M)
+        assert f"`{flag.variable}" in line if flag.variable else line.replace("`", "").endswith(f"| {flag.sentence} |")
 
 
 def test_no_role_has_defaults_of_its_own():

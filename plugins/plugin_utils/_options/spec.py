@@ -12,7 +12,7 @@ playbooks/meta for what only playbooks know. A value becomes what its specificat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -22,24 +22,13 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import Mistyped, typed
 
 PREFIX = "k3a_"
 COLLECTION = Path(__file__).parents[3]
 ROLES = COLLECTION / "roles"
 PLAYBOOKS = COLLECTION / "playbooks"
-
-# What operators who come from K3s will write, where the name here is another.
-K3S_NAMES = {
-    "k3a_config": "the variables named after the keys of K3s's config.yaml",
-    "k3a_cluster_secret": "k3a_token",
-    "k3a_kube_controller_arg": "k3a_kube_controller_manager_arg",
-    "k3a_no_deploy": "k3a_disable",
-    "k3a_no_flannel": "k3a_flannel_backend: none",
-    "k3a_private_registry": "k3a_registries",
-    "k3a_server": "k3a_server_url",
-    "k3a_url": "k3a_server_url",
-}
 
 # What is added to the name of a secret for the file that holds it: what is in a command line is seen by all.
 FILE = "_file"
@@ -175,22 +164,28 @@ def evaluate(
 
 
 def strangers(names: Iterable[str]) -> list[Problem]:
-    """Variables with our prefix that no specification names, each with the name that was probably meant."""
-    nothing_like_it = "remove it, or see docs/variables.md for its name"
-    return [
-        Problem(name, f"there is no variable {name}", f"did you mean {meant}?" if meant else nothing_like_it)
-        for name, meant in unknown_names(names).items()
-    ]
-
-
-def unknown_names(names: Iterable[str]) -> dict[str, str]:
-    """The variables that no specification names, each with the name that was probably meant, or an empty text."""
+    """Variables with our prefix that no specification names, each with what was probably meant."""
     known = specification().keys() | of_playbooks().keys()
-    return {name: _meant(name, known) for name in sorted(names) if name.startswith(PREFIX) and name not in known}
+    return [_stranger(name, known) for name in sorted(names) if name.startswith(PREFIX) and name not in known]
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
-    singular = name.removesuffix("s")
-    if name in K3S_NAMES:
-        return K3S_NAMES[name]
-    return next(iter(get_close_matches(name, known, 1, 0.75) or get_close_matches(singular, known, 1, 0.75)), "")
+def _stranger(name: str, known: Collection[str]) -> Problem:
+    message = f"there is no variable {name}"
+    meant = name if name in k3s_flags.AS_VARIABLES else _nearest(name, {*known, *k3s_flags.AS_VARIABLES})
+    flag = None if meant in known else k3s_flags.AS_VARIABLES.get(meant)
+    if flag and not flag.variable:
+        nor = "" if meant == name else f" and no {meant}"
+        return Problem(name, f"{message}{nor}: {flag.why}", flag.instead)
+    if meant:
+        value = f": {flag.value}" if flag and flag.value else ""
+        return Problem(name, message, f"did you mean {flag.variable if flag else meant}{value}?")
+    return Problem(name, message, "remove it, or see docs/variables.md for its name")
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """The name that was probably meant, or nothing. The prefix, which all have, makes none of them likelier."""
+    own = {each.removeprefix(PREFIX): each for each in sorted(known)}
+    for written in (name.removeprefix(PREFIX), name.removeprefix(PREFIX).removesuffix("s")):
+        for near in get_close_matches(written, own, 1, 0.75):
+            return own[near]
+    return ""
