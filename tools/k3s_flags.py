@@ -26,6 +26,17 @@ These are the flags of `k3s server` and `k3s agent` (S and A), and the keys of K
 there is a variable, [variables.md](variables.md) has its type and default, and [deviations.md](deviations.md) says
 which defaults differ. A variable that is called after a flag without one is refused with the sentence that stands here.
 
+`import_config.yml` translates a configuration of K3s. Copy `/etc/rancher/k3s/config.yaml` from a host, with the folder
+`config.yaml.d` where there is one, and what K3s's installer wrote to `/etc/systemd/system/k3s.service.env`:
+
+    ansible-playbook k3a.cluster.import_config -e k3a_import_config=config.yaml \\
+      -e k3a_import_environment=k3s.service.env
+
+It shows the variables as YAML, those of the host alone apart, and a sentence for whatever is not simply a variable. It
+reads files as K3s does: later files win, keys that end in `+` add. It does not show secrets. Flags of K3s's command
+line are not in these files: write them into `config.yaml` first, without their dashes. What the files do not say has
+k3a's default, which is not always K3s's.
+
 """
 
 

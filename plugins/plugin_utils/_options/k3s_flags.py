@@ -5,8 +5,8 @@
 
 """Every flag of K3s's server and agent, and what became of it: the variable that does it, or why there is none.
 
-The check answers with it who sets a variable by the name of such a flag, and docs/k3s-flags.md is written from it. This
-file imports nothing of the collection, so that a tool can read it.
+The check answers with it who sets a variable by the name of such a flag, C(import_config.yml) translates by it, and
+docs/k3s-flags.md is written from it. This file imports nothing of the collection, so that a tool can read it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _FLAGS = (
         "config",
         on=BOTH,
         why="variables of the inventory take the place of K3s's config.yaml",
-        instead="write those",
+        instead="import_config.yml translates one",
     ),
     Flag("debug", TRUTH, BOTH, why=LOG_LEVEL[0], instead=LOG_LEVEL[1].format("v=4")),
     Flag("v", NUMBER, BOTH, why=LOG_LEVEL[0], instead=LOG_LEVEL[1].format("v=4")),

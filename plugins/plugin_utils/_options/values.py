@@ -36,6 +36,8 @@ ON_CONTROLLER = frozenset(
         "k3a_bootstrap_token_file",
         "k3a_bundle",
         "k3a_bundle_archive",
+        "k3a_import_config",
+        "k3a_import_environment",
         "k3a_kubeconfig",
         "k3a_manifests",
         "k3a_new_token_file",

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""A configuration of K3s as variables: its files and its environment, read as K3s reads them, and translated.
+
+K3s makes an argument of its command line of every key, and so every value is a text first. Files win over the
+environment, and a later file over an earlier one, key by key; a key that ends in + adds to what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
+from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags, spec, variables
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.k3s_flags import LIST, TRUTH, Flag
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import WITH_COMMAS
+
+BY_ALIAS = {flag.alias: flag.name for flag in k3s_flags.FLAGS.values() if flag.alias}
+BY_ENVIRONMENT = {flag.environment: flag.name for flag in k3s_flags.FLAGS.values() if flag.environment}
+# What one host has and others have otherwise.
+OF_A_HOST = re.compile(r"k3a_(node_\w+|advertise_address|flannel_iface|disable_agent)")
+
+# The texts that a flag is given.
+Settings = dict[str, list[str]]
+
+
+class ConfigError(K3aError):
+    """K3s's configuration cannot be read; the message has all that is wrong."""
+
+
+@dataclass
+class Imported:
+    """What a configuration comes to: variables, and a sentence for each flag that is not simply one."""
+
+    variables: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All of it as YAML; what is no variable stands in comments."""
+        of_host = {name: value for name, value in self.variables.items() if OF_A_HOST.fullmatch(name)}
+        of_all = {name: value for name, value in self.variables.items() if name not in of_host}
+        parts = [yaml.dump(of_all)] if of_all else []
+        if of_host:
+            parts += ["# Of this host alone, for its host_vars:\n", yaml.dump(of_host)]
+        if self.notes:
+            parts += ["# What there is to know besides:\n", *(f"# - {' '.join(note.split())}\n" for note in self.notes)]
+        return "".join(["---\n", *parts]).rstrip("\n")
+
+
+def files_of(path: str) -> list[str]:
+    """The files of a configuration in the order in which K3s reads them: its own, if there is one, and its drop-ins."""
+    folder = f"{path}.d"
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    drop_ins = [os.path.join(folder, name) for name in names if name.lower().endswith((".yaml", ".yml"))]
+    found = [file for file in drop_ins if not os.path.isdir(file)]
+    return [path, *found] if os.path.exists(path) or not found else found
+
+
+def settings(files: Iterable[tuple[str, str]], environment: str = "") -> Settings:
+    """What files of a configuration, each with its content, and a file of the environment give."""
+    found: Settings = {}
+    problems: list[str] = []
+    for path, text in files:
+        for key, value in _mapping(path, text, problems).items():
+            name, adds = key.removesuffix("+"), key.endswith("+")
+            name = BY_ALIAS.get(name, name)
+            if isinstance(value, Mapping) or any(isinstance(item, (Mapping, list)) for item in _listed(value)):
+                problems.append(f"{path}: {key} has more inside it than a text or a list of texts")
+                continue
+            found[name] = [*(found.get(name, []) if adds else []), *map(_text, _listed(value))]
+    if problems:
+        raise ConfigError("; ".join(problems))
+    for variable, value in _assignments(environment).items():
+        name = BY_ENVIRONMENT.get(variable, variable if variable.startswith("K3S_") else "")
+        if name and name not in found:
+            found[name] = [value]
+    return found
+
+
+def _mapping(path: str, text: str, problems: list[str]) -> dict[str, Any]:
+    """The keys of one file, which are texts."""
+    documents = parse(path, text, problems)
+    if len(documents) > 1:
+        problems.append(f"{path} has several documents, of which K3s reads the first")
+    content = documents[0][1] if documents else None
+    if content is not None and not isinstance(content, Mapping):
+        problems.append(f"{path} is not a mapping of flags to their values")
+        return {}
+    return {_text(key): value for key, value in (content or {}).items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: Any) -> str:
+    """A value as K3s writes it into an argument."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _assignments(text: str) -> dict[str, str]:
+    """The variables of a file of the environment as systemd reads it, which K3s's installer writes."""
+    found = {}
+    for line in text.replace("\\\n", "").splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            quoted = re.fullmatch(r"(['\"])(.*)\1", value.strip())
+            found[name] = quoted[2] if quoted else value.strip()
+    return found
+
+
+def imported(given: Mapping[str, Sequence[str]]) -> Imported:
+    """The variables that do what a configuration says, of the right type, and what they do not do."""
+    result = Imported()
+    texts: dict[str, Any] = {}
+    for name, said in given.items():
+        flag = k3s_flags.FLAGS.get(name)
+        if flag is None:
+            result.notes.append(f"{name}: K3s has no such flag, and skips it.")
+        elif any(said) or flag.kind == TRUTH:
+            note = _translate(flag, [value for value in said if value], texts)
+            result.notes += [f"{name}: {note}"] if note else []
+    # Together with the defaults, which the rules compare them with.
+    values, problems = spec.evaluate(spec.specification(), texts, lambda value: value)
+    result.variables = {name: values[name] for name in texts if name in values}
+    result.notes += [f"{problem.sentence}; {problem.remedy}." for problem in problems]
+    result.notes += [f"{found.message}; {found.remedy}." for found in variables.variable_findings(values, {})]
+    return result
+
+
+def _translate(flag: Flag, values: list[str], texts: dict[str, Any]) -> str:
+    """Give the flag's variable its value; what there is to know of it besides."""
+    if not flag.variable:
+        return flag.sentence
+    if flag.name in k3s_flags.SECRET:
+        return (
+            f"It is a secret, and not shown here; set {flag.variable}, or name a file with it in {flag.variable}_file."
+        )
+    if not flag.carried:
+        return f"{flag.variable} is not set here. {flag.sentence}"
+    if flag.value:
+        if values[-1:] == ["true"]:
+            texts[flag.variable] = flag.value
+        return ""
+    if flag.kind != LIST:
+        texts[flag.variable] = values[-1] if values else ""
+        return flag.sentence
+    wanted, left = _items(flag, values)
+    if wanted:
+        texts[flag.variable] = [*texts.get(flag.variable, []), *wanted]
+    if left:
+        return f"Not taken over: {', '.join(left)}. {flag.sentence}"
+    return "" if _option(flag).get("choices") else flag.sentence
+
+
+def _items(flag: Flag, values: list[str]) -> tuple[list[str], list[str]]:
+    """The items of a list as its variable has them, and those that it does not know."""
+    if WITH_COMMAS.fullmatch(flag.variable):
+        # K3s takes an argument of a component with dashes before it, and for true where it has no value.
+        return [text if "=" in text else f"{text}=true" for text in (value.removeprefix("--") for value in values)], []
+    items = [item.strip() for value in values for item in value.split(",") if item.strip()]
+    choices = _option(flag).get("choices")
+    return [i for i in items if not choices or i in choices], [i for i in items if choices and i not in choices]
+
+
+def _option(flag: Flag) -> spec.Option:
+    return spec.specification()[flag.variable]

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_config
+
+# As K3s's documentation has one, of two address families.
+DOCUMENTED = """
+write-kubeconfig-mode: "0644"
+tls-san:
+  - "foo.local"
+node-label:
+  - "foo=bar"
+  - "something=amazing"
+cluster-init: true
+token: "secret"
+node-ip: 10.0.10.22,2a05:d012:c6f:4655:d73c:c825:a184:1b75
+cluster-cidr: 10.42.0.0/16,2001:cafe:42:0::/56
+service-cidr: 10.43.0.0/16,2001:cafe:43:1::/112
+"""
+# With all keys that its author knew, most of them empty.
+LISTING = """
+data-dir: /var/lib/rancher/k3s
+cluster-dns: 10.43.0.10
+cluster-domain: cluster.local
+flannel-backend: vxlan
+kube-apiserver-arg:
+kube-scheduler-arg:
+kubelet-arg:
+default-local-storage-path:
+disable:
+write-kubeconfig-mode: 644
+"""
+# As guides to hardening and to OIDC have them.
+HARDENED = """
+protect-kernel-defaults: true
+secrets-encryption: true
+kube-apiserver-arg:
+  - "enable-admission-plugins=NodeRestriction,EventRateLimit"
+  - 'audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log'
+  - oidc-issuer-url=https://idp.example.org/realms/k
+kube-controller-manager-arg: terminated-pod-gc-threshold=10
+kubelet-arg:
+  - --streaming-connection-idle-timeout=5m
+  - make-iptables-util-chains
+kube-controller-arg: [profiling=true]
+disable: traefik,servicelb
+node-taint: [CriticalAddonsOnly=true:NoExecute]
+selinux: true
+"""
+
+
+def settings(*texts: str, environment: str = "") -> k3s_config.Settings:
+    return k3s_config.settings([(f"{number}.yaml", text) for number, text in enumerate(texts)], environment)
+
+
+def translated(*texts: str, environment: str = "") -> tuple[dict[str, Any], list[str]]:
+    found = k3s_config.imported(settings(*texts, environment=environment))
+    return found.variables, found.notes
+
+
+class TestFiles:
+    def test_drop_ins_come_after_the_file_in_the_order_of_their_names(self, tmp_path: Path) -> None:
+        base = tmp_path / "config.yaml"
+        base.touch()
+        folder = tmp_path / "config.yaml.d"
+        folder.mkdir()
+        for name in ("20-b.yml", "10-a.YAML", "readme.txt", "02-data-ignore-this.yaml.bak"):
+            (folder / name).touch()
+        (folder / "30.yaml").mkdir()
+        expected = [str(base), str(folder / "10-a.YAML"), str(folder / "20-b.yml")]
+        assert k3s_config.files_of(str(base)) == expected
+        base.unlink()
+        assert k3s_config.files_of(str(base)) == expected[1:]
+
+    def test_a_file_that_is_not_there_is_looked_for_where_nothing_else_is(self, tmp_path: Path) -> None:
+        assert k3s_config.files_of(str(tmp_path / "config.yaml")) == [str(tmp_path / "config.yaml")]
+
+
+class TestSettings:
+    """As K3s's own test of its reader has it."""
+
+    def test_every_value_is_a_text(self) -> None:
+        assert settings('a: 1\nb: "0600"\nc-d: true\ne:\nf: [1, "2", "", three]\ng: 0600\nh: 2026-01-01') == {
+            "a": ["1"],
+            "b": ["0600"],
+            "c-d": ["true"],
+            "e": [""],
+            "f": ["1", "2", "", "three"],
+            "g": ["384"],
+            "h": ["2026-01-01"],
+        }
+
+    def test_a_later_file_wins_and_a_plus_adds(self) -> None:
+        first, second, third = "a: [1]\nb: x\ne: 1", "a+: [2, 3]\nb+: y\ne: 2\nf+: new", "a+: 4\nb: z"
+        assert settings(first, second) == {"a": ["1", "2", "3"], "b": ["x", "y"], "e": ["2"], "f": ["new"]}
+        assert settings(first, second, third)["a"] == ["1", "2", "3", "4"]
+        assert settings(first, second, third)["b"] == ["z"]
+
+    def test_one_letter_is_the_flag_that_has_it(self) -> None:
+        assert settings("t: s3cr3t\ni: 10.0.0.1\nv: 2") == {"token": ["s3cr3t"], "node-ip": ["10.0.0.1"], "v": ["2"]}
+
+    def test_a_file_may_hold_nothing(self) -> None:
+        assert settings("", "# nothing\n", "---\n") == {}
+
+    def test_the_environment_says_what_no_file_says(self) -> None:
+        given = "K3S_URL=https://s1:6443\nK3S_TOKEN='a b'\n# K3S_DEBUG=true\nK3S_NODE_NAME=\"n1\"\nPATH=/bin\nK3S_NEW=1\n"
+        assert settings("node-name: n2", environment=given) == {
+            "node-name": ["n2"],
+            "server": ["https://s1:6443"],
+            "token": ["a b"],
+            "K3S_NEW": ["1"],
+        }
+
+    @pytest.mark.parametrize(
+        "text, sentence",
+        [
+            ("a: [", "0.yaml, document 1, line 2: not valid YAML: "),
+            ("a: 1\na: 2", "0.yaml, document 1, line 2: a is given twice"),
+            ("- a", "0.yaml is not a mapping of flags to their values"),
+            ("a: {b: 1}", "0.yaml: a has more inside it than a text or a list of texts"),
+            ("a: [[1]]", "0.yaml: a has more inside it than a text or a list of texts"),
+            ("a: 1\n---\nb: 1", "0.yaml has several documents, of which K3s reads the first"),
+        ],
+    )
+    def test_what_cannot_be_read_is_told(self, text: str, sentence: str) -> None:
+        with pytest.raises(k3s_config.ConfigError) as raised:
+            settings(text)
+        assert str(raised.value).startswith(sentence)
+
+    def test_all_that_cannot_be_read_is_told_at_once(self) -> None:
+        with pytest.raises(k3s_config.ConfigError, match="0.yaml is not .*; 1.yaml is not"):
+            settings("1", "2")
+
+
+class TestTranslation:
+    def test_the_documented_example(self) -> None:
+        variables, notes = translated(DOCUMENTED)
+        assert variables == {
+            "k3a_write_kubeconfig_mode": "0644",
+            "k3a_tls_san": ["foo.local"],
+            "k3a_node_label": ["foo=bar", "something=amazing"],
+            "k3a_node_ip": ["10.0.10.22", "2a05:d012:c6f:4655:d73c:c825:a184:1b75"],
+            "k3a_cluster_cidr": ["10.42.0.0/16", "2001:cafe:42:0::/56"],
+            "k3a_service_cidr": ["10.43.0.0/16", "2001:cafe:43:1::/112"],
+        }
+        assert [note.partition(":")[0] for note in notes] == ["cluster-init", "token"]
+
+    def test_empty_keys_are_none(self) -> None:
+        variables, notes = translated(LISTING)
+        assert variables == {
+            "k3a_cluster_dns": ["10.43.0.10"],
+            "k3a_cluster_domain": "cluster.local",
+            "k3a_flannel_backend": "vxlan",
+            "k3a_write_kubeconfig_mode": "644",
+        }
+        assert notes == [
+            "data-dir: k3a_data_dir is not set here. What K3s keeps there is not taken over; leave it out, or name a "
+            "directory of its own."
+        ]
+
+    def test_guides_to_hardening(self) -> None:
+        variables, notes = translated(HARDENED)
+        assert variables == {
+            "k3a_protect_kernel_defaults": True,
+            "k3a_secrets_encryption": True,
+            "k3a_kube_apiserver_arg": [
+                "enable-admission-plugins=NodeRestriction,EventRateLimit",
+                "audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log",
+                "oidc-issuer-url=https://idp.example.org/realms/k",
+            ],
+            "k3a_kube_controller_manager_arg": ["terminated-pod-gc-threshold=10", "profiling=true"],
+            "k3a_kubelet_arg": ["streaming-connection-idle-timeout=5m", "make-iptables-util-chains=true"],
+            "k3a_node_taint": ["CriticalAddonsOnly=true:NoExecute"],
+        }
+        assert [note for note in notes if note.startswith("disable")] == [
+            "disable: Not taken over: traefik, servicelb. Of what K3s packages only coredns is, so that nothing else can "
+            "be left out."
+        ]
+
+    def test_what_is_left_out_and_packaged_is_carried_over(self) -> None:
+        assert translated("disable: [coredns]\nno-deploy: coredns") == ({"k3a_disable": ["coredns", "coredns"]}, [])
+
+    @pytest.mark.parametrize("value, variables", [("true", {"k3a_flannel_backend": "none"}), ("false", {})])
+    def test_a_flag_may_stand_for_a_value(self, value: str, variables: dict[str, str]) -> None:
+        assert translated(f"no-flannel: {value}") == (variables, [])
+
+    def test_of_a_flag_given_twice_the_last_value_counts(self) -> None:
+        assert translated("cluster-domain: [a.example, b.example]")[0] == {"k3a_cluster_domain": "b.example"}
+
+    def test_what_k3s_does_not_know_is_told(self) -> None:
+        assert translated("profile: cis") == ({}, ["profile: K3s has no such flag, and skips it."])
+
+    @pytest.mark.parametrize(
+        "text, sentence",
+        [
+            ("flannel-backend: ipsec", 'k3a_flannel_backend must be one of vxlan, host-gw, wireguard-native, none, and is "ipsec"'),
+            ("https-listen-port: 70000", "k3a_https_listen_port 70000 is not a port"),
+            ("protect-kernel-defaults:", "k3a_protect_kernel_defaults must be true or false, and is empty"),
+            ("etcd-arg: [initial-cluster=x]", "k3a_etcd_arg: initial-cluster decides which cluster"),
+        ],
+    )
+    def test_what_the_check_would_refuse_is_told_now(self, text: str, sentence: str) -> None:
+        (note,) = translated(text)[1]
+        assert note.startswith(sentence)
+
+    def test_nothing_comes_to_nothing(self) -> None:
+        assert translated("") == ({}, [])
+        assert k3s_config.Imported().text == "---"
+
+    def test_no_note_begins_a_line_of_its_own(self) -> None:
+        shown = k3s_config.Imported({"k3a_node_name": "n1", "k3a_cluster_domain": "c"}, ["a\nk3a_token: b"]).text
+        assert yaml.safe_load(shown) == {"k3a_node_name": "n1", "k3a_cluster_domain": "c"}
+        assert shown.index("k3a_cluster_domain") < shown.index("# Of this host alone") < shown.index("k3a_node_name")
