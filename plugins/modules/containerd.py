@@ -65,6 +65,10 @@ options:
     description: Whether containers get no lower OOM score than containerd, for hosts that forbid it to lower scores.
     type: bool
     default: false
+  nonroot_devices:
+    description: Whether the devices of a container belong to the user and the group of its security context.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -83,6 +83,8 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
                 "enable_unprivileged_ports": True,
                 "enable_unprivileged_icmp": True,
                 "restrict_oom_score_adj": params["restrict_oom_score_adj"],
+                # Absent by default: what is added to a file for all restarts every runtime.
+                **({"device_ownership_from_security_context": True} if params["nonroot_devices"] else {}),
                 "cni": {"bin_dirs": plugin_directories(params), "conf_dir": layout.agent_etc("cni/net.d")},
                 "containerd": {
                     "default_runtime_name": "runc",
@@ -229,6 +231,7 @@ OPTIONS = component.argument_spec(
         "registries": {"type": "dict", "default": {}, "no_log": False},
         "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
         "restrict_oom_score_adj": {"type": "bool", "default": False},
+        "nonroot_devices": {"type": "bool", "default": False},
     }
 )
 

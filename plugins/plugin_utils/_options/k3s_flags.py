@@ -286,13 +286,7 @@ _FLAGS = (
         why="where no mirror has an image, containerd asks the registry itself",
         instead="leave it out",
     ),
-    Flag(
-        "nonroot-devices",
-        TRUTH,
-        BOTH,
-        why="devices of a container belong to root, or to whom they belong on the host",
-        instead="leave it out",
-    ),
+    _variable("nonroot-devices", TRUTH, BOTH),
     _variable("pause-image", on=BOTH),
     _variable("snapshotter", on=BOTH, why="it is overlayfs or native"),
     _variable(

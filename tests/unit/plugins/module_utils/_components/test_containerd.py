@@ -71,6 +71,12 @@ def test_the_configuration():
     }
 
 
+@pytest.mark.parametrize("given, expected", [({}, {}), ({"nonroot_devices": True}, {"device_ownership_from_security_context": True})])
+def test_devices_belong_to_who_uses_them_only_where_it_is_asked_for(given, expected):
+    found = configuration_of(**given)["plugins"][containerd.CRI_RUNTIME]
+    assert {key: value for key, value in found.items() if key.startswith("device_")} == expected
+
+
 def test_the_pause_image_is_the_bundles_unless_one_is_chosen():
     images = [{"name": f"registry.k8s.io/{name}:1", "path": "/x", "component": name} for name in ("coredns", "pause")]
     for given, expected in ({"images": images}, "registry.k8s.io/pause:1"), (
