@@ -33,7 +33,7 @@ PATIENCE = 3.0
 
 
 def reasons_to_write(
-    content: bytes | None, url: str, ca_certificates: dict[str, str], urls: Collection[str] = ()
+    content: bytes | None, url: str, ca_certificates: dict[str, str], urls: Collection[str] = (), name: str = ""
 ) -> list[str]:
     """Why the kubeconfig has to be written (again); a foreign one is refused. One of the other URLs will do, too."""
     if content is None:
@@ -43,7 +43,17 @@ def reasons_to_write(
         raise ForeignFileError("it belongs to a cluster with another CA")
     has_key = pki.belongs(current["key"], current["certificate"])
     reasons = pki.renewal_reasons(LEAF, current["certificate"], has_key, ca_certificates["client"])
-    return [*reasons, *([f"its server is {current['url']}, not {url}"] if current["url"] not in (url, *urls) else [])]
+    if current["url"] not in (url, *urls):
+        reasons.append(f"its server is {current['url']}, not {url}")
+    if name and current["name"] != name:
+        reasons.append(f"its name is {current['name']}, not {name}")
+    return reasons
+
+
+def name_in(content: bytes | None, name: str) -> str:
+    """The name that a kubeconfig gets: as asked for, else the one that it has, else that of all."""
+    kept = parse(content)["name"] if content and not name else ""
+    return name or kept or kubeconfig.NAME
 
 
 def obstacle(url: str, authority: str) -> str:
@@ -89,15 +99,16 @@ class ActionModule(HostAction):
         try:
             # Before the first server is installed there is no CA to compare with.
             others = self._task.args.get("server_urls") or []
+            name = self._task.args.get("name") or ""
             reasons = ["the cluster is new"]
             if ca_certificates:
-                reasons = reasons_to_write(current, url, ca_certificates, others)
+                reasons = reasons_to_write(current, url, ca_certificates, others, name)
         except ForeignFileError as error:
             problem = f"{path} on the controller would be overwritten, but {error}"
             raise K3aError(f"{problem}; move it away or set k3a_kubeconfig") from None
         diff = files.Change(path, "\n".join(reasons) + "\n", SHOWN).as_diff()
         if reasons and not self._task.check_mode:
-            failure = self._write(path, url, ca_certificates, task_vars)
+            failure = self._write(path, url, ca_certificates, name_in(current, name), task_vars)
             if failure:
                 return failure
         told = ""
@@ -113,7 +124,7 @@ class ActionModule(HostAction):
         return {"changed": ours, "path": path, "diff": [diff] if ours else []}
 
     def _write(
-        self, path: str, url: str, ca_certificates: dict[str, str], task_vars: dict[str, Any] | None
+        self, path: str, url: str, ca_certificates: dict[str, str], name: str, task_vars: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         """Write the file; what the server answers instead of the CA's key is returned."""
         arguments = {"requests": {"controller": [{"authority": "client"}]}}
@@ -126,6 +137,7 @@ class ActionModule(HostAction):
         if found.get("failed"):
             return found
         certificate, key = pki.issue(LEAF, *found["signing_cas"]["client"])
-        text = kubeconfig.embedded(url, ca_certificates["server"].encode(), certificate.encode(), key.encode())
+        authority = ca_certificates["server"].encode()
+        text = kubeconfig.embedded(url, authority, certificate.encode(), key.encode(), name)
         files.write_file(files.owned_by_me(path, text.encode()))
         return None

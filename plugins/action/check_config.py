@@ -39,6 +39,7 @@ FROM_VARIABLES = (
     "snapshotter",
     "swap",
     "with_node_id",
+    "write_kubeconfig_group",
 )
 
 # Of a host that is no server, or of which it cannot be told where its API is.

@@ -31,6 +31,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  name:
+    description:
+      - The name of the cluster, the user and the context in it. Empty keeps those that a file has; a new one has
+        V(default).
+    type: str
+    default: ""
   server_url:
     description: The URL of the API, as seen from the controller. Required with O(state=present).
     type: str

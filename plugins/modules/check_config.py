@@ -95,6 +95,10 @@ options:
     type: bool
     default: false
     description: Whether the node's name ends in an id of the machine.
+  write_kubeconfig_group:
+    type: str
+    default: ""
+    description: The group that the administrator's kubeconfig on a server will have; that there is none is a finding.
   token:
     type: str
     default: ""
@@ -276,6 +280,7 @@ OPTIONS = {
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
+    "write_kubeconfig_group": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
     "components": {
         "type": "list",

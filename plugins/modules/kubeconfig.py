@@ -30,6 +30,14 @@ options:
     description: Its mode, octal. It is as good as a password of root on every node.
     type: str
     default: "0600"
+  group:
+    description: The group of the file, which the host has. Empty is that of root.
+    type: str
+    default: ""
+  name:
+    description: The name of the cluster, the user and the context in it.
+    type: str
+    default: default
   pending:
     description: Paths that another step of this run replaces; check mode announces what follows from them.
     type: list

@@ -60,24 +60,25 @@ def by_path(server: str, authority: str, certificate: str, key: str) -> str:
     )
 
 
-def embedded(server: str, authority: bytes, certificate: bytes, key: bytes) -> str:
+def embedded(server: str, authority: bytes, certificate: bytes, key: bytes, name: str = NAME) -> str:
     """A person's kubeconfig: one file that holds all it needs."""
     return yaml.dump(
         _document(
             {"server": server, "certificate-authority-data": _base64(authority)},
             {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
+            name,
         )
     )
 
 
-def _document(cluster: dict[str, str], user: dict[str, str]) -> dict[str, Any]:
+def _document(cluster: dict[str, str], user: dict[str, str], name: str = NAME) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": NAME, "cluster": cluster}],
-        "users": [{"name": NAME, "user": user}],
-        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
-        "current-context": NAME,
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
     }
 
 
@@ -88,6 +89,8 @@ def _base64(content: bytes) -> str:
 OPTIONS = {
     "path": options.WRITE_KUBECONFIG,
     "mode": {"type": "str", "default": "0600"},
+    "group": {"type": "str", "default": ""},
+    "name": {"type": "str", "default": NAME},
     "https_listen_port": options.HTTPS_LISTEN_PORT,
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
@@ -103,8 +106,11 @@ def sources(layout: Layout) -> tuple[str, str, str]:
 
 def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:
     """The kubeconfig as it should be."""
-    text = embedded(f"https://127.0.0.1:{params['https_listen_port']}", *contents)
-    return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), secret=True)
+    authority, certificate, key = contents
+    url = f"https://127.0.0.1:{params['https_listen_port']}"
+    text = embedded(url, authority, certificate, key, params["name"])
+    group = params["group"] or "root"
+    return files.File(params["path"], text.encode(), mode=int(params["mode"], 8), group=group, secret=True)
 
 
 @reports_errors
@@ -113,6 +119,8 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     if not re.fullmatch("0?[0-7]{3}", params["mode"]):
         raise K3aError(f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
+    if not files.has_group(params["group"]):
+        raise K3aError(f"the host has no group {params['group']}; make it, or name another one")
     paths = sources(Layout(params["data_dir"]))
     contents = [files.read_bytes(path) for path in paths]
     missing = [path for path, content in zip(paths, contents) if content is None]

@@ -120,6 +120,14 @@ def _name_of(lookup: Callable[[int], tuple], number: int) -> str:
         return str(number)
 
 
+def has_group(name: str) -> bool:
+    """Whether a file can belong to a group; to none in particular it always can."""
+    try:
+        return not name or bool(grp.getgrnam(name))
+    except KeyError:
+        return False
+
+
 def describe_mode(mode: int, owner: str, group: str) -> str:
     """A mode with its owner, as a diff shows it."""
     return f"mode: {mode:04o}\nowner: {owner}\ngroup: {group}\n"

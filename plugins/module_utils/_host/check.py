@@ -96,6 +96,8 @@ class Wanted:
     bundle_size: int
     with_node_id: bool = False
     token: str = ""
+    # Whose the administrator's kubeconfig on a server is to be.
+    write_kubeconfig_group: str = ""
     components: tuple[Component, ...] = ()
 
 
@@ -173,6 +175,7 @@ class Observed:
     lost: str = ""
     # A server of a version that made fewer CAs.
     lacks_ca: bool = False
+    has_kubeconfig_group: bool = True
     installed: frozenset[str] = frozenset()
     node_password: bool = False
     # Who the host is, by its record or by what runs, and why a record cannot be read.
@@ -207,6 +210,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_routes(seen, wanted),
         *_ports(seen, wanted),
         *_token(seen, wanted),
+        *_kubeconfig(seen, wanted),
         *_neighbours(seen, wanted),
     ]
 
@@ -481,6 +485,12 @@ def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         message = "k3a_token is not the token that this server keeps"
         remedy = "give the cluster's token or none; rotate_token.yml replaces it"
         yield Finding("token", FAIL, message, remedy)
+
+
+def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    if wanted.server and not seen.has_kubeconfig_group:
+        message = f"the host has no group {wanted.write_kubeconfig_group}, which k3a_write_kubeconfig_group names"
+        yield Finding("write_kubeconfig_group", FAIL, message, "make it, or name another one")
 
 
 def _neighbours(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

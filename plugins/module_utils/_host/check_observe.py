@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import own_units, program
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check, data_directory, resolver
@@ -89,6 +89,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         token=text_of(layout.token).strip(),
         lost=bootstrap.lost_by(layout, wanted.token) if wanted.server else "",
         lacks_ca=wanted.server and bootstrap.lacks_later(layout),
+        has_kubeconfig_group=files.has_group(wanted.write_kubeconfig_group),
         identity=identity,
         recorded=recorded is not None,
         damaged=tuple(filter(None, (damaged, etcd_damaged))),

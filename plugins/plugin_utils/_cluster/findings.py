@@ -55,6 +55,7 @@ SERVER_WIDE = (
     "secrets_encryption_provider",
     "service_external_ips",
     "service_node_port_range",
+    "write_kubeconfig_name",
 )
 
 

@@ -28,7 +28,7 @@ def place(path: str) -> str:
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """URL, CA, certificate and key of a kubeconfig that admin_kubeconfig wrote."""
+    """URL, CA, certificate, key and name of a kubeconfig that admin_kubeconfig wrote."""
     try:
         document = yaml.safe_load(content)
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
@@ -37,6 +37,7 @@ def parse(content: bytes) -> dict[str, str]:
             "authority": _decoded(cluster["certificate-authority-data"]),
             "certificate": _decoded(user["client-certificate-data"]),
             "key": _decoded(user["client-key-data"]),
+            "name": str(document.get("current-context", "")),
         }
     except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error) as error:
         raise ForeignFileError("it is not a kubeconfig with an embedded certificate") from error

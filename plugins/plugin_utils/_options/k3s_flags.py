@@ -162,16 +162,8 @@ _FLAGS = (
     *_none(NO_SERVICELB, TEXT, SERVER, "servicelb-namespace"),
     _variable("write-kubeconfig"),
     _variable("write-kubeconfig-mode"),
-    Flag(
-        "write-kubeconfig-group",
-        why="the kubeconfig on a server is root's",
-        instead="use the one that k3a_kubeconfig names on the controller, or set k3a_write_kubeconfig_mode",
-    ),
-    Flag(
-        "write-kubeconfig-name",
-        why="cluster, user and context of a kubeconfig have fixed names",
-        instead="rename the context with kubectl config rename-context",
-    ),
+    _variable("write-kubeconfig-group"),
+    _variable("write-kubeconfig-name", why="the kubeconfig on the controller has it, too"),
     *_none(NO_HELM, TEXT, SERVER, "helm-job-image"),
     *_none(NO_HELM, LIST, SERVER, "helm-controller-arg"),
     _variable("token", on=BOTH, why="it encrypts the bootstrap record, and no server joins by it"),

@@ -41,11 +41,16 @@ def variable_findings(values: Values, flags: Mapping[str, Sequence[str]]) -> lis
 
 def warnings(values: Values) -> list[Finding]:
     """What variables say that can be, and hardly was meant."""
-    mode = values.get("k3a_write_kubeconfig_mode", "")
-    if re.fullmatch(r"0?[0-7]{3}", mode) and int(mode, 8) & 0o007:
-        name = "k3a_write_kubeconfig_mode"
+    name, mode = "k3a_write_kubeconfig_mode", values.get("k3a_write_kubeconfig_mode", "")
+    if not re.fullmatch(r"0?[0-7]{3}", mode):
+        return []
+    if int(mode, 8) & 0o007:
         message = f"{name} {mode} shows every user of the host a key to the whole cluster"
         return [Finding(name, WARN, message, "give it to a group, as 0640 does, or to root alone")]
+    group = values.get("k3a_write_kubeconfig_group", "")
+    if group and not int(mode, 8) & 0o040:
+        message = f"k3a_write_kubeconfig_group is {group}, which cannot read a file of the mode {mode}"
+        return [Finding("k3a_write_kubeconfig_group", WARN, message, f'set {name} to "0640"')]
     return []
 
 
@@ -199,6 +204,16 @@ def _mode(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]!r} is not a file mode", 'write it as in "0600"'
 
 
+def _kubeconfig_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not re.fullmatch(r"[\w.:@/-]+", values[name]):
+        yield f"{name} {values[name]!r} cannot be a name in a kubeconfig", "use letters, digits and .:@/-"
+
+
+def _group(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] and not re.fullmatch(r"[A-Za-z_][\w.-]*", values[name]):
+        yield f"{name} {values[name]!r} cannot be the name of a group", "name one of the host, and not its number"
+
+
 def _url(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not values[name]:
         return
@@ -331,6 +346,8 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),
+    ("k3a_write_kubeconfig_group", _group),
+    ("k3a_write_kubeconfig_name", _kubeconfig_name),
     ("k3a_server_url", _url),
     *((name, _arguments) for name in components.ARGUMENTS),
     ("k3a_node_label", _labels),

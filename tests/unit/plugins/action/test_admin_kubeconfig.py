@@ -219,6 +219,7 @@ def test_what_parse_reads_is_what_was_written(ca_certificates):
         "authority": ca_certificates["server"][0],
         "certificate": certificate,
         "key": key,
+        "name": "default",
     }
 
 
@@ -321,3 +322,16 @@ def test_where_the_api_is_has_to_be_said(run_action, arguments):
 def test_it_takes_the_options_that_are_documented():
     used = set(re.findall(r'self\._task\.args(?:\.get\(|\[)"(\w+)"', Path(action.__file__).read_text()))
     assert used | {"timeout"} == set(yaml.safe_load(documented.DOCUMENTATION)["options"])
+
+
+def test_it_has_the_name_that_was_asked_for_and_else_the_one_that_it_has(run_action, arguments):
+    run_action(action, module, **arguments)
+    assert written(arguments["path"])["current-context"] == "default"
+    done = run_action(action, module, name="staging", **arguments)
+    assert done["diff"][0]["before"] == "its name is default, not staging\n"
+    document = written(arguments["path"])
+    assert [document[kind][0]["name"] for kind in ("clusters", "users", "contexts")] == ["staging"] * 3
+    assert not run_action(action, module, name="staging", **arguments)["changed"]
+    assert not run_action(action, module, **arguments)["changed"]
+    run_action(action, module, **{**arguments, "server_url": "https://10.0.0.9:6443"})
+    assert written(arguments["path"])["current-context"] == "staging"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import grp
 import os
 
 import pytest
@@ -90,3 +91,16 @@ def test_it_waits_for_another_run_on_the_host(run_module, arguments):
     assert refused["failed"] and refused["msg"] == "another k3a run has held it for 7 s"
     assert not os.path.exists(arguments["path"])
     assert run_module(kubeconfig, check=True, lock=taken, **arguments)["changed"]
+
+
+def test_a_group_that_was_asked_for_is_kept(run_module, arguments):
+    run_module(kubeconfig, **arguments)
+    assert run_module(kubeconfig, group="adm", **arguments)["changed"]
+    assert grp.getgrgid(os.stat(arguments["path"]).st_gid).gr_name == "adm"
+    assert not run_module(kubeconfig, group="adm", **arguments)["changed"]
+
+
+def test_a_group_that_is_not_there_is_refused_before_anything_is_written(run_module, arguments):
+    failed = run_module(kubeconfig, group="nobody-has-it", **arguments)
+    assert failed["msg"] == "the host has no group nobody-has-it; make it, or name another one"
+    assert not os.path.exists(arguments["path"])

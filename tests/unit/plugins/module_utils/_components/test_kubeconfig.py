@@ -38,7 +38,7 @@ def test_a_persons_kubeconfig_holds_all_it_needs():
     assert base64.b64decode(user["client-key-data"]) == b"KEY\xff\n"
 
 
-PARAMS = {"path": "/etc/k3a/k3a.yaml", "mode": "0600", "https_listen_port": 6443}
+PARAMS = {"path": "/etc/k3a/k3a.yaml", "mode": "0600", "group": "", "name": "default", "https_listen_port": 6443}
 
 
 def test_its_sources_are_the_servers_authority_and_the_administrators_certificate_and_key():
@@ -61,3 +61,15 @@ def test_it_holds_each_of_its_sources_where_it_belongs():
 def test_it_is_a_secret_with_the_mode_that_was_asked_for(mode, expected):
     file = kubeconfig.wanted_file({**PARAMS, "mode": mode}, [b"", b"", b""])
     assert (file.path, file.mode, file.secret) == ("/etc/k3a/k3a.yaml", expected, True)
+
+
+@pytest.mark.parametrize("group, expected", [("", "root"), ("adm", "adm")])
+def test_it_is_of_the_group_that_was_asked_for(group, expected):
+    assert kubeconfig.wanted_file({**PARAMS, "group": group}, [b"", b"", b""]).group == expected
+
+
+def test_cluster_user_and_context_have_the_name_that_was_asked_for():
+    content = kubeconfig.wanted_file({**PARAMS, "name": "staging"}, [b"authority", b"", b""]).content
+    document = yaml.safe_load(content)
+    assert [document[kind][0]["name"] for kind in ("clusters", "users", "contexts")] == ["staging"] * 3
+    assert parsed(content)[0]["certificate-authority-data"] == base64.b64encode(b"authority").decode()

@@ -12,6 +12,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
+from ansible_collections.k3a.cluster.tests.unit.component_samples import params_for
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def server(tmp_path):
         files.write_file(files.File(path, path.encode(), mode=0o600))
     options = {"path": str(tmp_path / "k3a.yaml"), "data_dir": str(tmp_path)}
     contents = [path.encode() for path in kubeconfig.sources(layout)]
-    files.write_file(kubeconfig.wanted_file({**options, "https_listen_port": 6443, "mode": "0600"}, contents))
+    files.write_file(kubeconfig.wanted_file(params_for(kubeconfig, **options), contents))
     return {"name": "kubeconfig", "options": options}
 
 

@@ -305,3 +305,8 @@ def test_what_stands_in_the_way_is_refused_before_anything_is_written(tmp_path):
         with pytest.raises(OSError) as refused:
             refuse(str(tmp_path / name))
         assert (refused.value.errno, refused.value.filename) == (number, str(tmp_path / name))
+
+
+def test_a_group_is_there_or_not_and_none_is_asked_for():
+    assert files.has_group("") and files.has_group("root")
+    assert not files.has_group("nobody-has-it")

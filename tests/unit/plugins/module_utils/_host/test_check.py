@@ -454,3 +454,16 @@ def test_every_finding_is_two_clauses():
     findings = check.judge(worst, WANTED)
     assert len(findings) > 10
     assert all(f.message and f.remedy and not f.message.endswith(".") and not f.remedy.endswith(".") for f in findings)
+
+
+class TestKubeconfig:
+    OPS = replace(WANTED, write_kubeconfig_group="ops")
+
+    def test_the_group_of_the_kubeconfig_has_to_be_there(self):
+        key, text = the_only(found(wanted=self.OPS, has_kubeconfig_group=False))
+        assert key == ("fail", "write_kubeconfig_group")
+        assert text == "the host has no group ops, which k3a_write_kubeconfig_group names; make it, or name another one"
+        assert found(wanted=self.OPS) == {}
+
+    def test_a_host_that_is_no_server_needs_none(self):
+        assert found(wanted=replace(self.OPS, server=False), has_kubeconfig_group=False) == {}

@@ -69,6 +69,12 @@ def test_this_machine_is_observed_and_judged():
     assert isinstance(judge(seen, WANTED), list)
 
 
+@pytest.mark.parametrize("group, there", [("", True), ("root", True), ("nobody-has-it", False)])
+def test_whether_the_host_has_the_group_of_the_kubeconfig_is_seen(group, there):
+    seen = look.observe(replace(WANTED, write_kubeconfig_group=group), lambda *_command: (0, "", ""))
+    assert seen.has_kubeconfig_group is there
+
+
 def test_the_dns_servers_are_those_of_the_given_file_or_of_the_one_that_pods_get(tmp_path, monkeypatch):
     stub, real = tmp_path / "stub", tmp_path / "real"
     stub.write_text("nameserver 127.0.0.53\n")

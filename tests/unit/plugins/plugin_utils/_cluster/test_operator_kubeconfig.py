@@ -23,6 +23,7 @@ def test_what_was_written_is_read_again():
         "authority": AUTHORITY,
         "certificate": "certificate",
         "key": "key",
+        "name": "default",
     }
 
 

@@ -105,6 +105,14 @@ def test_a_kubeconfig_that_everybody_reads_is_warned_of(mode, warned):
     assert found == ([("k3a_write_kubeconfig_mode", "warn")] if warned else [])
 
 
+@pytest.mark.parametrize("mode, warned", [("0600", True), ("0640", False), ("640", False), ("x", False)])
+def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
+    values = {"k3a_write_kubeconfig_mode": mode, "k3a_write_kubeconfig_group": "ops"}
+    told = [f"{finding.message}; {finding.remedy}" for finding in variables.warnings(values)]
+    sentence = 'k3a_write_kubeconfig_group is ops, which cannot read a file of the mode 0600; set k3a_write_kubeconfig_mode to "0640"'
+    assert told == ([sentence] if warned else [])
+
+
 @pytest.mark.parametrize(
     "name, good, bad",
     [
@@ -120,6 +128,8 @@ def test_a_kubeconfig_that_everybody_reads_is_warned_of(mode, warned):
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
         ("k3a_write_kubeconfig", ["/etc/k3a/k3a.yaml"], ["k3a.yaml"]),
         ("k3a_write_kubeconfig_mode", ["0600", "640"], ["0o600", "rw-", "0999", "0"]),
+        ("k3a_write_kubeconfig_group", ["", "ops", "domain.users"], ["1000", "a b", "-x"]),
+        ("k3a_write_kubeconfig_name", ["default", "k3a@prod", "team/prod"], ["", "a b", "a\n"]),
         (
             "k3a_server_url",
             ["", "https://10.0.0.1:6443", "https://[fd00::1]:6443/"],
