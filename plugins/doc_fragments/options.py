@@ -109,6 +109,30 @@ options:
     required: true
 """
 
+    V = r"""
+options:
+  v:
+    description: How much the component writes into its journal.
+    type: int
+    default: 0
+"""
+
+    VMODULE = r"""
+options:
+  vmodule:
+    description: How much single source files of the component write, as C(pattern=level), several with commas.
+    type: str
+    default: ""
+"""
+
+    DEBUG = r"""
+options:
+  debug:
+    description: Whether the component writes all that it does into its journal.
+    type: bool
+    default: false
+"""
+
     EXTRA_ARGS = r"""
 options:
   extra_args:

@@ -28,6 +28,7 @@ BOTH = {"node_ip": ["10.89.0.11", "fd00::11"], "cluster_cidr": ["10.42.0.0/16", 
 PAUSE = {"images": [{"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar", "component": "pause"}]}
 CAS = {name: f"the {name} CA" for name in ("client", "kubelet-serving", "server")}
 SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
+LOGGING = {"v": 4, "vmodule": "server*=6"}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
 CASES: dict[str, list[dict[str, Any]]] = {
     "apiserver": [
@@ -35,6 +36,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**BOTH, **SERVICES, **PLACE, "extra_args": ["v=2", "api-audiences+=mine"], "pod_security_level": "restricted"},
         {**IPS, "https_listen_port": 443, "advertise_address": "192.0.2.1", "secrets_encryption": False},
         {**IPS, "audit_policy": {"kind": "Policy", "rules": []}, "cluster_domain": "example.org"},
+        {**IPS, **LOGGING},
     ],
     "approver": [{}, PLACE],
     "certificate_monitor": [{"server_url": URL}, {"server_url": URL, "data_dir": "/srv/k3a"}],
@@ -50,12 +52,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
             "restrict_oom_score_adj": True,
             "registries": {"mirrors": {"*": {"endpoint": ["https://mirror.example.org"]}}, "configs": {}},
         },
+        {"debug": True, "nonroot_devices": True},
     ],
-    "controller_manager": [{}, {**PLACE, **SERVICES, "cluster_cidr": BOTH["cluster_cidr"], "leader_elect": True, "extra_args": ["v=3"]}],
+    "controller_manager": [{}, {**PLACE, **SERVICES, "cluster_cidr": BOTH["cluster_cidr"], "leader_elect": True, "extra_args": ["v=3"]}, LOGGING],
     "etcd": [
         {**IPS, "node_name": "s1", "first_server": "s1"},
         {**IPS, "node_name": "s1", "first_server": "s1", "data_dir": "/srv/k3a", "expose_metrics": True, "extra_args": ["log-level=debug"]},
         {**BOTH, "node_ip": ["fd00::11"], "cluster_cidr": ["fd42::/56"], "node_name": "s1", "first_server": "s1"},
+        {**IPS, "node_name": "s1", "first_server": "s1", "debug": True},
     ],
     "etcd_progress": [{}, {"data_dir": "/srv/k3a"}],
     "flannel": [
@@ -63,10 +67,12 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**BOTH, "server_url": URL, "backend": "wireguard-native", "iface": "eth1", "node_name": "w1", "data_dir": "/srv/k3a"},
         {**IPS, "server_url": URL, "backend": "host-gw", "proxy_mode": "iptables"},
         {**IPS, "server_url": URL, "backend": "none"},
+        {**IPS, "server_url": URL, "v": 4},
     ],
     "kube_proxy": [
         {"server_url": URL},
         {"server_url": URL, "node_name": "w1", "proxy_mode": "iptables", "manage_conntrack": False, "data_dir": "/srv/k3a", "extra_args": ["v=4"]},
+        {"server_url": URL, **LOGGING},
     ],
     "kubelet": [
         {**IPS, "server_url": URL, "resolv_conf": "/etc/resolv.conf"},
@@ -75,13 +81,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
             **{"node_labels": ["a=b"], "node_taints": ["k=v:NoSchedule"], "allow_cgroup_v1": True},
             **{"protect_kernel_defaults": True, "extra_args": ["max-pods=200"], "cluster_dns": ["10.43.0.53"]},
         },
+        {**IPS, **LOGGING, "server_url": URL, "resolv_conf": "/etc/resolv.conf"},
     ],
     "load_balancer": [
         {"servers": ["10.89.0.11:6443"]},
         {"servers": ["10.89.0.12:6443"], "prefer": "10.89.0.11:6443", "fallback": ["lb.example.org:443"], "port": 7444},
         {"state": "absent"},
     ],
-    "scheduler": [{}, {**PLACE, "leader_elect": True, "extra_args": ["v=3"]}],
+    "scheduler": [{}, {**PLACE, "leader_elect": True, "extra_args": ["v=3"]}, LOGGING],
 }
 # A file that operators use; nothing runs.
 WITHOUT_UNIT = {"kubeconfig"}

@@ -302,6 +302,7 @@ def _arguments(
         "tls-cipher-suites": layouts.TLS_CIPHER_SUITES,
         "tls-min-version": "VersionTLS12",
         "tls-private-key-file": credentials.path("serving-kube-apiserver.key"),
+        **flags.logging(params),
     }
 
 
@@ -324,6 +325,8 @@ OPTIONS = component.argument_spec(
         },
         "audit_policy": {"type": "dict", "default": {}},
         "service_external_ips": {"type": "bool", "default": False},
+        "v": options.V,
+        "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,
     }
 )

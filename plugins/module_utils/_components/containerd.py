@@ -78,6 +78,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
         "root": f"{layout.data_dir}/agent/containerd",
         "state": CONTAINERD_STATE,
         "grpc": {"address": CONTAINERD_SOCKET},
+        **({"debug": {"level": "debug"}} if params["debug"] else {}),
         "plugins": {
             CRI_RUNTIME: {
                 "enable_unprivileged_ports": True,
@@ -232,6 +233,7 @@ OPTIONS = component.argument_spec(
         "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
         "restrict_oom_score_adj": {"type": "bool", "default": False},
         "nonroot_devices": {"type": "bool", "default": False},
+        "debug": options.DEBUG,
     }
 )
 

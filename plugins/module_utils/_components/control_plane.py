@@ -103,6 +103,7 @@ def client_component(
         "leader-elect": "true" if params["leader_elect"] else "false",
         "profiling": "false",
         "tls-min-version": "VersionTLS12",
+        **flags.logging(params),
     }
     command = systemd.command_line(
         program(params, declared.program), flags.merge({**common, **arguments}, params["extra_args"])

@@ -83,6 +83,7 @@ OPTIONS = component.argument_spec(
         "lock_id": options.LOCK_ID,
         "replace": {"type": "bool", "default": False},
         "expose_metrics": {"type": "bool", "default": False},
+        "debug": options.DEBUG,
         "extra_args": options.EXTRA_ARGS,
     }
 )
@@ -128,6 +129,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         "watch-progress-notify-interval": "5s",
         "feature-gates": "InitialCorruptCheck=true",
         "logger": "zap",
+        **({"log-level": "debug"} if params["debug"] else {}),
         "log-outputs": "stderr",
     }
     service = (

@@ -196,6 +196,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         "iface": params["iface"] or node_ips[0],
         "cni-conf-template": template,
         "cni-conf-file": cni,
+        **flags.logging(params),
     }
     command = systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, ()))
     service = (
@@ -238,6 +239,7 @@ OPTIONS = component.argument_spec(
         "iface": options.FLANNEL_IFACE,
         "cluster_cidr": options.CLUSTER_CIDR,
         "proxy_mode": options.PROXY_MODE,
+        "v": options.V,
     }
 )
 

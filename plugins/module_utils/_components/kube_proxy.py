@@ -46,6 +46,8 @@ OPTIONS = component.argument_spec(
         "cluster_cidr": options.CLUSTER_CIDR,
         "proxy_mode": options.PROXY_MODE,
         "manage_conntrack": {"type": "bool", "default": True},
+        "v": options.V,
+        "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,
     }
 )
@@ -74,9 +76,9 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
     client = layout.agent_etc("kube-proxy.kubeconfig")
     certificate, key = layout.agent_tls("client-kube-proxy.crt"), layout.agent_tls("client-kube-proxy.key")
     content = kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key)
-    command = systemd.command_line(
-        program(params, DECLARATION.program), flags.merge({"config": config}, params["extra_args"])
-    )
+    # What it logs is by its arguments; of the others it takes none beside its file.
+    arguments = flags.merge({"config": config, **flags.logging(params)}, params["extra_args"])
+    command = systemd.command_line(program(params, DECLARATION.program), arguments)
     service = (
         ("ExecStart", command),
         *layouts.KEEP_RUNNING,

@@ -142,6 +142,7 @@ def kubelet_component(
         "node-ip": ",".join(node_ips),
         **({"hostname-override": node_name} if node_name != host_name else {}),
         **({"node-labels": ",".join(params["node_labels"])} if params["node_labels"] else {}),
+        **flags.logging(params),
     }
     # The kubelet finds mount helpers on this path, and its plugins kubectl, another name of its own program.
     own = os.path.dirname(program(params, DECLARATION.program))
@@ -202,6 +203,8 @@ OPTIONS = component.argument_spec(
         "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
         "pod_pids_limit": {"type": "int", "default": 4096},
         "protect_kernel_defaults": {"type": "bool", "default": False},
+        "v": options.V,
+        "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,
     }
 )

@@ -19,6 +19,7 @@ ALLOW_CGROUP_V1: Option = {"type": "bool", "default": False}
 CLUSTER_CIDR: Option = {"type": "list", "elements": "str", "default": ["10.42.0.0/16"]}
 CLUSTER_DOMAIN: Option = {"type": "str", "default": "cluster.local"}
 DATA_DIR: Option = {"type": "path", "default": "/var/lib/k3a"}
+DEBUG: Option = {"type": "bool", "default": False}
 FLANNEL_BACKEND: Option = {
     "type": "str",
     "choices": ["vxlan", "host-gw", "wireguard-native", "none"],
@@ -32,6 +33,8 @@ NODE_NAME: Option = {"type": "str", "default": ""}
 PROXY_MODE: Option = {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"}
 SERVICE_CIDR: Option = {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]}
 SNAPSHOTTER: Option = {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"}
+V: Option = {"type": "int", "default": 0}
+VMODULE: Option = {"type": "str", "default": ""}
 WRITE_KUBECONFIG: Option = {"type": "path", "default": "/etc/k3a/k3a.yaml"}
 
 # Variables by other names: of each component its own, and the time that a step may take.

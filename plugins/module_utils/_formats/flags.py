@@ -12,8 +12,15 @@ prepends to it, both with a comma. Repeated arguments of one flag all stay, in t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+_LOGGING = ("v", "vmodule")
 _OPERATORS = {"+": "append", "-": "prepend"}
+
+
+def logging(params: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments that say how much a component of Kubernetes logs; none, where it is what it does by itself."""
+    return {name: str(params[name]) for name in _LOGGING if params.get(name)}
 
 
 def split_argument(argument: str) -> tuple[str, str, str]:

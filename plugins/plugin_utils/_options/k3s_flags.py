@@ -93,7 +93,6 @@ CREDENTIALS = ("the kubelet has flags for it", "set image-credential-provider-{0
 NO_VPN = ("no VPN is set up", "set it up on the hosts, and name the addresses in k3a_node_ip")
 NODE_DNS = ("the DNS names of a Node are a cloud controller's to give", "leave it out")
 FLANNEL_FILE = ("the file is made of variables", "see k3a_flannel_backend and k3a_cluster_cidr")
-LOG_LEVEL = ("components have flags for it", "set {0} in the arguments of a component, such as those of the kubelet")
 
 _FLAGS = (
     Flag(
@@ -102,9 +101,9 @@ _FLAGS = (
         why="variables of the inventory take the place of K3s's config.yaml",
         instead="import_config.yml translates one",
     ),
-    Flag("debug", TRUTH, BOTH, why=LOG_LEVEL[0], instead=LOG_LEVEL[1].format("v=4")),
-    Flag("v", NUMBER, BOTH, why=LOG_LEVEL[0], instead=LOG_LEVEL[1].format("v=4")),
-    Flag("vmodule", TEXT, BOTH, why=LOG_LEVEL[0], instead=LOG_LEVEL[1].format("vmodule=server*=4")),
+    _variable("debug", TRUTH, BOTH, why="it is for etcd and containerd, and k3a_v for the others"),
+    _variable("v", NUMBER, BOTH),
+    _variable("vmodule", on=BOTH),
     *_none(NO_LOG_FILE, TEXT, BOTH, "log"),
     *_none(NO_LOG_FILE, TRUTH, BOTH, "alsologtostderr"),
     Flag(

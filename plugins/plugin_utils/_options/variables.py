@@ -25,6 +25,9 @@ _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{NAME}")
 _VALUE = re.compile(rf"({NAME})?")
 
+# From this level on clients of the API log the content of requests and answers.
+LOGS_CONTENT = 8
+
 Values = Mapping[str, Any]
 Problem = tuple[str, str]
 
@@ -41,6 +44,18 @@ def variable_findings(values: Values, flags: Mapping[str, Sequence[str]]) -> lis
 
 def warnings(values: Values) -> list[Finding]:
     """What variables say that can be, and hardly was meant."""
+    return [*_log_warnings(values), *_kubeconfig_warnings(values)]
+
+
+def _log_warnings(values: Values) -> list[Finding]:
+    level = values.get("k3a_v", 0)
+    if level < LOGS_CONTENT:
+        return []
+    message = f"with k3a_v {level} the journals get what components send and receive, Secrets among it"
+    return [Finding("k3a_v", WARN, message, f"choose at most {LOGS_CONTENT - 1}, or clean the journals afterwards")]
+
+
+def _kubeconfig_warnings(values: Values) -> list[Finding]:
     name, mode = "k3a_write_kubeconfig_mode", values.get("k3a_write_kubeconfig_mode", "")
     if not re.fullmatch(r"0?[0-7]{3}", mode):
         return []
@@ -183,6 +198,16 @@ def _node_ports(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if values[name] < 1:
         yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
+
+
+def _log_level(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] < 0:
+        yield f"{name} {values[name]} is no level", "choose 0, or more to have more logged"
+
+
+def _log_levels(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] and not re.fullmatch(r"[^=,\s]+=[0-9]+(,[^=,\s]+=[0-9]+)*", values[name]):
+        yield f"{name} {values[name]!r} has no levels of source files", "write it as in kubelet*=4,reconciler=6"
 
 
 def _window(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -342,6 +367,8 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_new_token", _new_token),
     ("k3a_wait_timeout", _timeout),
     ("k3a_max_unavailable", _window),
+    ("k3a_v", _log_level),
+    ("k3a_vmodule", _log_levels),
     ("k3a_pod_pids_limit", _pids),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),

@@ -77,6 +77,11 @@ def test_devices_belong_to_who_uses_them_only_where_it_is_asked_for(given, expec
     assert {key: value for key, value in found.items() if key.startswith("device_")} == expected
 
 
+def test_it_logs_all_that_it_does_only_where_it_is_asked_for():
+    assert configuration_of(debug=True)["debug"] == {"level": "debug"}
+    assert "debug" not in configuration_of()
+
+
 def test_the_pause_image_is_the_bundles_unless_one_is_chosen():
     images = [{"name": f"registry.k8s.io/{name}:1", "path": "/x", "component": name} for name in ("coredns", "pause")]
     for given, expected in ({"images": images}, "registry.k8s.io/pause:1"), (

@@ -157,6 +157,8 @@ def test_an_unusable_service_network_is_told():
 
 GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"], "resolv_conf": "/etc/resolv.conf"}
 OTHERS = {
+    "v": 4,
+    "vmodule": "kubelet*=4",
     "allow_cgroup_v1": True,
     "bundle": "/var/lib/k3a/data/def",
     "cluster_dns": ["10.43.0.11"],

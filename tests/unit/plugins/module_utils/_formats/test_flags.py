@@ -64,3 +64,9 @@ def test_neither_defaults_nor_arguments_are_changed():
     defaults, extra = {"a": "1"}, ["a+=2"]
     flags.merge(defaults, extra)
     assert (defaults, extra) == ({"a": "1"}, ["a+=2"])
+
+
+def test_what_a_component_logs_is_an_argument_where_it_is_not_what_it_logs_by_itself():
+    assert flags.logging({"v": 4, "vmodule": "kubelet*=6,a=1"}) == {"v": "4", "vmodule": "kubelet*=6,a=1"}
+    assert flags.logging({"v": 0, "vmodule": ""}) == flags.logging({}) == {}
+    assert flags.merge(flags.logging({"v": 4}), ["v=2"]) == ["--v=2"]

@@ -105,6 +105,12 @@ def test_a_kubeconfig_that_everybody_reads_is_warned_of(mode, warned):
     assert found == ([("k3a_write_kubeconfig_mode", "warn")] if warned else [])
 
 
+@pytest.mark.parametrize("level, warned", [(0, False), (7, False), (8, True)])
+def test_a_level_at_which_secrets_are_logged_is_warned_of(level, warned):
+    found = [(finding.name, finding.level) for finding in variables.warnings({"k3a_v": level})]
+    assert found == ([("k3a_v", "warn")] if warned else [])
+
+
 @pytest.mark.parametrize("mode, warned", [("0600", True), ("0640", False), ("640", False), ("x", False)])
 def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
     values = {"k3a_write_kubeconfig_mode": mode, "k3a_write_kubeconfig_group": "ops"}
@@ -124,6 +130,8 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
         ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
         ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
         ("k3a_wait_timeout", [1, 600], [0, -1]),
+        ("k3a_v", [0, 4, 10], [-1]),
+        ("k3a_vmodule", ["", "kubelet*=4", "a=1,b/*=10"], ["kubelet", "a=x", "a=1,", "a=1, b=2"]),
         ("k3a_pod_pids_limit", [1, 4096, -1], [0, -2]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
         ("k3a_write_kubeconfig", ["/etc/k3a/k3a.yaml"], ["k3a.yaml"]),
