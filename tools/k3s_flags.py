@@ -40,6 +40,12 @@ k3a's default, which is not always K3s's.
 """
 
 
+PROXIES = """
+K3s takes the proxy by which it reaches registries from its environment:
+
+"""
+
+
 def known() -> Any:
     """The module that knows the flags, which needs nothing of the collection to be imported."""
     described = importlib.util.spec_from_file_location(KNOWN.stem, KNOWN)
@@ -52,12 +58,20 @@ def known() -> Any:
 
 def written() -> str:
     """The page as it follows from what is known."""
-    return PAGE + table(known().FLAGS.values())
+    found = known()
+    return PAGE + table(found.FLAGS.values()) + PROXIES + proxies(found.PROXIES.values())
 
 
 def table(flags: Iterable[Any]) -> str:
     rows = (f"| `--{flag.name}` | {who(flag)} | {variable(flag)} | {prose(flag.sentence)} |\n" for flag in flags)
     return "| flag | of | variable | |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def proxies(flags: Iterable[Any]) -> str:
+    rows = (
+        f"| `{flag.name}`, `CONTAINERD_{flag.name}` | {variable(flag)} | {prose(flag.sentence)} |\n" for flag in flags
+    )
+    return "| variable of the environment | variable | |\n|---|---|---|\n" + "".join(rows)
 
 
 def who(flag: Any) -> str:

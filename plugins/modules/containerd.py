@@ -62,6 +62,19 @@ options:
     description: The secrets of O(registries); set by the action plugin, which takes them out of O(registries).
     type: dict
     default: {}
+  http_proxy:
+    description: The URL of the proxy for C(http://).
+    type: str
+    default: ""
+  https_proxy:
+    description: The URL of the proxy for C(https://).
+    type: str
+    default: ""
+  no_proxy:
+    description: Hosts, domains and networks that are reached without a proxy.
+    type: list
+    elements: str
+    default: []
   restrict_oom_score_adj:
     description: Whether containers get no lower OOM score than containerd, for hosts that forbid it to lower scores.
     type: bool

@@ -29,6 +29,19 @@ extends_documentation_fragment:
   - k3a.cluster.options.vmodule
   - k3a.cluster.options.extra_args
 options:
+  http_proxy:
+    description: The URL of the proxy for C(http://).
+    type: str
+    default: ""
+  https_proxy:
+    description: The URL of the proxy for C(https://).
+    type: str
+    default: ""
+  no_proxy:
+    description: Hosts, domains and networks that are reached without a proxy.
+    type: list
+    elements: str
+    default: []
   cluster_cidr:
     description: The networks of pods; their families are those that the node needs addresses of.
   cluster_dns:

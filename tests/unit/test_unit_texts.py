@@ -28,6 +28,7 @@ BOTH = {"node_ip": ["10.89.0.11", "fd00::11"], "cluster_cidr": ["10.42.0.0/16", 
 PAUSE = {"images": [{"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pause.tar", "component": "pause"}]}
 CAS = {name: f"the {name} CA" for name in ("client", "kubelet-serving", "server")}
 SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
+PROXY = {"https_proxy": "http://proxy.example.org:3128", "no_proxy": ["10.0.0.0/8"]}
 LOGGING = {"v": 4, "vmodule": "server*=6"}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -53,6 +54,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
             "registries": {"mirrors": {"*": {"endpoint": ["https://mirror.example.org"]}}, "configs": {}},
         },
         {"debug": True, "nonroot_devices": True},
+        PROXY,
     ],
     "controller_manager": [{}, {**PLACE, **SERVICES, "cluster_cidr": BOTH["cluster_cidr"], "leader_elect": True, "extra_args": ["v=3"]}, LOGGING],
     "etcd": [
@@ -82,6 +84,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
             **{"protect_kernel_defaults": True, "extra_args": ["max-pods=200"], "cluster_dns": ["10.43.0.53"]},
         },
         {**IPS, **LOGGING, "server_url": URL, "resolv_conf": "/etc/resolv.conf"},
+        {**IPS, **PROXY, "server_url": URL, "resolv_conf": "/etc/resolv.conf"},
     ],
     "load_balancer": [
         {"servers": ["10.89.0.11:6443"]},

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import plugin_directories, program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.module_utils._components import proxies, registries
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     component,
     files,
@@ -136,11 +136,13 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
     config = layout.agent_etc("containerd/config.toml")
     crictl = layout.agent_etc("crictl.yaml")
     certs_d = layout.agent_etc("containerd/certs.d")
+    environment = layout.agent_etc("containerd/proxy.env")
     # containerd looks for the shim on this path.
     shim = os.path.dirname(program(params, "containerd-shim-runc-v2"))
     service = (
         ("Type", "notify"),
         ("Environment", f"PATH={shim}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        *proxies.directives(params, environment),
         ("ExecStart", systemd.command_line(program(params, DECLARATION.program), [f"--config={config}"])),
         *KEEP_RUNNING,
         *MEMORY,
@@ -170,9 +172,11 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
             files.File(
                 config, toml.dump(configuration(params)).encode(), mode=0o600, secret=holds_secret(params, config)
             ),
+            *proxies.environment_files(params, environment),
         ),
         reloaded=(files.File(crictl, yaml.dump(crictl_configuration()).encode(), mode=0o644), *hosts),
         absent=registries.surplus(certs_d, {host.path for host in hosts}),
+        absent_secrets=proxies.surplus(params, environment),
         links=(files.Link("/etc/crictl.yaml", crictl),),
         healthy=(health.listens(CONTAINERD_SOCKET),),
     )
@@ -234,6 +238,7 @@ OPTIONS = component.argument_spec(
         "restrict_oom_score_adj": {"type": "bool", "default": False},
         "nonroot_devices": {"type": "bool", "default": False},
         "debug": options.DEBUG,
+        **proxies.OPTIONS,
     }
 )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig, proxies
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -135,6 +135,7 @@ def kubelet_component(
     layout = layouts.Layout(params["data_dir"])
     config = layout.agent_etc("kubelet.yaml")
     client = layout.agent_etc("kubelet.kubeconfig")
+    environment = layout.agent_etc("kubelet-proxy.env")
     node_name = params["node_name"] or host_name
     arguments = {
         "config": config,
@@ -150,6 +151,7 @@ def kubelet_component(
     service = (
         ("Type", "notify"),
         ("Environment", path),
+        *proxies.directives(params, environment),
         (
             "ExecStart",
             systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, params["extra_args"])),
@@ -180,7 +182,9 @@ def kubelet_component(
         files=(
             files.File(config, yaml.dump(configuration(params, resolv_conf)).encode(), mode=0o600),
             files.File(client, content.encode(), mode=0o600),
+            *proxies.environment_files(params, environment),
         ),
+        absent_secrets=proxies.surplus(params, environment),
         # Neither of its certificates: one it renews by itself, and that of its server it reads when the file changes.
         inputs=tuple(layout.agent_tls(name) for name in ("client-ca.crt", "server-ca.crt")),
         healthy=(health.answers_ok(DECLARATION.health),),
@@ -203,6 +207,7 @@ OPTIONS = component.argument_spec(
         "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
         "pod_pids_limit": {"type": "int", "default": 4096},
         "protect_kernel_defaults": {"type": "bool", "default": False},
+        **proxies.OPTIONS,
         "v": options.V,
         "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,

@@ -12,6 +12,7 @@ never whether this run wrote a file: so a run killed anywhere is finished by the
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -55,6 +56,7 @@ class Component:
     directories: tuple[Directory, ...] = ()
     links: tuple[Link, ...] = ()
     absent: tuple[str, ...] = ()
+    absent_secrets: tuple[str, ...] = ()
     generated: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     healthy: tuple[health.Condition, ...] = ()
@@ -173,6 +175,7 @@ def make_plan(
     changed_files = differing((*component.files, *component.reloaded), files.file_change)
     links = differing(component.links, files.link_change)
     absent = differing(component.absent, files.absent_change)
+    absent += differing(component.absent_secrets, functools.partial(files.absent_change, secret=True))
     # What others start reads everything anew each time, so nobody has to know what it read the last time.
     unit = component.unit if component.triggers else systemd.with_digest(component.unit, digest)
     current = files.read_bytes(systemd.unit_path(component.unit_name))

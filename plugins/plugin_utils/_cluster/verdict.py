@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
@@ -100,6 +101,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "load_balanced": balanced,
         "has_load_balancer": report.seen.load_balancer,
         "api_url": api_url(report, ways, balanced),
+        "no_proxy": without_proxy(settings, report.seen.node_ips, api_url(report, ways, balanced)),
         "api_servers": list(ways.servers),
         "api_own": report.api,
         "wait_for": registry.awaited({"load_balanced": balanced}),
@@ -120,6 +122,13 @@ def api_url(report: HostReport, ways: Ways, balanced: bool) -> str:
     if report.server:
         return f"https://127.0.0.1:{report.settings['https_listen_port']}"
     return report.settings["server_url"] or ways.url
+
+
+def without_proxy(settings: Mapping[str, Any], node_ips: Sequence[str], api: str) -> list[str]:
+    """What a node reaches without a proxy: itself, the cluster and its API whatever is said, and what is said."""
+    cluster = [*settings["cluster_cidr"], *settings["service_cidr"], ".svc", f".{settings['cluster_domain']}"]
+    always = ["localhost", "127.0.0.0/8", "::1", *cluster, *node_ips, urlsplit(api).hostname or ""]
+    return list(dict.fromkeys(filter(None, [*always, *settings["no_proxy"]])))
 
 
 def described_nodes(reports: Sequence[HostReport]) -> list[dict[str, Any]]:

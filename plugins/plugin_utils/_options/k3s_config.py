@@ -26,6 +26,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import
 
 BY_ALIAS = {flag.alias: flag.name for flag in k3s_flags.FLAGS.values() if flag.alias}
 BY_ENVIRONMENT = {flag.environment: flag.name for flag in k3s_flags.FLAGS.values() if flag.environment}
+KNOWN = {**k3s_flags.FLAGS, **k3s_flags.PROXIES}
 # What one host has and others have otherwise.
 OF_A_HOST = re.compile(r"k3a_(node_\w+|advertise_address|flannel_iface|disable_agent)")
 
@@ -80,9 +81,14 @@ def settings(files: Iterable[tuple[str, str]], environment: str = "") -> Setting
             found[name] = [*(found.get(name, []) if adds else []), *map(_text, _listed(value))]
     if problems:
         raise ConfigError("; ".join(problems))
-    for variable, value in _assignments(environment).items():
+    assigned = _assignments(environment)
+    for variable, value in assigned.items():
         name = BY_ENVIRONMENT.get(variable, variable if variable.startswith("K3S_") else "")
         if name and name not in found:
+            found[name] = [value]
+    for name in k3s_flags.PROXIES:
+        value = assigned.get(f"CONTAINERD_{name}", assigned.get(name, ""))
+        if value:
             found[name] = [value]
     return found
 
@@ -126,7 +132,7 @@ def imported(given: Mapping[str, Sequence[str]]) -> Imported:
     result = Imported()
     texts: dict[str, Any] = {}
     for name, said in given.items():
-        flag = k3s_flags.FLAGS.get(name)
+        flag = KNOWN.get(name)
         if flag is None:
             result.notes.append(f"{name}: K3s has no such flag, and skips it.")
         elif any(said) or flag.kind == TRUTH:
@@ -145,9 +151,9 @@ def _translate(flag: Flag, values: list[str], texts: dict[str, Any]) -> str:
     if not flag.variable:
         return flag.sentence
     if flag.name in k3s_flags.SECRET:
-        return (
-            f"It is a secret, and not shown here; set {flag.variable}, or name a file with it in {flag.variable}_file."
-        )
+        place = f"{flag.variable}{spec.FILE}"
+        file = f", or name a file with it in {place}" if place in spec.specification() else ""
+        return f"It is a secret, and not shown here; set {flag.variable}{file}."
     if not flag.carried:
         return f"{flag.variable} is not set here. {flag.sentence}"
     if flag.value:

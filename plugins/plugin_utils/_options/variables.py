@@ -307,6 +307,18 @@ def _registry(where: str, settings: Any, known: set[str]) -> Iterable[Problem]:
         yield f"{where}.endpoint must be a list", "write each endpoint as an item"
 
 
+def _proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    # Not shown: it may hold a password.
+    if values[name] and not re.fullmatch(r"(https?|socks5)://[^\s/\"'\\]+/?", values[name]):
+        yield f"{name} is not the URL of a proxy", "write it as in http://proxy.example.org:3128"
+
+
+def _no_proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for text in values[name]:
+        if not re.fullmatch(r"[\w.*:/\[\]-]+", text):
+            yield f"{name}: {text!r} is no host, domain or network", "write it as in .example.org or 10.0.0.0/8"
+
+
 def _new_token(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     # Whoever has the datastore can try passwords on the bootstrap record, which has all keys in it.
     try:
@@ -381,6 +393,9 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_node_annotation", _labels),
     ("k3a_node_taint", _taints),
     ("k3a_registries", _registries),
+    ("k3a_http_proxy", _proxy),
+    ("k3a_https_proxy", _proxy),
+    ("k3a_no_proxy", _no_proxy),
     ("k3a_audit_policy", _audit_policy),
     ("k3a_coredns_custom", _coredns),
 )

@@ -157,6 +157,8 @@ def test_an_unusable_service_network_is_told():
 
 GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"], "resolv_conf": "/etc/resolv.conf"}
 OTHERS = {
+    "http_proxy": "http://proxy.example.org:3128",
+    "https_proxy": "http://proxy.example.org:3128",
     "v": 4,
     "vmodule": "kubelet*=4",
     "allow_cgroup_v1": True,
@@ -178,7 +180,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("option", sorted(own_options(kubelet) - {"cluster_cidr"}))
+@pytest.mark.parametrize("option", sorted(own_options(kubelet) - {"cluster_cidr", "no_proxy"}))
 def test_every_option_reaches_the_component(monkeypatch, option):
     usual = component_of_step(monkeypatch, "kubelet", **GIVEN)
     assert component_of_step(monkeypatch, "kubelet", **GIVEN) == usual

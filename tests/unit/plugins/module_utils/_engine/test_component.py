@@ -215,6 +215,17 @@ class TestPlan:
         plan = planned(sample, RUNNING)
         assert (changed_paths(plan), plan.absent) == ([f"{tmp_path}/left-over"], (f"{tmp_path}/left-over",))
 
+    def test_a_secret_that_is_left_over_goes_and_is_not_shown(self, sample, tmp_path):
+        secret = str(tmp_path / "secret")
+        install(sample)
+        sample = dataclasses.replace(sample, absent_secrets=(secret,))
+        assert planned(sample, RUNNING).absent == ()
+        (tmp_path / "secret").write_text("swordfish\n")
+        plan = planned(sample, RUNNING)
+        assert plan.absent == (secret,)
+        (change,) = (change for change in plan.changes if change.path == secret)
+        assert (change.before, change.after) == (f"{files.SECRET}\n", "")
+
 
 class TestDigest:
     def test_it_is_the_same_for_the_same_and_depends_on_each_part(self, sample, tmp_path):

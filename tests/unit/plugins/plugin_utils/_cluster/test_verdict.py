@@ -44,6 +44,27 @@ PLAN = Verdict(
 )
 
 
+class TestWithoutProxy:
+    """What a node reaches without the proxy that is for registries."""
+
+    ALWAYS = ["localhost", "127.0.0.0/8", "::1", "10.42.0.0/16", "10.43.0.0/16", ".svc", ".cluster.local", "10.0.0.101"]
+
+    def without_proxy(self, **settings):
+        ways = Ways(PLAN.servers, "https://[fd00::1]:7443")
+        return verdict.node_record(looked("agent-1", settings=settings), ways)["no_proxy"]
+
+    def test_it_is_loopback_the_cluster_and_the_node_itself(self):
+        assert self.without_proxy() == [*self.ALWAYS, "127.0.0.1"]
+
+    def test_it_is_what_is_asked_for_besides(self):
+        assert self.without_proxy(no_proxy=["::1", "reg.example.org"]) == [*self.ALWAYS, "127.0.0.1", "reg.example.org"]
+
+    def test_it_is_the_api_wherever_that_is(self):
+        assert self.without_proxy(disable_apiserver_lb=True) == [*self.ALWAYS, "fd00::1"]
+        url = "https://api.example.org"
+        assert self.without_proxy(disable_apiserver_lb=True, server_url=url) == [*self.ALWAYS, "api.example.org"]
+
+
 class TestApiUrl:
     """Where a node's components reach the API."""
 

@@ -118,6 +118,10 @@ class TestSettings:
             "K3S_NEW": ["1"],
         }
 
+    def test_proxies_are_those_of_containerd_before_those_of_all(self) -> None:
+        given = "HTTP_PROXY=http://a\nCONTAINERD_HTTP_PROXY=http://b\nNO_PROXY=10.0.0.0/8,.example.org\nNO_COLOR=1\n"
+        assert settings(environment=given) == {"HTTP_PROXY": ["http://b"], "NO_PROXY": ["10.0.0.0/8,.example.org"]}
+
     @pytest.mark.parametrize(
         "text, sentence",
         [
@@ -209,6 +213,15 @@ class TestTranslation:
     def test_what_the_check_would_refuse_is_told_now(self, text: str, sentence: str) -> None:
         (note,) = translated(text)[1]
         assert note.startswith(sentence)
+
+    def test_a_proxy_may_hold_a_password_and_is_not_shown(self) -> None:
+        given = "HTTPS_PROXY=http://me:swordfish@proxy:3128\nNO_PROXY=10.0.0.0/8,.example.org"
+        variables, notes = translated(environment=given)
+        assert variables == {"k3a_no_proxy": ["10.0.0.0/8", ".example.org"]}
+        assert notes == [
+            "HTTPS_PROXY: It is a secret, and not shown here; set k3a_https_proxy.",
+            "NO_PROXY: It is for containerd and the kubelet.",
+        ]
 
     def test_nothing_comes_to_nothing(self) -> None:
         assert translated("") == ({}, [])

@@ -61,7 +61,14 @@ def test_a_value_that_is_carried_over_fits_its_variable(flag: k3s_flags.Flag) ->
 
 
 def test_what_is_named_apart_from_the_table_is_in_it() -> None:
-    assert k3s_flags.FLAGS.keys() >= k3s_flags.ALIASES.keys() | k3s_flags.ENVIRONMENT.keys() | k3s_flags.SECRET
+    assert {**k3s_flags.FLAGS, **k3s_flags.PROXIES}.keys() >= k3s_flags.SECRET
+    assert k3s_flags.FLAGS.keys() >= k3s_flags.ALIASES.keys() | k3s_flags.ENVIRONMENT.keys()
+
+
+@pytest.mark.parametrize("flag", k3s_flags.PROXIES.values(), ids=name_of)
+def test_a_variable_of_the_environment_is_one_of_ours(flag: k3s_flags.Flag) -> None:
+    assert VARIABLES[flag.variable]["type"] == flag.kind
+    assert bool(VARIABLES[flag.variable].get("no_log")) == (flag.name in k3s_flags.SECRET)
 
 
 def test_what_is_a_secret_for_a_variable_is_one_for_its_flag() -> None:

@@ -52,7 +52,8 @@ class TestSpecifications:
     def test_secrets_are_marked(self):
         everything = {**spec.specification(), **spec.of_playbooks()}
         secret = {name for name, option in everything.items() if option.get("no_log")}
-        assert secret == {"k3a_registries", "k3a_token", "k3a_bootstrap_token", "k3a_new_token"}
+        tokens = {"k3a_token", "k3a_bootstrap_token", "k3a_new_token"}
+        assert secret == {"k3a_registries", "k3a_http_proxy", "k3a_https_proxy", *tokens}
 
     @pytest.mark.parametrize("playbook", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda path: path.stem)
     def test_every_variable_of_a_playbook_is_specified(self, playbook):
