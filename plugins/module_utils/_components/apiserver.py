@@ -23,6 +23,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Grant,
     Port,
+    Refused,
     User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -39,6 +40,16 @@ DECLARATION = Declaration(
     program="kube-apiserver",
     arguments="kube_apiserver_arg",
     fixed=("etcd-prefix", "etcd-servers", "etcd-servers-overrides", "service-cluster-ip-range"),
+    refused=(
+        Refused(
+            "bind-address",
+            "the server's own components and its health check ask the API at loopback",
+            "remove it, and keep others out with a firewall",
+            harmless=("0.0.0.0", "::"),
+        ),
+        Refused("secure-port", "nodes and load balancers have to know the port, too", "set k3a_https_listen_port"),
+        Refused("advertise-address", "others have to know the address, too", "set k3a_advertise_address"),
+    ),
     ports=(Port(6443, ANYWHERE, option="https_listen_port"),),
     certificates=(
         Certificate("client-kube-apiserver", "client", "system:kube-apiserver-kubelet-client"),

@@ -138,12 +138,24 @@ class Remains:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A flag that may not be among further arguments: why, what to do, and the values that change nothing."""
+
+    flag: str
+    why: str
+    remedy: str
+    harmless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Declaration:
     """A component: its name, the role whose hosts have it, its program, and all that others have to know of it.
 
     C(health) is its endpoint on loopback; C(arguments) the variable of further arguments, without C(k3a_), which may
     hold none of the flags in C(fixed): these say which cluster, node or data it works with, or could lose what is in
-    it. C(namespaces) are those that it needs in the cluster, C(objects) what it needs there besides its permissions.
+    it. Nor those in C(refused), each for a reason of its own.
+
+    C(namespaces) are those that it needs in the cluster, C(objects) what it needs there besides its permissions.
 
     C(awaited_by) is the component whose step waits until this one is well, since its own step does not; C(when) a value
     of a host's record, without which the host has none of it.
@@ -155,6 +167,7 @@ class Declaration:
     health: str = ""
     arguments: str = ""
     fixed: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
     awaited_by: str = ""
     when: str = ""
     ports: tuple[Port, ...] = ()

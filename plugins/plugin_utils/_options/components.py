@@ -17,6 +17,11 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import P
 # The variables of further arguments, and the programs that these are for.
 ARGUMENTS = {f"{PREFIX}{each.arguments}": each.program for each in DECLARATIONS if each.arguments}
 FIXED = {f"{PREFIX}{each.arguments}": each.fixed for each in DECLARATIONS if each.arguments}
+REFUSED = {
+    f"{PREFIX}{each.arguments}": {refused.flag: refused for refused in each.refused}
+    for each in DECLARATIONS
+    if each.arguments
+}
 _ALL = tuple((each, port) for each in DECLARATIONS for port in each.ports)
 _MOVED = tuple((each, port) for each, port in _ALL if port.option)
 # The variables that move a port.

@@ -251,12 +251,15 @@ def _url(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 def _arguments(name: str, values: Values, flags: Mapping[str, Sequence[str]]) -> Iterable[Problem]:
     component = components.ARGUMENTS[name]
     for argument in values[name]:
-        flag, _operation, _value = split_argument(argument)
+        flag, _operation, value = split_argument(argument)
+        refused = components.REFUSED[name].get(flag.replace("_", "-"))
         if "=" not in argument or not flag:
             yield f"{name}: {argument!r} is not of the form flag=value", "write it as in max-pods=250"
         elif flag.replace("_", "-") in components.FIXED[name]:
             message = f"{name}: {flag} decides which cluster, node or data {component} works with"
             yield message, "remove it; k3a sets it, and with another value what is in the cluster could be lost"
+        elif refused and value not in refused.harmless:
+            yield f"{name}: {flag} cannot be set, since {refused.why}", refused.remedy
         elif flags.get(component) and flag not in flags[component]:
             yield f"{name}: {component} has no flag {flag}", "correct or remove it"
 

@@ -218,6 +218,31 @@ class TestArguments:
         assert told == name
         assert "decides which cluster, node or data" in message
 
+    @pytest.mark.parametrize(
+        "argument, sentence",
+        [
+            (
+                "bind-address=10.0.0.1",
+                "bind-address cannot be set, since the server's own components and its health check ask the API at loopback",
+            ),
+            ("secure_port=7443", "secure_port cannot be set, since nodes and load balancers have to know the port, too"),
+            ("advertise-address=10.0.0.1", "advertise-address cannot be set, since others have to know the address, too"),
+        ],
+    )
+    def test_a_flag_that_others_would_have_to_know_of(self, argument, sentence):
+        assert messages(k3a_kube_apiserver_arg=[argument]) == [f"k3a_kube_apiserver_arg: {sentence}"]
+
+    @pytest.mark.parametrize(
+        "name, argument",
+        [
+            ("k3a_kube_apiserver_arg", "bind-address=0.0.0.0"),
+            ("k3a_kube_apiserver_arg", "bind-address=::"),
+            ("k3a_kube_scheduler_arg", "bind-address=0.0.0.0"),
+        ],
+    )
+    def test_addresses_at_which_it_is_found_all_the_same(self, name, argument):
+        assert problems({}, **{name: [argument]}) == []
+
     @pytest.mark.parametrize("argument", ["max-pods", "", "=250"])
     def test_no_form(self, argument):
         assert messages(k3a_kubelet_arg=[argument]) == [
