@@ -14,7 +14,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_co
 
 OPTIONS: dict[str, Any] = {
     "path": {"type": "path", "default": ""},
-    "environment": {"type": "path", "default": ""},
+    "environment_file": {"type": "path", "default": ""},
 }
 
 
@@ -28,11 +28,11 @@ class ActionModule(ActionBase):
         """Read the files, which may be encrypted as Ansible does it."""
         result = super().run(tmp, task_vars)
         _validation, asked = self.validate_argument_spec(OPTIONS)
-        if not asked["path"] and not asked["environment"]:
+        if not asked["path"] and not asked["environment_file"]:
             what = "there is no configuration to translate"
             raise AnsibleActionFail(f"{what}; name a copy of K3s's config.yaml, as in -e k3a_import_config=config.yaml")
         files = k3s_config.files_of(asked["path"]) if asked["path"] else []
-        environment = self._content(asked["environment"]) if asked["environment"] else ""
+        environment = self._content(asked["environment_file"]) if asked["environment_file"] else ""
         found = k3s_config.settings([(file, self._content(file)) for file in files], environment)
         imported = k3s_config.imported(found)
         self._display.display(imported.text)

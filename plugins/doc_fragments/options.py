@@ -109,6 +109,14 @@ options:
     required: true
 """
 
+    ENVIRONMENT = r"""
+options:
+  environment:
+    description: Further variables of the component's environment. They stand in its unit, so they are no secrets.
+    type: dict
+    default: {}
+"""
+
     V = r"""
 options:
   v:

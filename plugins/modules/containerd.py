@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
   - k3a.cluster.component
+  - k3a.cluster.options.environment
   - k3a.cluster.options.debug
 options:
   images:

@@ -38,6 +38,7 @@ extends_documentation_fragment:
   - k3a.cluster.options.cluster_cidr
   - k3a.cluster.options.https_listen_port
   - k3a.cluster.options.lock_id
+  - k3a.cluster.options.environment
   - k3a.cluster.options.debug
   - k3a.cluster.options.extra_args
 options:

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - k3a.cluster.options.node_ip
   - k3a.cluster.options.cluster_cidr
   - k3a.cluster.options.proxy_mode
+  - k3a.cluster.options.environment
   - k3a.cluster.options.v
 options:
   backend:

@@ -23,7 +23,7 @@ options:
     description: The C(config.yaml) on the controller. The files may be encrypted by C(ansible-vault).
     type: path
     default: ""
-  environment:
+  environment_file:
     description:
       - A file on the controller with K3s's variables of the environment, C(K3S_*), as K3s's installer writes
         C(k3s.service.env). What a file of O(path) says wins over it.
@@ -35,7 +35,7 @@ EXAMPLES = r"""
 - name: Translate the configuration
   k3a.cluster.import_config:
     path: /home/ann/config.yaml
-    environment: /home/ann/k3s.service.env
+    environment_file: /home/ann/k3s.service.env
 """
 
 RETURN = r"""

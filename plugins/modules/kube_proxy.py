@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - k3a.cluster.options.node_name
   - k3a.cluster.options.cluster_cidr
   - k3a.cluster.options.proxy_mode
+  - k3a.cluster.options.environment
   - k3a.cluster.options.v
   - k3a.cluster.options.vmodule
   - k3a.cluster.options.extra_args

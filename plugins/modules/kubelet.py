@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - k3a.cluster.options.cluster_cidr
   - k3a.cluster.options.service_cidr
   - k3a.cluster.options.cluster_domain
+  - k3a.cluster.options.environment
   - k3a.cluster.options.v
   - k3a.cluster.options.vmodule
   - k3a.cluster.options.extra_args

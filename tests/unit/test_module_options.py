@@ -28,6 +28,8 @@ VARIABLE_OF = {
     ("etcd", "extra_args"): "k3a_etcd_arg",
     ("apiserver", "extra_args"): "k3a_kube_apiserver_arg",
     ("controller_manager", "extra_args"): "k3a_kube_controller_manager_arg",
+    ("import_config", "environment_file"): "k3a_import_environment",
+    ("import_config", "path"): "k3a_import_config",
     ("flannel", "backend"): "k3a_flannel_backend",
     ("flannel", "iface"): "k3a_flannel_iface",
     ("kube_proxy", "extra_args"): "k3a_kube_proxy_arg",

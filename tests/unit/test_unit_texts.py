@@ -29,7 +29,7 @@ PAUSE = {"images": [{"name": "registry.k8s.io/pause:3.10", "path": "/d/images/pa
 CAS = {name: f"the {name} CA" for name in ("client", "kubelet-serving", "server")}
 SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
 PROXY = {"https_proxy": "http://proxy.example.org:3128", "no_proxy": ["10.0.0.0/8"]}
-LOGGING = {"v": 4, "vmodule": "server*=6"}
+LOGGING = {"v": 4, "vmodule": "server*=6", "environment": {"GOGC": 100, "GODEBUG": 'a="100%"'}}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
 CASES: dict[str, list[dict[str, Any]]] = {
     "apiserver": [
@@ -53,7 +53,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
             "restrict_oom_score_adj": True,
             "registries": {"mirrors": {"*": {"endpoint": ["https://mirror.example.org"]}}, "configs": {}},
         },
-        {"debug": True, "nonroot_devices": True},
+        {"debug": True, "nonroot_devices": True, "environment": {"TMPDIR": "/srv/my tmp"}},
         PROXY,
     ],
     "controller_manager": [{}, {**PLACE, **SERVICES, "cluster_cidr": BOTH["cluster_cidr"], "leader_elect": True, "extra_args": ["v=3"]}, LOGGING],
@@ -61,7 +61,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**IPS, "node_name": "s1", "first_server": "s1"},
         {**IPS, "node_name": "s1", "first_server": "s1", "data_dir": "/srv/k3a", "expose_metrics": True, "extra_args": ["log-level=debug"]},
         {**BOTH, "node_ip": ["fd00::11"], "cluster_cidr": ["fd42::/56"], "node_name": "s1", "first_server": "s1"},
-        {**IPS, "node_name": "s1", "first_server": "s1", "debug": True},
+        {**IPS, "node_name": "s1", "first_server": "s1", "debug": True, "environment": {"GOGC": 75}},
     ],
     "etcd_progress": [{}, {"data_dir": "/srv/k3a"}],
     "flannel": [
@@ -69,7 +69,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**BOTH, "server_url": URL, "backend": "wireguard-native", "iface": "eth1", "node_name": "w1", "data_dir": "/srv/k3a"},
         {**IPS, "server_url": URL, "backend": "host-gw", "proxy_mode": "iptables"},
         {**IPS, "server_url": URL, "backend": "none"},
-        {**IPS, "server_url": URL, "v": 4},
+        {**IPS, "server_url": URL, "v": 4, "environment": {"GODEBUG": "netdns=go"}},
     ],
     "kube_proxy": [
         {"server_url": URL},

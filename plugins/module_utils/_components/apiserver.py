@@ -211,6 +211,7 @@ def apiserver_component(
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
+        *systemd.environment(params["environment"]),
         ("TimeoutStartSec", "infinity"),
         # Without its datastore it would take a minute and a half to end its last requests, which cannot succeed.
         ("TimeoutStopSec", "10"),
@@ -336,6 +337,7 @@ OPTIONS = component.argument_spec(
         },
         "audit_policy": {"type": "dict", "default": {}},
         "service_external_ips": {"type": "bool", "default": False},
+        "environment": options.ENVIRONMENT,
         "v": options.V,
         "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,

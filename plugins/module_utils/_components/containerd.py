@@ -146,6 +146,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
         ("ExecStart", systemd.command_line(program(params, DECLARATION.program), [f"--config={config}"])),
         *KEEP_RUNNING,
         *MEMORY,
+        *systemd.environment(params["environment"]),
         # Containers have scopes of their own; stopping the runtime must leave them and their shims alone.
         ("KillMode", "process"),
         ("Delegate", "yes"),
@@ -237,6 +238,7 @@ OPTIONS = component.argument_spec(
         "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
         "restrict_oom_score_adj": {"type": "bool", "default": False},
         "nonroot_devices": {"type": "bool", "default": False},
+        "environment": options.ENVIRONMENT,
         "debug": options.DEBUG,
         **proxies.OPTIONS,
     }

@@ -114,6 +114,7 @@ def client_component(
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
+        *systemd.environment(params["environment"]),
         ("LimitNOFILE", "1048576"),
         *layouts.SANDBOX,
         # What it is told by further arguments, such as the URL of an extender, may be anywhere.

@@ -55,6 +55,7 @@ OPTIONS = component.argument_spec(
         "cluster_cidr": options.CLUSTER_CIDR,
         "service_cidr": options.SERVICE_CIDR,
         **control_plane.LEADER_ELECT,
+        "environment": options.ENVIRONMENT,
         "v": options.V,
         "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,

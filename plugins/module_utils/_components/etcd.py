@@ -83,6 +83,7 @@ OPTIONS = component.argument_spec(
         "lock_id": options.LOCK_ID,
         "replace": {"type": "bool", "default": False},
         "expose_metrics": {"type": "bool", "default": False},
+        "environment": options.ENVIRONMENT,
         "debug": options.DEBUG,
         "extra_args": options.EXTRA_ARGS,
     }
@@ -148,6 +149,7 @@ def etcd_component(params: dict[str, Any], node_name: str, node_ip: str) -> comp
         *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
+        *systemd.environment(params["environment"]),
         ("TimeoutStartSec", "infinity"),
         # Stopping, etcd waits for its clients to leave, which the API server never does; what it acknowledged is safe.
         ("TimeoutStopSec", "3"),

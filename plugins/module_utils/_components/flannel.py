@@ -205,6 +205,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
         ("ExecStart", command),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
+        *systemd.environment(params["environment"]),
         ("TimeoutStartSec", "infinity"),
         *layouts.NETWORK_SANDBOX,
         *layouts.closed_to_root(params["data_dir"]),
@@ -239,6 +240,7 @@ OPTIONS = component.argument_spec(
         "iface": options.FLANNEL_IFACE,
         "cluster_cidr": options.CLUSTER_CIDR,
         "proxy_mode": options.PROXY_MODE,
+        "environment": options.ENVIRONMENT,
         "v": options.V,
     }
 )

@@ -46,6 +46,7 @@ OPTIONS = component.argument_spec(
         "cluster_cidr": options.CLUSTER_CIDR,
         "proxy_mode": options.PROXY_MODE,
         "manage_conntrack": {"type": "bool", "default": True},
+        "environment": options.ENVIRONMENT,
         "v": options.V,
         "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,
@@ -83,6 +84,7 @@ def kube_proxy_component(params: dict[str, Any], node_name: str) -> component.Co
         ("ExecStart", command),
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
+        *systemd.environment(params["environment"]),
         *layouts.NETWORK_SANDBOX,
         *layouts.closed_to_root(params["data_dir"]),
     )

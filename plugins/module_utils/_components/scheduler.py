@@ -39,6 +39,7 @@ OPTIONS = component.argument_spec(
     {
         "https_listen_port": options.HTTPS_LISTEN_PORT,
         **control_plane.LEADER_ELECT,
+        "environment": options.ENVIRONMENT,
         "v": options.V,
         "vmodule": options.VMODULE,
         "extra_args": options.EXTRA_ARGS,

@@ -20,6 +20,7 @@ CLUSTER_CIDR: Option = {"type": "list", "elements": "str", "default": ["10.42.0.
 CLUSTER_DOMAIN: Option = {"type": "str", "default": "cluster.local"}
 DATA_DIR: Option = {"type": "path", "default": "/var/lib/k3a"}
 DEBUG: Option = {"type": "bool", "default": False}
+ENVIRONMENT: Option = {"type": "dict", "default": {}}
 FLANNEL_BACKEND: Option = {
     "type": "str",
     "choices": ["vxlan", "host-gw", "wireguard-native", "none"],

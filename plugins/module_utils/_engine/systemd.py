@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -91,6 +92,15 @@ def quoted(word: str) -> str:
     """A word as systemd reads it back unchanged, whatever it holds."""
     escaped = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"' if re.search(r"[\s'\";]", word) or not word else escaped
+
+
+def environment(variables: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The variables of a unit's environment, where systemd expands nothing but its specifiers."""
+
+    def escaped(value: Any) -> str:
+        return str(value).replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
+
+    return tuple(("Environment", f'"{name}={escaped(variables[name])}"') for name in sorted(variables))
 
 
 def with_digest(text: str, digest: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
@@ -100,6 +101,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "is_known": report.is_known,
         "load_balanced": balanced,
         "has_load_balancer": report.seen.load_balancer,
+        "environment": {name: settings["environment"].get(name, {}) for name in WITH_ENVIRONMENT},
         "api_url": api_url(report, ways, balanced),
         "no_proxy": without_proxy(settings, report.seen.node_ips, api_url(report, ways, balanced)),
         "api_servers": list(ways.servers),

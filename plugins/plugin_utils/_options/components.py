@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
+from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import COMPONENTS, DECLARATIONS
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Port
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
 
@@ -24,6 +24,8 @@ REFUSED = {
 }
 _ALL = tuple((each, port) for each in DECLARATIONS for port in each.ports)
 _MOVED = tuple((each, port) for each, port in _ALL if port.option)
+# The components whose environment can have further variables.
+WITH_ENVIRONMENT = tuple(each.DECLARATION.name for each in COMPONENTS if "environment" in getattr(each, "OPTIONS", {}))
 # The variables that move a port.
 PORTS = tuple(f"{PREFIX}{port.option}" for _each, port in _MOVED)
 

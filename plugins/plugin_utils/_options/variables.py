@@ -310,6 +310,34 @@ def _registry(where: str, settings: Any, known: set[str]) -> Iterable[Problem]:
         yield f"{where}.endpoint must be a list", "write each endpoint as an item"
 
 
+# What k3a itself says to its components, or systemd does, and what makes another program of one.
+_OWN_ENVIRONMENT = re.compile(r"PATH|NODE_NAME|ETCD_\w+|K3A_\w+|LD_\w+|NOTIFY_SOCKET|CREDENTIALS_DIRECTORY|LISTEN_\w+")
+_PROXIES = re.compile(r"(HTTPS?|NO|ALL)_PROXY", re.IGNORECASE)
+
+
+def _environment(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    for component, variables in values[name].items():
+        where = f"{name}.{component}"
+        if component not in components.WITH_ENVIRONMENT:
+            yield f"{name} has no component {component!r}", f"use {', '.join(components.WITH_ENVIRONMENT)}"
+        elif not isinstance(variables, Mapping):
+            yield f"{where} must be a mapping", "write each variable with its value"
+        else:
+            for key, value in variables.items():
+                yield from _one_variable(where, str(key), value)
+
+
+def _one_variable(where: str, key: str, value: Any) -> Iterable[Problem]:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+        yield f"{where}: {key!r} is no name of a variable", "use letters, digits and _"
+    elif _PROXIES.fullmatch(key):
+        yield f"{where}: {key} would hold for clients of the cluster's own API", "set k3a_https_proxy"
+    elif _OWN_ENVIRONMENT.fullmatch(key):
+        yield f"{where}: {key} is k3a's own to set", "remove it"
+    elif isinstance(value, bool) or not isinstance(value, (str, int, float)) or re.search(r"[\x00-\x1f]", str(value)):
+        yield f"{where}: the value of {key} must be a text of one line", 'put it in quotes, as in GODEBUG: "netdns=go"'
+
+
 def _proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     # Not shown: it may hold a password.
     if values[name] and not re.fullmatch(r"(https?|socks5)://[^\s/\"'\\]+/?", values[name]):
@@ -396,6 +424,7 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_node_annotation", _labels),
     ("k3a_node_taint", _taints),
     ("k3a_registries", _registries),
+    ("k3a_environment", _environment),
     ("k3a_http_proxy", _proxy),
     ("k3a_https_proxy", _proxy),
     ("k3a_no_proxy", _no_proxy),

@@ -49,7 +49,7 @@ def test_the_variables_are_shown_as_yaml_and_returned(translate: Translate, tmp_
     drop_ins.mkdir()
     (drop_ins / "10-san.yaml").write_text("tls-san+: [b.example.org]\n")
     (tmp_path / "env").write_text("K3S_NODE_NAME=n1\n")
-    result, shown = translate(path=str(tmp_path / "config.yaml"), environment=str(tmp_path / "env"))
+    result, shown = translate(path=str(tmp_path / "config.yaml"), environment_file=str(tmp_path / "env"))
     expected = {
         "k3a_cluster_cidr": ["10.52.0.0/16"],
         "k3a_tls_san": ["a.example.org", "b.example.org"],
@@ -64,7 +64,7 @@ def test_the_variables_are_shown_as_yaml_and_returned(translate: Translate, tmp_
 def test_a_secret_is_in_nothing(translate: Translate, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("token: swordfish\nagent-token: swordfish\nvpn-auth: joinKey=swordfish\n")
     (tmp_path / "env").write_text("AWS_SECRET_ACCESS_KEY=swordfish\nK3S_DATASTORE_ENDPOINT='mysql://k:swordfish@db'\n")
-    result, shown = translate(path=str(tmp_path / "config.yaml"), environment=str(tmp_path / "env"))
+    result, shown = translate(path=str(tmp_path / "config.yaml"), environment_file=str(tmp_path / "env"))
     assert "swordfish" not in f"{result}{shown}"
     assert "set k3a_token, or name a file with it in k3a_token_file" in shown
 

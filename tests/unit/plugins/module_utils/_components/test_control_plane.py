@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, scheduler
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
-from ansible_collections.k3a.cluster.tests.unit.component_samples import SHARED, command, directives, document
+from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, document, params_for
 
 LAYOUT = Layout("/var/lib/k3a")
 RUN = "/run/credentials/k3a-scheduler.service"
@@ -20,7 +20,7 @@ RUN = "/run/credentials/k3a-scheduler.service"
 @pytest.fixture
 def thing():
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing", "service.key")
-    params = {**SHARED, "https_listen_port": 7443, "leader_elect": False, "extra_args": ["v=3", "profiling=maybe"]}
+    params = params_for(scheduler, https_listen_port=7443, extra_args=["v=3", "profiling=maybe"])
     arguments = {"secure-port": "1", "tls-min-version": "VersionTLS13", "profiling": "true"}
     return control_plane.client_component(scheduler.DECLARATION, params, credentials, arguments)
 
@@ -60,14 +60,14 @@ def test_own_arguments_win_over_the_common_ones_and_the_operators_over_both(thin
 @pytest.mark.parametrize("elect, word", [(False, "false"), (True, "true")])
 def test_several_servers_elect_one_that_is_active(elect, word):
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing")
-    params = {**SHARED, "https_listen_port": 6443, "leader_elect": elect, "extra_args": []}
+    params = params_for(scheduler, leader_elect=elect)
     words = command(control_plane.client_component(scheduler.DECLARATION, params, credentials, {}).unit)
     assert f"--leader-elect={word}" in words
 
 
 def test_it_reaches_its_own_host_and_more_only_when_it_is_told_of_more(thing):
     credentials = control_plane.client_credentials(LAYOUT, "scheduler", "client-thing")
-    params = {**SHARED, "https_listen_port": 6443, "leader_elect": True, "extra_args": []}
+    params = params_for(scheduler, leader_elect=True, v=4, environment={"GODEBUG": "netdns=go"})
     alone = control_plane.client_component(scheduler.DECLARATION, params, credentials, {})
     assert directives(alone.unit)["IPAddressDeny"] == ["any"]
     assert directives(alone.unit)["IPAddressAllow"] == ["localhost"]

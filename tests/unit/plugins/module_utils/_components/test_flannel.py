@@ -106,6 +106,7 @@ def test_what_flannel_writes_is_not_what_we_write_and_its_directory_is_open_to_i
 
 GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"]}
 OTHERS = {
+    "environment": {"GODEBUG": "netdns=go"},
     "v": 4,
     "backend": "host-gw",
     "bundle": "/var/lib/k3a/data/def",

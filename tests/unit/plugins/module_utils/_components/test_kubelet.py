@@ -157,6 +157,7 @@ def test_an_unusable_service_network_is_told():
 
 GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"], "resolv_conf": "/etc/resolv.conf"}
 OTHERS = {
+    "environment": {"GODEBUG": "netdns=go"},
     "http_proxy": "http://proxy.example.org:3128",
     "https_proxy": "http://proxy.example.org:3128",
     "v": 4,

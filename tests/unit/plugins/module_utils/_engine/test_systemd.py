@@ -197,3 +197,12 @@ def test_stopping_what_is_not_there_is_no_error(systemctl):
 def test_a_unit_says_since_when_it_is_active():
     assert systemd.parse_state("ActiveEnterTimestampMonotonic=61250000\n").since == 61.25
     assert systemd.parse_state("ActiveEnterTimestampMonotonic=0\n").since == 0
+
+
+def test_an_environment_is_what_systemd_reads_back():
+    given = {"B": 'a "b" 100% $HOME \\', "A": 1}
+    assert systemd.environment(given) == (
+        ("Environment", '"A=1"'),
+        ("Environment", '"B=a \\"b\\" 100%% $HOME \\\\"'),
+    )
+    assert systemd.environment({}) == ()

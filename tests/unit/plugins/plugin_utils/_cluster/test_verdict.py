@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
 )
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.verdict import Verdict, Ways
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT
 
 SETTINGS = {name.removeprefix(spec.PREFIX): value for name, value in spec.defaults().items()}
 SETTINGS |= {"https_listen_port": 7443, "lb_server_port": 7444, "node_label": ["a=b"], "node_annotation": ["own=1"]}
@@ -63,6 +64,13 @@ class TestWithoutProxy:
         assert self.without_proxy(disable_apiserver_lb=True) == [*self.ALWAYS, "fd00::1"]
         url = "https://api.example.org"
         assert self.without_proxy(disable_apiserver_lb=True, server_url=url) == [*self.ALWAYS, "api.example.org"]
+
+
+def test_every_component_has_an_environment_of_its_own():
+    report = looked("agent-1", settings={"environment": {"kubelet": {"GODEBUG": "netdns=go"}}})
+    found = verdict.node_record(report, Ways(PLAN.servers, PLAN.urls[0]))["environment"]
+    assert {name: given for name, given in found.items() if given} == {"kubelet": {"GODEBUG": "netdns=go"}}
+    assert found.keys() == set(WITH_ENVIRONMENT) > {"etcd", "containerd", "kube-proxy", "controller-manager"}
 
 
 class TestApiUrl:
