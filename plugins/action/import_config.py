@@ -39,5 +39,10 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, "variables": imported.variables, "notes": imported.notes}
 
     def _content(self, path: str) -> str:
-        with open(path, "rb"):  # whose error names the file and the reason in one sentence
-            return str(self._loader.get_text_file_contents(path))
+        with open(path, "rb") as stream:  # whose error names the file and the reason in one sentence
+            content = stream.read()
+        try:
+            content.decode()
+        except UnicodeError:
+            raise k3s_config.ConfigError(f"{path} is no text in UTF-8") from None
+        return str(self._loader.get_text_file_contents(path))

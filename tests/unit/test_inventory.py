@@ -13,7 +13,7 @@ from ansible_collections.k3a.cluster.tests.unit import recording
 
 PLAYBOOKS = recording.COLLECTION / "playbooks"
 # What is for the controller itself, for a machine in no inventory, or imported by the others.
-ALONE = {"agent", "bundle", "inventory", "join", "lock", "nodes", "nodes_absent", "test_nodes", "test_nodes_absent"}
+ALONE = {"agent", "bundle", "import_config", "inventory", "join", "lock", "nodes", "nodes_absent", "test_nodes", "test_nodes_absent"}
 OF_A_CLUSTER = sorted({path.stem for path in PLAYBOOKS.glob("*.yml")} - ALONE)
 
 

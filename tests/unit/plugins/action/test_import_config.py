@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.playbook.play_context import PlayContext
@@ -85,8 +85,8 @@ def test_a_file_that_is_not_there_is_told(translate: Translate, tmp_path: Path) 
 
 def test_a_file_that_is_no_text_is_told(translate: Translate, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises((AnsibleError, UnicodeError)):
-        translate(path=str(tmp_path / "config.yaml"))
+    result, shown = translate(path=str(tmp_path / "config.yaml"))
+    assert (result["msg"], shown) == (f"{tmp_path}/config.yaml is no text in UTF-8", "")
 
 
 def test_without_a_file_the_way_is_told(translate: Translate) -> None:
