@@ -11,6 +11,7 @@ docs/k3s-flags.md is written from it. This file imports nothing of the collectio
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 TEXT, NUMBER, TRUTH, LIST = "str", "int", "bool", "list"
@@ -279,7 +280,7 @@ _FLAGS = (
     ),
     _variable("nonroot-devices", TRUTH, BOTH),
     _variable("pause-image", on=BOTH),
-    _variable("snapshotter", on=BOTH, why="it is overlayfs or native"),
+    _variable("snapshotter", on=BOTH),
     _variable(
         "private-registry",
         on=BOTH,
@@ -408,3 +409,44 @@ AS_VARIABLES = {
     },
     **{flag.own_name: flag for flag in FLAGS.values()},
 }
+
+
+@dataclass(frozen=True)
+class OtherValues:
+    """Values that a flag has, or had, and its variable does not know: why, with a place for them, and what to do."""
+
+    values: frozenset[str]
+    why: str
+    instead: str
+
+
+OTHER_VALUES = {
+    "k3a_disable": (
+        OtherValues(
+            frozenset({"ccm", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik"}),
+            "K3s packages {0}, and k3a does not, so that there is nothing to leave out",
+            "remove it",
+        ),
+    ),
+    "k3a_flannel_backend": (
+        OtherValues(frozenset({"wireguard"}), "{0} is what K3s had before wireguard-native", "set wireguard-native"),
+        OtherValues(
+            frozenset({"ipsec"}), "{0} is what K3s had once", "set wireguard-native, which encrypts packets, too"
+        ),
+    ),
+    "k3a_snapshotter": (
+        OtherValues(
+            frozenset({"btrfs", "fuse-overlayfs", "stargz", "zfs"}),
+            "{0} is not in the bundle",
+            "set overlayfs, or native where that does not work",
+        ),
+    ),
+}
+
+
+def other_values(variable: str, values: Collection[str]) -> tuple[str, str]:
+    """Why the variable does not take these values, and what to do; nothing where one of them is none of K3s's."""
+    for known in OTHER_VALUES.get(variable, ()):
+        if known.values.issuperset(values):
+            return f"{variable}: {known.why.format(', '.join(values))}", known.instead
+    return "", ""

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags
 
 IN_WORDS = {
     "bool": "true or false",
@@ -77,10 +78,13 @@ def typed(name: str, value: Any, option: Option) -> Any:
         remedy = "put it in quotes" if _lost_its_form(found) and kind in ("str", "path", "list") else "correct it"
         where = "has" if kind == "list" and error.args else "is"
         raise Mistyped(f"{name} must be {wanted}, and {where} {value_text(found, secret)}", remedy) from None
-    choices = option.get("choices")
-    for one in result if isinstance(result, list) else [result]:
-        if choices and one not in choices:
-            raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {value_text(one, secret)}")
+    choices = option.get("choices") or []
+    others = [one for one in (result if isinstance(result, list) else [result]) if one not in choices]
+    if choices and others:
+        why, instead = k3s_flags.other_values(name, others)
+        if why:
+            raise Mistyped(why, instead)
+        raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {value_text(others[0], secret)}")
     return result
 
 

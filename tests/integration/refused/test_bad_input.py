@@ -22,7 +22,7 @@ VARIABLES = {
     "k3a_clutser_cidr": ("10.42.0.0/16", "there is no variable k3a_clutser_cidr; did you mean k3a_cluster_cidr?"),
     "k3a_wait_timeout": ("soon", "k3a_wait_timeout must be a whole number"),
     "k3a_write_kubeconfig_mode": (384, "k3a_write_kubeconfig_mode must be a text, and is the number 384"),
-    "k3a_flannel_backend": ("wireguard", "k3a_flannel_backend must be one of vxlan, host-gw, wireguard-native, none"),
+    "k3a_flannel_backend": ("wireguard", "k3a_flannel_backend: wireguard is what K3s had before wireguard-native"),
     "k3a_service_cidr": (["10.42.128.0/17"], "the networks 10.42.0.0/16 and 10.42.128.0/17 overlap"),
     "k3a_cluster_dns": (["10.43.0"], "k3a_cluster_dns: '10.43.0' is not an IP address"),
     "k3a_node_ip": (["fd00::7"], "k3a_node_ip fd00::7 is IPv6, and the cluster's networks are IPv4"),

@@ -204,7 +204,8 @@ class TestTranslation:
     @pytest.mark.parametrize(
         "text, sentence",
         [
-            ("flannel-backend: ipsec", 'k3a_flannel_backend must be one of vxlan, host-gw, wireguard-native, none, and is "ipsec"'),
+            ("flannel-backend: ipsec", "k3a_flannel_backend: ipsec is what K3s had once; set wireguard-native"),
+            ("snapshotter: overlay", 'k3a_snapshotter must be one of overlayfs, native, and is "overlay"'),
             ("https-listen-port: 70000", "k3a_https_listen_port 70000 is not a port"),
             ("protect-kernel-defaults:", "k3a_protect_kernel_defaults must be true or false, and is empty"),
             ("etcd-arg: [initial-cluster=x]", "k3a_etcd_arg: initial-cluster decides which cluster"),

@@ -81,3 +81,27 @@ def test_a_sentence_says_why_and_what_to_do() -> None:
         "Etcd is always the datastore, and site.yml finds the server that founds the cluster; leave it out."
     )
     assert k3s_flags.FLAGS["cluster-cidr"].sentence == ""
+
+
+@pytest.mark.parametrize("variable", sorted(k3s_flags.OTHER_VALUES))
+def test_other_values_are_none_of_the_variables_own(variable: str) -> None:
+    for known in k3s_flags.OTHER_VALUES[variable]:
+        assert not known.values & set(VARIABLES[variable]["choices"])
+        assert known.why.count("{0}") == 1
+
+
+@pytest.mark.parametrize(
+    "variable, values, told",
+    [
+        (
+            "k3a_disable",
+            ["traefik", "servicelb"],
+            "k3a_disable: K3s packages traefik, servicelb, and k3a does not, so that there is nothing to leave out",
+        ),
+        ("k3a_flannel_backend", ["ipsec"], "k3a_flannel_backend: ipsec is what K3s had once"),
+        ("k3a_disable", ["traefik", "nonsense"], ""),
+        ("k3a_proxy_mode", ["ipvs"], ""),
+    ],
+)
+def test_a_value_of_k3s_is_known_by_name(variable: str, values: list[str], told: str) -> None:
+    assert k3s_flags.other_values(variable, values)[0] == told

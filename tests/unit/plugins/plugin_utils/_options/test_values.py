@@ -159,3 +159,11 @@ def test_a_path_of_a_host_may_end_in_a_slash(given, taken):
     """It was "not an absolute path"; completion of a shell leaves one."""
     assert typed("k3a_data_dir", given, {"type": "path"}) == taken
     assert typed("k3a_x", given, {"type": "str"}) == given
+
+
+def test_values_that_k3s_has_are_answered_by_what_became_of_them():
+    option = spec.specification()["k3a_disable"]
+    with pytest.raises(Mistyped) as raised:
+        typed("k3a_disable", "traefik,servicelb,coredns", option)
+    why = "K3s packages traefik, servicelb, and k3a does not, so that there is nothing to leave out"
+    assert (str(raised.value), raised.value.remedy) == (f"k3a_disable: {why}", "remove it")
