@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+LOCK = "/run/k3a-cluster.lock"
 KINDS = ("files", "units", "mounts", "links", "routes", "rules", "firewall", "sysctls", "processes")
 
 
@@ -27,7 +28,10 @@ def differences(before, after):
 
 
 @pytest.fixture(scope="module")
-def now(cluster):
+def now(cluster, wait):
+    """When the lock is given back as well, which its keeper does after the playbook has ended."""
+    for node in cluster.nodes:
+        wait(lambda node=node: (not cluster.run(node, f"ls {LOCK} 2>/dev/null || true"), LOCK), f"{node} unlocked", 60)
     return {node: cluster.snapshot(node) for node in cluster.nodes}
 
 
