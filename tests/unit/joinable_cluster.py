@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
@@ -161,8 +161,9 @@ class Cluster:
         """A request is judged when it is first looked at again, and signed after that."""
         found = self.objects[path]
         if path.startswith(REQUESTS) and not found.get("status"):
-            brought = self.objects.get(f"{JOIN}/{found['metadata']['name']}", {"data": {"password": ""}})
-            password = base64.b64decode(brought["data"]["password"]).decode()
+            name, token = found["metadata"]["name"], found["user"].rpartition(":")[2]
+            brought = self.objects.get(f"{JOIN}/{node_password.place(token, name)}")
+            password = node_password.value_in(brought, name)
             judged = self.approver(found, password)
             conditions = [{"type": judged[0], "message": judged[1]}] if judged else []
             found["status"] = {"conditions": conditions} if judged else {}

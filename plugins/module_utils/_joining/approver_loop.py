@@ -28,7 +28,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import 
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as csr_reader
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.names import (
-    JOIN_SECRETS,
     Journal,
     Names,
     delete,
@@ -243,7 +242,7 @@ class Approver:
             self._names.note_addresses(node, csr_reader.parse(base64.b64decode(csr["spec"]["request"])).ips)
         self._conclude(csr, decision)
         if joins:
-            delete(self._api, JOIN_SECRETS, name)
+            self._names.release(csr)
         return True
 
     def _decision(self, csr: Mapping[str, Any]) -> tuple[approver.Decision, str, approver.Context]:

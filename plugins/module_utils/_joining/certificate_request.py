@@ -39,11 +39,9 @@ SIGNERS = {
 }
 NODES = "/api/v1/nodes"
 PAUSE = 0.2
-CONFLICT = 409
+CONFLICT, INVALID = 409, 422
 # For so long a server that has just started may not know who is who, and who may do what.
 STARTING, UNKNOWN = 5.0, (401, 403)
-# What the API says when as many machines join as it lets in at once.
-FULL = "exceeded quota"
 
 _Answer = TypeVar("_Answer")
 
@@ -76,7 +74,7 @@ def signer(leaf: Mapping[str, Any]) -> str:
 
 
 def new_name(leaf: Mapping[str, Any]) -> str:
-    """A name for a request; nobody can know it before, so nobody can put another node's password under it."""
+    """A name for a request; nobody can know it before, so nobody can make one for which another's password comes."""
     return f"k3a-{leaf['name']}-{secrets.token_hex(8)}"
 
 
@@ -149,6 +147,13 @@ def waits_for(asked: Asked, seen: Mapping[str, Any] | None) -> str:
     return f"{asked} waits to be approved, which k3a-approver on the servers does (or says in its journal why not)"
 
 
+def refused(error: node_api.ApiRefused) -> str:
+    """Why the API refuses what a machine asks, and what to do: policies of another version know other requests."""
+    if error.status != INVALID:
+        return error.message
+    return f"{error.message}; run k3a.cluster.site of this version of the collection on the cluster's servers"
+
+
 def with_chain(certificate: str, authority: str) -> str:
     """A certificate with that of its CA, as M(k3a.cluster.certificate) installs it."""
     return certificate.rstrip("\n") + "\n" + authority
@@ -173,7 +178,7 @@ class Requester:
         """The certificates by name, with their chains; C(taints) are those that the Node is registered with."""
         first = [leaf for leaf in wanted if of_node(leaf)]
         rest = [leaf for leaf in wanted if not of_node(leaf)]
-        signed = self._ask(self._api(token=token), first, password) if first else {}
+        signed = self._ask(self._api(token=token), first, token.partition(".")[0], password) if first else {}
         if rest and first:
             # The certificate alone, which is no secret: its key stays where it is.
             with tempfile.NamedTemporaryFile("w", suffix=".crt") as own:
@@ -204,9 +209,11 @@ class Requester:
         authority = self._authorities["server"]
         return node_api.NodeApi(self._url, ca_data=authority, token=token, certificate=certificate, key=key)
 
-    def _ask(self, api: node_api.NodeApi, wanted: Sequence[Mapping[str, Any]], password: str = "") -> dict[str, str]:
+    def _ask(
+        self, api: node_api.NodeApi, wanted: Sequence[Mapping[str, Any]], token_id: str = "", password: str = ""
+    ) -> dict[str, str]:
         """All requests first, then all answers: the cluster works on them at once."""
-        pending = [self._create(api, leaf, password) for leaf in wanted]
+        pending = [self._create(api, leaf, token_id, password) for leaf in wanted]
         signed: dict[str, str] = {}
         while True:
             for asked in list(pending):
@@ -221,15 +228,28 @@ class Requester:
                 return signed
             time.sleep(PAUSE)
 
-    def _create(self, api: node_api.NodeApi, leaf: Mapping[str, Any], password: str) -> Asked:
-        asked = Asked(leaf, new_name(leaf))
-        request = body(leaf, asked.name, request_pem(leaf))
-        if password:
-            secret = node_password.join_secret(asked.name, password)
-            path = node_api.object_path("/api/v1", "secrets", node_password.JOIN_NAMESPACE)
-            self._patiently(asked, partial(_created, api, path, secret))
-        self._patiently(asked, partial(_created, api, _path(), request))
+    def _create(self, api: node_api.NodeApi, leaf: Mapping[str, Any], token_id: str, password: str) -> Asked:
+        request = request_pem(leaf)
+        asked = self._announced(api, leaf, token_id, password) if password else Asked(leaf, new_name(leaf))
+        # One that is there is ours, made by an attempt whose answer was lost.
+        self._patiently(asked, partial(_created, api, _path(), body(leaf, asked.name, request)))
         return asked
+
+    def _announced(self, api: node_api.NodeApi, leaf: Mapping[str, Any], token_id: str, password: str) -> Asked:
+        """A request to come, whose password has found a place that is free: another name means another place."""
+        path = node_api.object_path("/api/v1", "secrets", node_password.JOIN_NAMESPACE)
+        while True:
+            asked = Asked(leaf, new_name(leaf))
+            brought = node_password.join_secret(token_id, asked.name, password)
+            if self._patiently(asked, partial(_created, api, path, brought)):
+                return asked
+            if self._over():
+                raise RequestError(
+                    f"the {node_password.PLACES} machines that may join with the token {token_id} at once do so, or"
+                    f" somebody keeps their places, for more than {self._timeout:.0f} s by now: run again later, or"
+                    " with another token, which k3a.cluster.token_create makes"
+                )
+            time.sleep(PAUSE)
 
     def _patiently(self, asked: object, attempt: Callable[[], _Answer]) -> _Answer:
         """A server may restart in between, and another one take its place."""
@@ -242,8 +262,8 @@ class Requester:
                     raise RequestError(str(error)) from None
             except node_api.ApiRefused as error:
                 starting = error.status in UNKNOWN and time.monotonic() - started < STARTING
-                if not (error.later or starting or FULL in error.message) or self._over():
-                    raise RequestError(f"the API at {self._url} refuses {asked}: {error.message}") from None
+                if not (error.later or starting) or self._over():
+                    raise RequestError(f"the API at {self._url} refuses {asked}: {refused(error)}") from None
             time.sleep(PAUSE)
 
     def _over(self) -> bool:
@@ -254,10 +274,12 @@ def _path(name: str = "") -> str:
     return node_api.object_path(f"/apis/{GROUP}", KIND, name=name)
 
 
-def _created(api: node_api.NodeApi, path: str, wanted: Mapping[str, Any]) -> None:
-    """Make an object; one that is there is ours, made by an attempt whose answer was lost."""
+def _created(api: node_api.NodeApi, path: str, wanted: Mapping[str, Any]) -> bool:
+    """Make an object, and say whether none of its name was there."""
     try:
         api.request("POST", path, body=wanted)
     except node_api.ApiRefused as error:
         if error.status != CONFLICT:
             raise
+        return False
+    return True

@@ -93,8 +93,7 @@ class Names:
         kind = approver.kind_of(csr)
         password, age = "", 0.0
         if kind == approver.JOIN:
-            brought = self._api.get(f"{JOIN_SECRETS}/{quote(csr['metadata']['name'])}")
-            password = node_password.value_in(brought, "password")
+            password = node_password.value_in(self._brought(csr), csr["metadata"]["name"])
             age = time.time() - seconds_of(csr["metadata"].get("creationTimestamp") or "")
             if not password and age < approver.PASSWORD_PATIENCE:
                 return None
@@ -117,6 +116,18 @@ class Names:
             given=kept.addresses if kept.owner == uid else frozenset(),
             age=age,
         )
+
+    def _brought(self, csr: Mapping[str, Any]) -> dict[str, Any]:
+        """What was brought for a request, or an empty Secret: at its place may be what is for another."""
+        name = csr["metadata"]["name"]
+        found = self._api.get(f"{JOIN_SECRETS}/{node_password.place(approver.token_of(csr), name)}") or {}
+        return found if name in (found.get("data") or {}) else {}
+
+    def release(self, csr: Mapping[str, Any]) -> None:
+        """Set the place free that a request which was judged had."""
+        brought = self._brought(csr)
+        if brought:
+            delete(self._api, JOIN_SECRETS, brought["metadata"]["name"])
 
     def _claimants(self, node: str) -> dict[str, str]:
         """The other nodes by the addresses that they report."""

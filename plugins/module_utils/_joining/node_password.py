@@ -9,6 +9,7 @@ The node keeps it in a file, the cluster a salted hash of it in a Secret. That s
 stays when the Node goes, as long as a certificate with its name could be valid: nobody else can have the name until
 then. A machine that joins brings its password in a Secret of its own, in a namespace where joining machines may create
 Secrets and nothing else: not in the one of the hashes, where a machine could put a hash for a name that is not its own.
+Each token has a few places there, so that nobody who holds one can take those of others.
 
 Names of nodes that were removed are a ConfigMap, which policies of the API read as well.
 """
@@ -31,6 +32,9 @@ NAMESPACE = "k3a-system"
 JOIN_NAMESPACE = "k3a-join"
 TYPE = "k3a.io/node-password"
 JOIN_TYPE = "k3a.io/join"
+# So many passwords may wait there of the machines with one token, and what the names of their Secrets are like.
+PLACES = 32
+PLACE = "^[a-z0-9]{6}-[01][0-9a-f]$"
 
 # Names of removed nodes, each with the time until which a certificate of it may be valid.
 REMOVED = "k3a-removed-nodes"
@@ -166,15 +170,20 @@ def expired(names: Mapping[str, str], now: float) -> list[str]:
     return [name for name, until in names.items() if 0 < moment(until) < now]
 
 
-def join_secret(request: str, password: str) -> dict[str, Any]:
-    """What a machine brings along with the certificate signing request of this name."""
+def place(token: str, request: str) -> str:
+    """The one of a token's places to which the password for the certificate signing request of this name is brought."""
+    return f"{token}-{hashlib.sha256(request.encode()).digest()[0] % PLACES:02x}"
+
+
+def join_secret(token: str, request: str, password: str) -> dict[str, Any]:
+    """What a machine brings along with the certificate signing request of this name, and for no other one."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": request, "namespace": JOIN_NAMESPACE},
+        "metadata": {"name": place(token, request), "namespace": JOIN_NAMESPACE},
         "type": JOIN_TYPE,
         "immutable": True,
-        "data": {"password": base64.b64encode(password.encode()).decode()},
+        "data": {request: base64.b64encode(password.encode()).decode()},
     }
 
 

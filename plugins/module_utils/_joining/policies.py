@@ -19,8 +19,8 @@ CERTIFICATES, REQUESTS = "certificates.k8s.io", "certificatesigningrequests"
 BOOTSTRAPPERS = "system:bootstrappers"
 # Bytes of a request in the API: the key of a machine that joins is small, that of a node may be RSA, with names.
 OF_A_MACHINE, OF_A_NODE = 4096, 16384
-# Bytes of a node password, and how many machines may bring one at once.
-OF_A_PASSWORD, MACHINES = 256, 512
+# Bytes of a node password.
+OF_A_PASSWORD = 256
 # Characters of a name: the API does not bound that of a request.
 OF_A_NAME = 253
 
@@ -52,8 +52,8 @@ def policies(user: str) -> tuple[Policy, ...]:
 
 
 def objects() -> tuple[dict[str, Any], ...]:
-    """What it is to count and to set."""
-    return pending_passwords(), *lifetimes()
+    """What it is to set."""
+    return lifetimes()
 
 
 def certificate_requests() -> Policy:
@@ -83,30 +83,32 @@ def certificate_requests() -> Policy:
 
 
 def passwords() -> Policy:
-    """What machines bring to the namespace for it is a password."""
-    data = "has(object.data) && object.data.size() == 1 && 'password' in object.data"
+    """What machines bring to the namespace for it is a password, in one of the places that their token has.
+
+    No quota counts them: the API counts what it then refuses because the name is taken, so that whoever asks for the
+    same name again and again uses a quota up for all others.
+    """
+    name, user = "object.metadata.name", "request.userInfo.username"
+    own = f"{name}.matches('{node_password.PLACE}') && {user} == 'system:bootstrap:' + {name}.split('-')[0]"
+    small = f"object.data.all(key, size(object.data[key]) <= {OF_A_PASSWORD})"
     return Policy(
         "k3a-join-passwords",
         (Requests(("secrets",)),),
         conditions=(("applies", f"request.namespace == '{node_password.JOIN_NAMESPACE}'"),),
         validations=(
             (
-                f"object.type == '{node_password.JOIN_TYPE}' && {data}"
-                f" && size(object.data['password']) <= {OF_A_PASSWORD} && {bare()}",
+                f"object.type == '{node_password.JOIN_TYPE}' && has(object.data) && size(object.data) == 1 && {small}"
+                f" && {bare()}",
                 f"a Secret here is a node password of {OF_A_PASSWORD} bytes at most, and nothing else",
+            ),
+            (
+                own,
+                f"a node password is at one of the {node_password.PLACES} places of its token, <id of the token>-00 to"
+                f" -{node_password.PLACES - 1:x}: the machine that joins needs the version of the collection that the"
+                " cluster's servers have",
             ),
         ),
     )
-
-
-def pending_passwords() -> dict[str, Any]:
-    """There are never too many of them."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "k3a-join", "namespace": node_password.JOIN_NAMESPACE},
-        "spec": {"hard": {"count/secrets": str(MACHINES)}},
-    }
 
 
 def removed_nodes() -> Policy:

@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-TOKEN = ("system:bootstrap:abcdef", "system:bootstrappers", "system:bootstrappers:k3a:default-node-token")
+JOINERS = ("system:bootstrappers", "system:bootstrappers:k3a:default-node-token")
+TOKEN = ("system:bootstrap:abcdef", *JOINERS)
 KUBELET = "kubernetes.io/kube-apiserver-client-kubelet"
 CLIENT = ["digital signature", "client auth"]
 
@@ -30,18 +31,22 @@ def csr(pem, signer=KUBELET, **metadata):
     return {**kind, "metadata": metadata, "spec": spec}
 
 
+def at(name, **metadata):
+    """The metadata of a Secret at a place for node passwords."""
+    return {"name": name, "namespace": "k3a-join", **metadata}
+
+
 def secret(**more):
     password = base64.b64encode(b"x" * 32).decode()
-    metadata = {"generateName": "k3a-test-", "namespace": "k3a-join"}
-    whole = {"metadata": metadata, "type": "k3a.io/join", "data": {"password": password}}
+    whole = {"metadata": at("abcdef-07"), "type": "k3a.io/join", "data": {"k3a-test": password}}
     return {"apiVersion": "v1", "kind": "Secret", **whole, **more}
 
 
-def created(cluster, body, who=TOKEN):
+def created(cluster, body, who=TOKEN, how="--dry-run=server --output=json"):
     """What the API says to somebody who makes an object; nothing is kept of it."""
     user, *groups = who
     claims = " ".join([f"--as={user}", *(f"--as-group={group}" for group in groups)])
-    script = f"kubectl create --dry-run=server --output=json {claims} -f - 2>&1 || true"
+    script = f"kubectl create {how} {claims} -f - 2>&1 || true"
     return cluster.feed(cluster.servers[0], json.dumps(body), "sh", "-c", script)
 
 
@@ -57,13 +62,17 @@ LARGE = ",".join(f"DNS:{letter * 60}.{letter * 60}.{letter * 60}" for letter in 
         (csr(request(), name="x" * 9999), "nor a name of more than 253 characters"),
         (csr(request(), "kubernetes.io/kube-apiserver-client"), "only certificates of"),
         (csr(request(), "example.com/other"), "only certificates of"),
-        (secret(data={"password": base64.b64encode(b"x" * 9999).decode()}), "a Secret here is a node password"),
+        (secret(data={"k3a-test": base64.b64encode(b"x" * 9999).decode()}), "a Secret here is a node password"),
         (secret(type="Opaque"), "a Secret here is a node password"),
         (secret(stringData={"more": "x" * 9999}), "a Secret here is a node password"),
         (
-            secret(metadata={"name": "k3a-test", "namespace": "k3a-join", "finalizers": ["example.com/for-ever"]}),
+            secret(metadata=at("abcdef-07", finalizers=["example.com/for-ever"])),
             "a Secret here is a node password",
         ),
+        (secret(metadata=at("ghijkl-07")), "at one of the 32 places of its token"),
+        (secret(metadata=at("abcdef-20")), "at one of the 32 places of its token"),
+        (secret(metadata=at("abcdef-07x")), "at one of the 32 places of its token"),
+        (secret(metadata={"generateName": "abcdef-0", "namespace": "k3a-join"}), "at one of the 32 places of its token"),
     ],
 )
 def test_a_token_makes_nothing_large_and_nothing_else(cluster, body, told):
@@ -75,6 +84,20 @@ def test_a_token_makes_what_it_takes_to_join(cluster):
     assert '"kind": "Secret"' in created(cluster, secret())
     made = json.loads(created(cluster, csr(request())))
     assert made["spec"]["expirationSeconds"] == 30 * 24 * 3600
+
+
+def test_a_token_takes_no_place_of_another_one(cluster):
+    """By all its places, and then again and again by one that is taken: a quota would count each of these for a while."""
+    places = [f"abcdef-{place:02x}" for place in range(32)]
+    items = [secret(metadata=at(name)) for name in [*places, *places[:1] * 520]]
+    try:
+        created(cluster, {"apiVersion": "v1", "kind": "List", "items": items}, how="--output=name")
+        assert "already exists" in created(cluster, secret())
+        other = ("system:bootstrap:ghijkl", *JOINERS)
+        assert '"kind": "Secret"' in created(cluster, secret(metadata=at("ghijkl-07")), other)
+    finally:
+        script = f"kubectl delete secret -n k3a-join --ignore-not-found {' '.join(places)}"
+        cluster.feed(cluster.servers[0], "", "sh", "-c", script)
 
 
 def test_a_token_of_another_group_makes_nothing(cluster):

@@ -43,7 +43,7 @@ def test_the_own_permissions_can_be_read(announced: Any) -> None:
     assert kinds == {
         *("ConfigMap", "Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
         *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
-        *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "ResourceQuota"),
+        *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
     }
 
 

@@ -20,6 +20,8 @@ OLD = "2020-01-01T00:00:00Z"
 PROCESSES = (("system:kube-proxy", ""), ("system:k3a-flannel:{node}", "system:k3a-flannel"))
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/k3a-system/leases"
 LEASE = f"{LEASES}/k3a-approver"
+# Where the password for the request of the samples is.
+AT = f"{names.JOIN_SECRETS}/{node_password.place('abcdef', 'node-abc')}"
 
 
 CONFIGURED = {"service_cidr": ["10.43.0.0/16"], "servers": ["10.0.0.1:6443"], "server_nodes": {"server-1": ["10.0.0.1"]}}
@@ -48,8 +50,14 @@ class Cluster:
     def ask(self, csr, password=""):
         name = csr["metadata"]["name"]
         if password:
-            self.objects.add(f"{names.JOIN_SECRETS}/{name}", node_password.join_secret(name, password))
+            self.bring(name, password, approver.token_of(csr) or "abcdef")
         self.objects.add(f"{loop.REQUESTS}/{name}", csr)
+
+    def bring(self, request, password, token="abcdef", **metadata):
+        """Lay a password where it has its place."""
+        secret = node_password.join_secret(token, request, password)
+        secret["metadata"].update(metadata)
+        self.objects.add(f"{names.JOIN_SECRETS}/{node_password.place(token, request)}", secret)
 
     def condition(self, name="node-abc"):
         conditions = self.objects.kept[f"{loop.REQUESTS}/{name}"]["status"].get("conditions") or [{}]
@@ -159,9 +167,40 @@ def test_a_password_that_comes_after_its_request(cluster):
     cluster.ask(samples.joining())
     cluster.approver.work(1)
     assert cluster.condition()[0] is None
-    cluster.objects.add(f"{names.JOIN_SECRETS}/node-abc", node_password.join_secret("node-abc", "right"))
+    cluster.bring("node-abc", "right")
     cluster.approver.work(1)
     assert cluster.condition()[0] == "Approved"
+
+
+def another_request(name="node-abc", token="abcdef"):
+    """The name of another request that has the same place."""
+    numbered = (f"other-{number}" for number in range(9999))
+    return next(other for other in numbered if node_password.place(token, other) == node_password.place(token, name))
+
+
+def test_a_password_is_for_one_request(cluster):
+    """Whoever has the same token knows the place, but not the name of the request before it is made."""
+    cluster.node("w1", password="right")
+    cluster.bring(another_request(), "right")
+    cluster.ask(samples.joining(creationTimestamp=OLD))
+    cluster.approver.work(1)
+    assert cluster.condition()[0] == "Denied"
+    assert AT in cluster.objects.kept
+
+
+def test_a_password_at_a_place_of_another_token_is_for_nobody(cluster):
+    cluster.bring("node-abc", "right", token="ghijkl")
+    cluster.ask(samples.joining(creationTimestamp=OLD))
+    cluster.approver.work(1)
+    assert cluster.condition()[0] == "Denied"
+    assert len(cluster.objects.under(names.JOIN_SECRETS)) == 1
+
+
+def test_a_place_is_free_as_soon_as_its_request_is_judged(cluster):
+    cluster.ask(samples.csr("kube-apiserver-client-kubelet", b"x", samples.TOKEN_USER), "right")
+    cluster.approver.work(1)
+    assert cluster.condition()[0] == "Denied"
+    assert cluster.objects.under(names.JOIN_SECRETS) == []
 
 
 def test_a_password_that_never_comes(cluster):
@@ -399,7 +438,7 @@ def test_a_machine_whose_password_has_not_come_costs_one_look_a_round(cluster):
     cluster.ask(samples.joining())
     cluster.approver.work(1)
     looked = [path for method, path in cluster.round() if method == "GET"]
-    assert [path for path in looked if path not in (loop.CONFIG, loop.ENDPOINTS)] == [f"{names.JOIN_SECRETS}/node-abc"]
+    assert [path for path in looked if path not in (loop.CONFIG, loop.ENDPOINTS)] == [AT]
 
 
 def test_what_is_too_large_is_denied_in_few_words(cluster):
@@ -536,10 +575,8 @@ def test_passwords_are_kept_for_their_nodes_and_a_while_longer(cluster):
     cluster.enroll("orphan", "x", until=time.time() - 1)
     cluster.enroll("waiting", "x", until=time.time() + 99)
     cluster.objects.add(f"{names.SECRETS}/else", {"type": "Opaque", "metadata": {"creationTimestamp": OLD}})
-    join = node_password.join_secret("old", "x")
-    join["metadata"]["creationTimestamp"] = OLD
-    cluster.objects.add(f"{names.JOIN_SECRETS}/old", join)
-    cluster.objects.add(f"{names.JOIN_SECRETS}/fresh", node_password.join_secret("fresh", "x"))
+    cluster.bring("old", "x", creationTimestamp=OLD)
+    cluster.bring("fresh", "x")
     cluster.approver.work(1)
     assert cluster.kept("new")[:3:2] == ("uid-new", 0.0) and cluster.password("new")["data"]
     assert cluster.kept("bare") == node_password.Kept("uid-bare")
@@ -550,7 +587,7 @@ def test_passwords_are_kept_for_their_nodes_and_a_while_longer(cluster):
     assert cluster.password("orphan") is None
     assert cluster.password("waiting")
     assert f"{names.SECRETS}/else" in cluster.objects.kept
-    assert [secret["metadata"]["name"] for secret in cluster.objects.under(names.JOIN_SECRETS)] == ["fresh"]
+    assert [list(secret["data"]) for secret in cluster.objects.under(names.JOIN_SECRETS)] == [["fresh"]]
     assert cluster.journal == ["deleted the password of orphan, which has no Node"]
     changed = len(cluster.objects.requests("PATCH"))
     cluster.now += loop.SWEEP

@@ -7,7 +7,7 @@ import base64
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, csr
+from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, csr, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import (
@@ -138,13 +138,43 @@ def test_a_node_that_renews_is_not_registered_anew(cluster, wanted, tmp_path):
     assert posted(cluster) == [("request", "system:node:w1")]
 
 
-def test_a_machine_waits_while_too_many_others_join(cluster, wanted, monkeypatch):
-    monkeypatch.setattr(certificate_request, "STARTING", 0.0)
-    cluster.hiccups += [(403, 'secrets "x" is forbidden: exceeded quota: k3a-join')] * 3
+def take(cluster, places, token="f00bar"):
+    """Other machines have these places of a token."""
+    cluster.objects.update({f"{JOIN}/{token}-{place:02x}": {"data": {"other": ""}} for place in places})
+
+
+def test_a_machine_takes_the_place_that_is_free(cluster, wanted):
+    seen = []
+    cluster.approver = lambda request, password: seen.append(password) or ("Approved", "")
+    take(cluster, [place for place in range(node_password.PLACES) if place != 7])
     assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+    assert seen == [PASSWORD]
+    assert list(cluster.objects[f"{JOIN}/f00bar-07"]["data"]) == [
+        path.rpartition("/")[2] for path in cluster.objects if path.startswith(REQUESTS)
+    ]
 
 
-def test_the_node_password_goes_along_under_the_requests_name(cluster, wanted):
+def test_a_machine_whose_token_has_no_place_left_says_so_after_its_time(cluster, wanted):
+    take(cluster, range(node_password.PLACES))
+    told = "the 32 machines that may join with the token f00bar at once do so, or .* for more than 0 s by now: run again"
+    with pytest.raises(RequestError, match=told):
+        requester(cluster, timeout=0.3).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+    assert not any(path.startswith(REQUESTS) for path in cluster.objects)
+
+
+def test_the_places_of_another_token_are_of_no_concern(cluster, wanted):
+    take(cluster, range(node_password.PLACES), token="ghijkl")
+    assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+    assert posted(cluster)[0] == ("secret", "system:bootstrap:f00bar")
+
+
+def test_a_cluster_of_another_version_is_told_at_once_what_to_do(cluster, wanted):
+    cluster.hiccups += [(422, "a Secret here is a node password")]
+    with pytest.raises(RequestError, match="is a node password; run k3a.cluster.site of this version"):
+        requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
+
+
+def test_the_node_password_goes_along_for_the_request(cluster, wanted):
     seen = []
     cluster.approver = lambda request, password: seen.append(password) or ("Approved", "")
     requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
@@ -215,11 +245,20 @@ def test_a_server_that_is_not_ready_is_asked_again(cluster, wanted):
     assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
 
 
-def test_an_object_that_is_there_is_ours_made_by_an_attempt_whose_answer_was_lost(cluster, wanted):
-    cluster.hiccups += [(409, "already exists")]
-    cluster.approver = lambda request, password: ("Approved", "")
+def test_a_request_that_is_there_is_ours_made_by_an_attempt_whose_answer_was_lost(cluster, wanted):
+    answer, lost = cluster.answer, []
+
+    def losing(method, path, user, body):
+        answered = answer(method, path, user, body)
+        if method == "POST" and not (lost and path in lost):
+            lost.append(path)
+            return 503, {"message": "the answer was lost"}
+        return answered
+
+    cluster.answer = losing
     assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
-    assert posted(cluster) == [("secret", "system:bootstrap:f00bar"), ("request", "system:bootstrap:f00bar")]
+    # Of the password it cannot tell, so it takes another place; the first one is set free after a while.
+    assert [kind for kind, _user in posted(cluster)] == ["secret", "secret", "secret", "request", "request"]
 
 
 def test_what_the_api_refuses_is_told_in_its_words(cluster, wanted, monkeypatch):

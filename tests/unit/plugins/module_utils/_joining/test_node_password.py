@@ -100,10 +100,17 @@ def test_the_node_of_a_secret(name, node):
 
 
 def test_what_a_machine_brings_is_kept_apart_from_the_hashes():
-    made = node_password.join_secret("node-abc", "pass")
-    assert made["metadata"] == {"name": "node-abc", "namespace": "k3a-join"}
+    made = node_password.join_secret("f00bar", "node-abc", "pass")
+    assert made["metadata"] == {"name": node_password.place("f00bar", "node-abc"), "namespace": "k3a-join"}
     assert node_password.JOIN_NAMESPACE != node_password.NAMESPACE
-    assert node_password.value_in(made, "password") == "pass"
+    assert node_password.value_in(made, "node-abc") == "pass"
+
+
+def test_a_token_has_so_many_places_and_no_others():
+    places = {node_password.place("f00bar", f"node-{number}") for number in range(999)}
+    assert len(places) == node_password.PLACES
+    assert all(re.search(node_password.PLACE, place) and place.startswith("f00bar-") for place in places)
+    assert not any(re.search(node_password.PLACE, name) for name in ("f00bar-20", "f00bar-001", "f00ba-00", "a.f00bar-00"))
 
 
 @pytest.mark.parametrize("found", [None, {}, {"data": None}, {"data": {"password": "%"}}, {"data": {"password": "/w=="}}])

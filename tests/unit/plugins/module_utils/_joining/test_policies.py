@@ -45,7 +45,14 @@ def test_the_list_of_removed_nodes_may_be_missing():
 
 def test_a_password_fits():
     assert len(node_password.password_in(node_password.wanted_content(None))) < policies.OF_A_PASSWORD
-    assert OBJECTS["ResourceQuota", "k3a-join"]["metadata"]["namespace"] == node_password.JOIN_NAMESPACE
+
+
+def test_the_places_for_passwords_are_those_of_the_token_that_brings_one():
+    """A quota also counts what is then refused since its name is taken: one token would use it up for all."""
+    (own,) = (each["expression"] for each in POLICIES["k3a-join-passwords"]["validations"] if "userInfo" in each["expression"])
+    assert f"object.metadata.name.matches('{node_password.PLACE}')" in own
+    assert " && request.userInfo.username == 'system:bootstrap:' + object.metadata.name.split('-')[0]" in own
+    assert not [kind for kind, _name in OBJECTS if kind == "ResourceQuota"]
 
 
 @pytest.mark.parametrize("name", ["k3a-certificate-requests", "k3a-join-passwords"])
