@@ -72,7 +72,7 @@ LARGE = ",".join(f"DNS:{letter * 60}.{letter * 60}.{letter * 60}" for letter in 
         (secret(metadata=at("ghijkl-07")), "at one of the 32 places of its token"),
         (secret(metadata=at("abcdef-20")), "at one of the 32 places of its token"),
         (secret(metadata=at("abcdef-07x")), "at one of the 32 places of its token"),
-        (secret(metadata={"generateName": "abcdef-0", "namespace": "k3a-join"}), "at one of the 32 places of its token"),
+        (secret(metadata={"generateName": "abcdef-0", "namespace": "k3a-join"}), "at one of the 32 places of its"),
     ],
 )
 def test_a_token_makes_nothing_large_and_nothing_else(cluster, body, told):
@@ -87,7 +87,7 @@ def test_a_token_makes_what_it_takes_to_join(cluster):
 
 
 def test_a_token_takes_no_place_of_another_one(cluster):
-    """By all its places, and then again and again by one that is taken: a quota would count each of these for a while."""
+    """By all its places, and again and again by one that is taken: a quota would count each of these for a while."""
     places = [f"abcdef-{place:02x}" for place in range(32)]
     items = [secret(metadata=at(name)) for name in [*places, *places[:1] * 520]]
     try:
