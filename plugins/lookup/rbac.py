@@ -23,6 +23,12 @@ options:
     description: RV(k3a.cluster.check_cluster#module:config), on which some of it depends.
     type: dict
     required: true
+  ca_certificates:
+    description:
+      - The certificates of the CAs by name, PEM. By the times from which they are valid, identities of earlier versions
+        end a year after the cluster was taken over.
+    type: dict
+    required: true
 seealso:
   - module: k3a.cluster.addon
 """
@@ -30,7 +36,7 @@ seealso:
 EXAMPLES = r"""
 - name: Show what the components may do
   ansible.builtin.debug:
-    msg: "{{ lookup('k3a.cluster.rbac', config={'flannel_backend': 'vxlan'}) }}"
+    msg: "{{ lookup('k3a.cluster.rbac', config={'flannel_backend': 'vxlan'}, ca_certificates={}) }}"
 """
 
 RETURN = r"""
@@ -40,11 +46,15 @@ _raw:
   elements: list
 """
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import EARLIER
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import kubelet_authorities
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
 
@@ -56,4 +66,8 @@ class LookupModule(LookupBase):
     ) -> list[list[dict[str, Any]]]:
         if terms:
             raise AnsibleLookupError("the lookup k3a.cluster.rbac takes no terms")
-        return [rbac.objects(DECLARATIONS, kwargs["config"])]
+        try:
+            earlier = kubelet_authorities.may_be_earlier(kwargs["ca_certificates"], datetime.now(timezone.utc))
+        except K3aError as error:
+            raise AnsibleLookupError(str(error)) from None
+        return [rbac.objects(DECLARATIONS, {**kwargs["config"], EARLIER: "yes" if earlier else ""})]

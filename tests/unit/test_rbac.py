@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components.registry import DECLARATIONS
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import EARLIER
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import rbac
 
 ITEMS = rbac.objects(DECLARATIONS, {})
+TAKEN_OVER = rbac.objects(DECLARATIONS, {EARLIER: "yes"})
 BOOTSTRAPPERS = ("Group", "system:bootstrappers:k3a:default-node-token")
 
 
@@ -78,11 +80,25 @@ def test_flannel_reads_nodes_and_what_it_writes_of_them_is_bounded():
         *(("", "nodes", verb, "") for verb in ("get", "list", "watch")),
         ("", "nodes/status", "patch", ""),
     }
-    # What it has on nodes that have not got a name of their own yet.
-    assert granted(("User", "system:k3a-flannel")) == granted(("Group", "system:k3a-flannel"))
     (policy,) = (item["spec"] for item in ITEMS if key(item) == ("ValidatingAdmissionPolicy", "", "k3a-flannel"))
     assert policy["failurePolicy"] == "Fail"
     assert policy["matchConstraints"]["resourceRules"][0]["resources"] == ["nodes", "nodes/status"]
+
+
+def test_the_identity_that_all_flannels_had_ends_with_its_certificates():
+    """It may change what flannel writes into any Node, and a cluster that never had it does not have it."""
+    shared = [key(item) for item in TAKEN_OVER if item not in ITEMS]
+    assert shared == [
+        ("ValidatingAdmissionPolicy", "", "k3a-flannel-shared"),
+        ("ValidatingAdmissionPolicyBinding", "", "k3a-flannel-shared"),
+        ("ClusterRole", "", "system:k3a-flannel-shared"),
+        ("ClusterRoleBinding", "", "system:k3a-flannel-shared"),
+    ]
+    policies = {key(item)[2]: item["spec"] for item in TAKEN_OVER if key(item)[0] == "ValidatingAdmissionPolicy"}
+    own, former = (policies[name]["validations"] for name in ("k3a-flannel", "k3a-flannel-shared"))
+    assert own[1:] == former and "oldObject.metadata.name" in own[0]["expression"]
+    assert not granted(("User", "system:k3a-flannel"))
+    assert "'system:k3a-flannel'" not in str(policies["k3a-flannel"]["validations"])
 
 
 def test_a_network_policy_is_warned_of_unless_the_operator_brings_the_network():

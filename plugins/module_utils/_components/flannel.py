@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import compone
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     AGENT,
+    EARLIER,
     NODES,
     Certificate,
     Declaration,
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 # The group of all that are flannel on a node, each by a name of its own. It is a name, too: that which all of them had
-# until each got its own. It stays good until the certificates of machines that joined by a token have been renewed.
+# until each got its own, and which is good for as long as a certificate for it may live.
 GROUP = "system:k3a-flannel"
 USER = f"{GROUP}:{{node}}"
+SHARED, WHILE_SHARED = f"{GROUP}-shared", (EARLIER, "")
 ANNOTATIONS = "flannel.alpha.coreos.com/"
 BRIDGE = "cni0"
 # The name of the network, by which the CNI plugins keep their state.
@@ -69,38 +71,45 @@ def unchanged_conditions() -> str:
 
 # A permission to change the status of a Node is one to change all of it but its specification: labels, owners, which
 # the garbage collector believes, and addresses, by which the API reaches its kubelet.
+CHANGES = (Requests(("nodes", "nodes/status"), ("UPDATE",)),)
+ITS_OWN = (
+    (
+        unchanged("", ("metadata", "status")),
+        "flannel may not change what a Node is to be",
+    ),
+    (
+        # What the API itself changes with every request is no change of flannel's.
+        unchanged(".metadata", ("annotations", "managedFields", "resourceVersion")),
+        "flannel may change nothing of a Node's metadata but annotations of its own",
+    ),
+    (unchanged_annotations(), f"flannel may change annotations {ANNOTATIONS}* only"),
+    (
+        unchanged(".status", ("conditions",)),
+        "flannel may change nothing of a Node's status but a condition",
+    ),
+    (unchanged_conditions(), "flannel may change the condition NetworkUnavailable only"),
+)
 OWN_NODE = Policy(
     "k3a-flannel",
-    (Requests(("nodes", "nodes/status"), ("UPDATE",)),),
-    conditions=(
-        (
-            "is-flannel",
-            f"request.userInfo.username == '{GROUP}'"
-            f" || (has(request.userInfo.groups) && '{GROUP}' in request.userInfo.groups)",
-        ),
-    ),
+    CHANGES,
+    conditions=(("is-flannel", f"has(request.userInfo.groups) && '{GROUP}' in request.userInfo.groups"),),
     validations=(
         (
-            f"request.userInfo.username in ['{GROUP}', '{GROUP}:' + oldObject.metadata.name]",
+            f"request.userInfo.username == '{GROUP}:' + oldObject.metadata.name",
             "flannel may change its own Node only",
         ),
-        (
-            unchanged("", ("metadata", "status")),
-            "flannel may not change what a Node is to be",
-        ),
-        (
-            # What the API itself changes with every request is no change of flannel's.
-            unchanged(".metadata", ("annotations", "managedFields", "resourceVersion")),
-            "flannel may change nothing of a Node's metadata but annotations of its own",
-        ),
-        (unchanged_annotations(), f"flannel may change annotations {ANNOTATIONS}* only"),
-        (
-            unchanged(".status", ("conditions",)),
-            "flannel may change nothing of a Node's status but a condition",
-        ),
-        (unchanged_conditions(), "flannel may change the condition NetworkUnavailable only"),
+        *ITS_OWN,
     ),
 )
+ANY_NODE = Policy(
+    "k3a-flannel-shared",
+    CHANGES,
+    conditions=(("is-flannel", f"request.userInfo.username == '{GROUP}'"),),
+    validations=ITS_OWN,
+    unless=WHILE_SHARED,
+)
+# It keeps its lease in the annotations of its node and sets the condition NetworkUnavailable.
+RULES = (Rule(("nodes",), ("get", "list", "watch")), Rule(("nodes/status",), ("patch",)))
 # flannel connects all pods. Another network than it may keep some apart, and then nothing is said.
 NOT_ENFORCED = Policy(
     "k3a-network-policy",
@@ -123,15 +132,12 @@ DECLARATION = Declaration(
         Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native")),
     ),
     certificates=(Certificate("client-flannel", "client", USER, GROUP, approved=True),),
+    # What is shared comes first, so that it is never without, where it was one with the other.
     grants=(
-        # It keeps its lease in the annotations of its node and sets the condition NetworkUnavailable.
-        Grant(
-            GROUP,
-            (("Group", GROUP), ("User", GROUP)),
-            rules=(Rule(("nodes",), ("get", "list", "watch")), Rule(("nodes/status",), ("patch",))),
-        ),
+        Grant(SHARED, (("User", GROUP),), rules=RULES, unless=WHILE_SHARED),
+        Grant(GROUP, (("Group", GROUP),), rules=RULES),
     ),
-    policies=(OWN_NODE, NOT_ENFORCED),
+    policies=(ANY_NODE, OWN_NODE, NOT_ENFORCED),
     remains=Remains(
         tables=("flannel-ipv4", "flannel-ipv6", "cni_hostport"),
         chains=("CNI-", "FLANNEL-"),

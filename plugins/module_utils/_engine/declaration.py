@@ -18,6 +18,8 @@ from typing import Any
 SERVER, AGENT = "server", "agent"
 # From where a port has to be reached. What is for loopback is never bound to anything else.
 LOOPBACK, SERVERS, NODES, ANYWHERE = "loopback", "servers", "nodes", "anywhere"
+# One of the cluster's values: empty where no certificate lives any more of a version without a CA for kubelets.
+EARLIER = "earlier_certificates"
 # Whose names and addresses a certificate has: none, the node's, or all those by which a server, or its API, is known.
 NOBODY, OF_NODE, OF_SERVER, OF_API = "", "node", "server", "api"
 
@@ -79,8 +81,8 @@ class Rule:
 class Grant:
     """What some may do in the API, in one namespace or, without one, in the whole cluster.
 
-    C(subjects) are kinds and names, such as C(("User", "system:k3a-flannel")). C(role) is one of Kubernetes' own roles,
-    given instead of rules.
+    C(subjects) are kinds and names, such as C(("User", "system:k3a-approver")). C(role) is one of Kubernetes' own
+    roles, given instead of rules. C(unless) is what it is of a policy.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Grant:
     rules: tuple[Rule, ...] = ()
     namespace: str = ""
     role: str = ""
+    unless: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Whose certificates the API server takes for those of kubelets, as their client.
+"""Whose certificates the API server takes for those of kubelets, as their client, and until when there may be others.
 
 That of the CA for kubelets, and where it came to a cluster later, of the server CA too for as long as certificates may
 live that this has signed for kubelets. Nobody has to ask the nodes then, and those that joined by a token need no run.
@@ -11,6 +11,7 @@ live that this has signed for kubelets. Nobody has to ask the nodes then, and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
@@ -34,12 +35,28 @@ def read(layout: Layout) -> str:
 
 
 def trusted(own: str, own_begin: datetime, server: str, server_begin: datetime, moment: datetime) -> str:
-    """The CAs of kubelets, by their certificates and the times from which these are valid.
+    """The CAs of kubelets, by their certificates and the times from which these are valid."""
+    return own + (server if _earlier(own_begin, server_begin, moment) else "")
 
-    CAs that were made together are valid from the same second: the server CA has signed for no kubelet then.
+
+def may_be_earlier(certificates: Mapping[str, str], moment: datetime) -> bool:
+    """Whether any certificate may live of a version that had no CA for kubelets, by the certificates of the CAs (PEM).
+
+    Where there is none for kubelets it is still to come, and where there are none at all the whole cluster is.
     """
-    came_later = own_begin > server_begin
-    return own + (server if came_later and moment < own_begin + LONGEST_LIFE else "")
+    names = ("server", "kubelet-serving")
+    server, own = (pem.certificates_in(certificates.get(name, "").encode()) for name in names)
+    if not server or not own:
+        return bool(server)
+    return _earlier(_begin("the CA for kubelets", own), _begin("the server CA", server), moment)
+
+
+def _earlier(own_begin: datetime, server_begin: datetime, moment: datetime) -> bool:
+    """Whether it may, by the times from which the CAs for kubelets and for servers are valid.
+
+    CAs that were made together are valid from the same second: no version has used one without the other then.
+    """
+    return own_begin > server_begin and moment < own_begin + LONGEST_LIFE
 
 
 def _begin(path: str, content: str) -> datetime:

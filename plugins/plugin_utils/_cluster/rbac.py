@@ -26,12 +26,23 @@ def objects(declarations: Iterable[Declaration], config: Mapping[str, Any]) -> l
             made
             for declared in known
             for policy in declared.policies
-            if config.get(policy.unless[0], "") != policy.unless[1] or not policy.unless[0]
+            if _applies(policy, config)
             for made in _of_policy(policy)
         ),
-        *(made for declared in known for grant in declared.grants for made in _of_grant(grant)),
+        *(
+            made
+            for declared in known
+            for grant in declared.grants
+            if _applies(grant, config)
+            for made in _of_grant(grant)
+        ),
         *(dict(made) for declared in known for made in declared.objects),
     ]
+
+
+def _applies(declared: Grant | Policy, config: Mapping[str, Any]) -> bool:
+    value, unwanted = declared.unless
+    return not value or config.get(value, "") != unwanted
 
 
 def _of_grant(grant: Grant) -> list[dict[str, Any]]:

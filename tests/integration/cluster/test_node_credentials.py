@@ -78,6 +78,12 @@ def test_flannel_has_no_other_permission(cluster, method):
     assert refused and f'User "system:k3a-flannel:{node}" cannot' in said, said
 
 
+def test_nobody_is_flannel_of_all_nodes(cluster):
+    """A cluster that this version made has never had that identity."""
+    asked = "kubectl auth can-i patch nodes --subresource=status --as=system:k3a-flannel 2>/dev/null || true"
+    assert cluster.run(cluster.servers[0], asked).strip() == "no"
+
+
 def test_flannel_says_of_its_node_what_it_has_to(cluster, core):
     node = cluster.agents[0]
     said, refused = patched(cluster, node, node, **meta(annotations={"flannel.alpha.coreos.com/k3a-test": "x"}))

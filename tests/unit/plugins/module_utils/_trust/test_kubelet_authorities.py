@@ -68,3 +68,23 @@ def test_a_damaged_one_is_named(layout):
     path.write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
     with pytest.raises(K3aError, match=f"{path} cannot be used, since .*; put it back from another server"):
         kubelet_authorities.read(layout)
+
+
+@pytest.mark.parametrize(
+    "server, own, moment, may",
+    [
+        (MADE, MADE, MADE, False),
+        (MADE - SECOND, MADE, MADE + 365 * DAY, True),
+        (MADE - SECOND, MADE, MADE + 366 * DAY, False),
+    ],
+)
+def test_until_when_certificates_of_earlier_versions_may_live(server, own, moment, may):
+    made = {"server": server, "kubelet-serving": own}
+    certificates = {name: pki.new_authority(name, begin)[0] for name, begin in made.items()}
+    assert kubelet_authorities.may_be_earlier(certificates, moment) is may
+
+
+def test_a_cluster_that_gets_its_ca_for_kubelets_in_this_run_is_of_an_earlier_version():
+    certificates = {"server": pki.new_authority("server", MADE)[0]}
+    assert kubelet_authorities.may_be_earlier(certificates, MADE)
+    assert not kubelet_authorities.may_be_earlier({}, MADE)

@@ -105,6 +105,11 @@ def test_a_policy_may_depend_on_a_value_of_the_cluster():
     assert [len(made(policies=(given,), backend=backend)) for backend in ("vxlan", "none")] == [2, 0]
 
 
+def test_so_may_a_grant():
+    given = Grant("system:me", (ME,), (Rule(("nodes",), ("get",)),), unless=("earlier", ""))
+    assert [len(made(given, earlier=earlier)) for earlier in ("yes", "")] == [2, 0]
+
+
 def test_a_policy_may_ask_a_config_map():
     given = Policy("mine", (Requests(("x",)), Requests(("y",), group="g")), (("false", "no"),), parameters=("mine", "list"))
     policy, binding = made(policies=(given,))
