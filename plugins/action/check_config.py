@@ -14,6 +14,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
@@ -105,7 +106,7 @@ class ActionModule(HostAction):
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""
         templates = Templates(self, {**spec.templates(), **task_vars})
         values, problems = spec.evaluate(
-            spec.specification(), task_vars, templates.value, templates.text
+            spec.specification(), task_vars, templates.value, templates.text, prompt.answer
         )
         findings = [Finding("variable_unknown", FAIL, p.message, p.remedy) for p in spec.strangers(task_vars)]
         for problem in problems:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
@@ -35,7 +36,7 @@ class ActionModule(ActionBase):
         options = {name: known[name] for name in (*spec.of_playbook(asked["playbook"]), *asked["names"])}
         given = task_vars or {}
         templates = Templates(self, {**spec.templates(known), **given})
-        values, problems = spec.evaluate(options, given, templates.value, templates.text)
+        values, problems = spec.evaluate(options, given, templates.value, templates.text, prompt.answer)
         sentences = [
             *(f"{problem.sentence}; {problem.remedy}" for problem in [*spec.strangers(given), *problems]),
             *(f"{finding.message}; {finding.remedy}" for finding in variables.variable_findings(values, {})),

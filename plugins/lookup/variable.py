@@ -40,6 +40,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
@@ -56,7 +57,7 @@ class LookupModule(LookupBase):
         given = variables or {}
         templates = Templates(self, {**spec.templates(), **given})
         values, problems = spec.evaluate(
-            {term: known[term] for term in terms}, given, templates.value, templates.text
+            {term: known[term] for term in terms}, given, templates.value, templates.text, prompt.answer
         )
         if problems:
             raise AnsibleLookupError(f"{problems[0].sentence}; {problems[0].remedy}")

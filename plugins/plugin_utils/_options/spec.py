@@ -22,8 +22,9 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.prompt import Unanswered
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import Mistyped, typed
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import ASK, Mistyped, typed
 
 PREFIX = "k3a_"
 COLLECTION = Path(__file__).parents[3]
@@ -124,15 +125,22 @@ def plain_text(path: str) -> str:
     return "" if content.startswith("$ANSIBLE_VAULT") else content
 
 
+def unattended(name: str) -> str:
+    """Where values are only compared nobody is asked for a secret."""
+    raise Unanswered("nobody is asked here", "name a file")
+
+
 def evaluate(
     options: Mapping[str, Option],
     variables: Mapping[str, Any],
     template: Callable[[Any], Any],
     read: Callable[[str], str] = plain_text,
+    ask: Callable[[str], str] = unattended,
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The typed value of each variable, given or default; those that have none are problems instead.
 
-    A secret that is not given is what C(read) finds in the file that the variable of its name and C(_file) names.
+    A secret that is not given is what C(read) finds in the file that the variable of its name and C(_file) names, or
+    what C(ask) is answered where that is V(-).
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -151,9 +159,14 @@ def evaluate(
             continue
         path = variables[place]
         try:
-            path = typed(place, template(path), known)
-            text = read(path).strip()
+            path = template(path)
+            asked = path == ASK
+            path = ASK if asked else typed(place, path, known)
+            text = ask(name) if asked else read(path).strip()
             values[name] = typed(name, text, options[name])
+        except Unanswered as error:
+            message = f"{place} is {ASK}, so {name} is asked for, but {error}"
+            problems.append(Problem(place, message, error.remedy))
         except (OSError, UnicodeError, AnsibleError, Mistyped) as error:
             reason = getattr(error, "strerror", None) or error
             problems.append(Problem(place, f"{place} is {path}, which cannot be read: {reason}"))

@@ -46,6 +46,9 @@ ON_CONTROLLER = frozenset(
         "nodes_directory",
     }
 )
+# What stands for no file: the secret is typed at the terminal.
+ASK = "-"
+SECRET_FILES = frozenset({"k3a_bootstrap_token_file", "k3a_new_token_file", "k3a_token_file"})
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -115,6 +118,8 @@ def _element(name: str, item: Any, option: Option) -> Any:
 
 
 def _scalar(name: str, value: Any, kind: str) -> Any:
+    if name in SECRET_FILES and value == ASK:
+        return ""
     if kind in ("str", "path") and isinstance(value, str):
         if value and name in ON_CONTROLLER:
             return _on_controller(value)

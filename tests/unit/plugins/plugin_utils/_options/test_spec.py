@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleUndefinedVariable
 from ansible.template import is_trusted_as_template
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags, spec
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags, spec, values
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import IN_WORDS
 
 ROOT = Path(__file__).parents[5]
@@ -164,6 +164,27 @@ class TestSecretsInFiles:
         assert self.read(k3a_token_file=str(tmp_path / "empty")) == ("", [f"k3a_token_file is {tmp_path}/empty, which is empty"])
         (tmp_path / "binary").write_bytes(b"\xff\xfe")
         assert self.read(k3a_token_file=str(tmp_path / "binary"))[1]
+
+    @pytest.mark.parametrize("given", ["-", "a template"])
+    def test_a_dash_is_no_file_the_secret_is_typed(self, given):
+        meant = {"a template": "-"}
+        result = spec.evaluate(
+            self.OPTIONS, {"k3a_token_file": given}, lambda value: meant.get(value, value), ask=lambda name: f"typed {name}"
+        )
+        assert result == ({"k3a_token": "typed k3a_token"}, [])
+
+    def test_where_nobody_is_asked_a_dash_is_told(self):
+        told = "k3a_token_file is -, so k3a_token is asked for, but nobody is asked here"
+        assert self.read(k3a_token_file="-") == ("", [told])
+        assert self.read(k3a_token_file="-", k3a_token="given") == ("given", [])
+
+    def test_a_dash_is_no_file_to_write_to(self):
+        options = {"k3a_token_file": spec.specification()["k3a_token_file"]}
+        assert spec.evaluate(options, {"k3a_token_file": "-"}, lambda value: value) == ({"k3a_token_file": ""}, [])
+
+    def test_every_secret_that_can_be_typed_has_a_file(self):
+        known = {**spec.specification(), **spec.of_playbooks()}
+        assert {name for name in known if name.endswith("token_file")} == values.SECRET_FILES < values.ON_CONTROLLER
 
     def test_every_secret_that_is_a_token_has_a_file(self):
         known = {**spec.specification(), **spec.of_playbooks()}
