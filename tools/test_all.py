@@ -42,6 +42,7 @@ class Part:
     lacking: Callable[[], str | None] = nothing
 
 
+BOUNDS = ("make", "bundle", "molecule", "SCENARIOS=bounds")
 OUTAGES = ("make", "bundle", "molecule", "SCENARIOS=outages")
 IDENTITY = ("make", "bundle", "molecule", "SCENARIOS=identity")
 MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
@@ -49,7 +50,7 @@ PARTS = {
     "machines": Part(
         "a server with a kernel of its own: install, power cut, reset",
         MACHINES,
-        minutes=25,
+        minutes=12,
         lacking=lacking_disk("bookworm"),
     ),
     "core-2.20": Part("sanity and units on the oldest ansible-core", ("make", "core", "CORE=2.20"), 8),
@@ -65,6 +66,7 @@ PARTS = {
         minutes=8,
         lacking=check_rebuild.lacking,
     ),
+    "bounds": Part("how far the trouble of one host goes", BOUNDS, minutes=9),
     "outages": Part("what clients notice when a server dies or is cut off", OUTAGES, minutes=15),
     "identity-one": Part(
         "what happens to a server, an agent and a machine that joined by a token, cell by cell",
