@@ -44,11 +44,10 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import excerpt
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import valid_node_name
 
-# As much of what a node says is repeated, and so many of its addresses.
-LONGEST = 64
+# So many of a node's addresses are repeated.
 MOST = 3
 
 
@@ -60,7 +59,7 @@ def node_hosts(nodes: Iterable[Mapping[str, Any]], known: Collection[str]) -> di
         name = str(node["name"])
         addresses[name], unusable = judged(node["internal_ips"])
         if not valid_node_name(name):
-            dropped.append(f"CoreDNS leaves out the name {shown(name)}: it is no DNS name.")
+            dropped.append(f"CoreDNS leaves out the name {excerpt(name)!r}: it is no DNS name.")
             del addresses[name]
         elif "." in name and name not in known:
             dropped.append(f"CoreDNS leaves out the name {name}: it has dots and is of no host of the inventory.")
@@ -78,7 +77,7 @@ def judged(told: Iterable[Any]) -> tuple[list[str], list[str]]:
     for text in map(str, told):
         address = parsed(text)
         if address is None:
-            unusable.append(f"{shown(text)} is no address")
+            unusable.append(f"{excerpt(text)!r} is no address")
         elif address.version in own:
             unusable.append(f"{address} is the second of its family")
         else:
@@ -93,11 +92,6 @@ def parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
         return None
-
-
-def shown(text: str) -> str:
-    """What somebody else says, on one line and not at length."""
-    return f"{one_line(text[:LONGEST])!r}{'...' if len(text) > LONGEST else ''}"
 
 
 class FilterModule:

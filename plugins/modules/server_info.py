@@ -164,13 +164,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import pages
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.api import ApiError
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import lack
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.server_api import own_api
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line, reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import excerpt, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password as passwords
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import removed
@@ -181,8 +182,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import To
 DISCOVERY = "/.well-known/openid-configuration"
 NAMESPACE = "/api/v1/namespaces/kube-system"
 SECRETS = f"/api/v1/namespaces/{passwords.NAMESPACE}/secrets"
-# Characters of a machine's id, and addresses of a node, of those that nodes report of themselves.
-LONGEST = 64
+# So many are taken of the addresses that a node reports of itself.
 MOST = 32
 # What is known of a cluster whose API does not answer.
 NOBODY: dict[str, Any] = {
@@ -237,22 +237,20 @@ def nodes(layout: Layout, port: int) -> dict[str, Any]:
     try:
         api = own_api(layout, port)
         api.request("GET", "/readyz")
-        found = api.request("GET", "/api/v1/nodes", {"resourceVersion": "0"})["items"]
-        secrets = api.request("GET", SECRETS, {"resourceVersion": "0"})["items"]
+        found = [(described(node), node["metadata"].get("uid", "")) for node in pages.nodes(api)]
+        kept = {
+            passwords.node_of(secret["metadata"]["name"]): passwords.kept(secret)
+            for secret in pages.pages(api, SECRETS, {"fieldSelector": f"type={passwords.TYPE}"})
+        }
         namespace, told, discovery = api.get(NAMESPACE), api.get(CONFIG), api.get(DISCOVERY)
         gone = passwords.removed_names(api.get(removed.PATH))
     except ApiError as error:
         return {**NOBODY, "reason": str(error)}
-    kept = {
-        passwords.node_of(secret["metadata"]["name"]): passwords.kept(secret)
-        for secret in secrets
-        if secret["type"] == passwords.TYPE
-    }
-    uids = {node["metadata"]["name"]: node["metadata"].get("uid", "") for node in found}
+    uids = {node["name"]: uid for node, uid in found}
     return {
-        "nodes": [described(node) for node in found],
+        "nodes": [node for node, _uid in found],
         # One of a Node that was deleted is not that of the next one of this name, whose UID is another.
-        "node_passwords": [name for name, known in kept.items() if known.owner in ("", uids.get(name, ""))],
+        "node_passwords": [name for name, known in kept.items() if name and known.owner in ("", uids.get(name, ""))],
         "joined_nodes": [name for name, known in kept.items() if known.token],
         "removed_nodes": sorted(gone),
         # Neither is there before the cluster has begun.
@@ -278,7 +276,7 @@ def described(node: dict[str, Any]) -> dict[str, Any]:
     told = [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"]
     return {
         "name": node["metadata"]["name"],
-        "machine_id": one_line(status.get("nodeInfo", {}).get("machineID", "")[:LONGEST]),
+        "machine_id": excerpt(status.get("nodeInfo", {}).get("machineID", "")),
         "addresses": list(filter(address.is_ip, told[:MOST])),
         "ready": not lack(node, datetime.now(timezone.utc)),
     }

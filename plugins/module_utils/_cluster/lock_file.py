@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, excerpt
 
 LOCK = "/run/k3a-cluster.lock"
 TTL = 60.0
@@ -39,7 +39,7 @@ class Held(K3aError):
 
 def shown(lock: Mapping[str, Any]) -> dict[str, str]:
     """What is said of a lock, as it is shown."""
-    return {key: one_line(str(lock.get(key, "")))[:LONGEST] for key in ("id", "holder", "since")}
+    return {key: excerpt(str(lock.get(key, "")), LONGEST) for key in ("id", "holder", "since")}
 
 
 def told(lock: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import systemd
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import excerpt
 
 UNIT = "k3a-etcd.service"
 # Fewer restarts than this may be anything's; and what etcd said longer ago may be over.
@@ -62,4 +62,4 @@ def _complaint(told: dict[str, Any]) -> str:
     if level != PANIC and not (level == FATAL and message.startswith(OF_ITS_LOG)):
         return ""
     error = told.get("error")
-    return one_line(f"{message}: {error}" if error else message)[:LONGEST]
+    return excerpt(f"{message}: {error}" if error else message, LONGEST)

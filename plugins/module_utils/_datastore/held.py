@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lock
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.data import fields_of
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, excerpt
 
 KEY = f"/registry/leases/{lock.NAMESPACE}/{lock.NAME}"
 HEAD = b"k8s\0"
@@ -41,7 +41,7 @@ def refuse_other(etcd: Reader, identity: str) -> None:
     holder, renewed = holder_in(etcd.get(KEY) or b"") if identity else ("", 0)
     if holder not in ("", identity) and abs(time.time() - renewed) < lock.DURATION:
         raise HeldByOther(
-            f"another playbook ({one_line(holder)[:100]}) holds the cluster's lock by now, so nothing more is changed; "
+            f"another playbook ({excerpt(holder, 100)}) holds the cluster's lock by now, so nothing more is changed; "
             "run this one again when that has ended"
         )
 

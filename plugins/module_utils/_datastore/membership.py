@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, Heard, Member
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, one_line
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, excerpt
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import is_url, valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD, EtcdIdentity
 
@@ -233,7 +233,7 @@ def initial_cluster(seen: Situation, members: Sequence[Member]) -> str:
         for url in member.peer_urls:
             if not is_url(url):
                 raise MembershipError(
-                    f"etcd has the member {member.label} at {one_line(url)[:100]}, which is no URL of one; correct it "
+                    f"etcd has the member {member.label} at {excerpt(url, 100)}, which is no URL of one; correct it "
                     f"with etcdctl member update"
                 )
     others = [f"{member.name}={url}" for member in members for url in member.peer_urls if url != seen.peer_url]

@@ -41,6 +41,11 @@ def one_line(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
 
 
+def excerpt(text: str, longest: int = 64) -> str:
+    """What somebody else wrote, as a message may repeat it: on one line, and cut."""
+    return one_line(text[:longest]) + ("..." if len(text) > longest else "")
+
+
 @contextlib.contextmanager
 def during(what: str, result: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Have an error say first what was to be done, and bring along the C(result) of what was done until then."""

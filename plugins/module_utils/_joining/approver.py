@@ -24,6 +24,7 @@ from itertools import chain, islice, zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import excerpt
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import valid_node_name
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.csr import Request
@@ -46,8 +47,8 @@ JOINERS = "system:bootstrappers:k3a:default-node-token"
 
 # Bounds before work: characters of a request, as the API writes it, and the names in it.
 LARGEST, MOST_NAMES = 16 * 1024 * 4 // 3, 32
-# How long a text of others may be in a message, and a message.
-LONGEST_SHOWN, LONGEST_TEXT = 64, 512
+# Characters of a message.
+LONGEST_TEXT = 512
 # So many names may a token have been given for which no Node has come.
 SHARE = 64
 
@@ -150,17 +151,11 @@ def in_turn(requests: Iterable[Mapping[str, Any]], turns: int) -> Iterator[Mappi
     return filter(None, chain.from_iterable(islice(zip_longest(*queues.values()), turns)))
 
 
-def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """What somebody else wrote, as a message may repeat it: printable, and cut."""
-    safe = text if text.isprintable() else repr(text)
-    return safe if len(safe) <= longest else f"{safe[:longest]}..."
-
-
 def listed(texts: Iterable[str]) -> str:
     """The first few of what somebody else wrote."""
     known = list(texts)
     more = f" and {len(known) - 3} more" if len(known) > 3 else ""
-    return ", ".join(map(shown, known[:3])) + more
+    return ", ".join(map(excerpt, known[:3])) + more
 
 
 def oversize(csr: Mapping[str, Any]) -> str:
@@ -292,7 +287,7 @@ def _decide_join(name: str, context: Context) -> Decision:
         return Decision(
             DENY,
             f"a node named {name} was removed from the cluster, and certificates of it may be valid until"
-            f" {shown(context.removed)}: give this machine another name, or, where nothing of that node is left, set"
+            f" {excerpt(context.removed)}: give this machine another name, or, where nothing of that node is left, set"
             f" the name free with remove_node.yml -e k3a_remove_node={name} -e k3a_release_names=true",
         )
     if not context.password:
@@ -316,7 +311,7 @@ def _decide_join(name: str, context: Context) -> Decision:
         )
     if "." in name:
         # Pods look names of nodes up before those of the world.
-        return Decision(DENY, f"a machine that joins has a name without dots, not {shown(name)}: set k3a_node_name")
+        return Decision(DENY, f"a machine that joins has a name without dots, not {excerpt(name)}: set k3a_node_name")
     if context.pending >= SHARE:
         return Decision(
             DENY,
@@ -357,7 +352,7 @@ def _decide_serving(name: str, request: Request, context: Context) -> Decision:
     disputed = [ip for ip in request.ips if ip in context.claimants and ip not in context.given]
     if disputed:
         other = context.claimants[disputed[0]]
-        text = f"{disputed[0]} is reported by the node {shown(other)} as well as by {name}; see which one has it"
+        text = f"{disputed[0]} is reported by the node {excerpt(other)} as well as by {name}; see which one has it"
         return Decision(LATER, text, told=True)
     return Decision(APPROVE, f"the kubelet's server on node {name}")
 
@@ -367,7 +362,7 @@ def _wrong_address(name: str, text: str, context: Context) -> str:
     if address.is_loopback:
         return ""
     if text in context.holders:
-        return f"{text}: it is the address of another node, {shown(context.holders[text])}"
+        return f"{text}: it is the address of another node, {excerpt(context.holders[text])}"
     if any(address in ipaddress.ip_network(network) for network in context.settings.networks):
         return f"{text}: it is in a network of pods or services"
     if text in context.settings.addresses and text not in context.settings.servers.get(name, ()):

@@ -25,13 +25,14 @@ from urllib.parse import quote
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.pages import pages
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import excerpt
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import csr as csr_reader
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.names import (
     Journal,
     Names,
     delete,
-    pages,
 )
 
 NAME = "k3a-approver"
@@ -217,7 +218,7 @@ class Approver:
         try:
             settled = self._settle(csr)
         except node_api.ApiRefused as error:
-            self._journal.trouble(_subject(name), approver.shown(error.message, approver.LONGEST_TEXT))
+            self._journal.trouble(_subject(name), excerpt(error.message, approver.LONGEST_TEXT))
             return
         if settled:
             self._journal.well(_subject(name))
@@ -231,7 +232,7 @@ class Approver:
             if decision.told and self._told.get(name) != decision.text:
                 self._told[name] = decision.text
                 self._journal.say(
-                    f"{_subject(name)} of {approver.shown(approver.asker(csr))} waits: {decision.text}", True
+                    f"{_subject(name)} of {excerpt(approver.asker(csr))} waits: {decision.text}", True
                 )
                 self._tell(csr, "NodeCertificateWaits", decision.text)
             return False
@@ -281,7 +282,7 @@ class Approver:
                 self._known = approver.settings(config, endpoints)
                 self._journal.well("settings")
             except ValueError as error:
-                reason = approver.shown(str(error), approver.LONGEST_TEXT)
+                reason = excerpt(str(error), approver.LONGEST_TEXT)
                 told = f"ConfigMap kube-system/k3a-config cannot be used: {reason}; run k3a.cluster.site"
                 self._journal.trouble("settings", f"nothing is approved, since {told}", "")
         return self._known
@@ -289,7 +290,7 @@ class Approver:
     def _conclude(self, csr: Mapping[str, Any], decision: approver.Decision) -> None:
         name, uid = csr["metadata"]["name"], csr["metadata"].get("uid")
         path = f"{REQUESTS}/{quote(name)}"
-        text = approver.shown(decision.text, approver.LONGEST_TEXT)
+        text = excerpt(decision.text, approver.LONGEST_TEXT)
         reason = "NodeCertificateApproved" if decision.action == approver.APPROVE else "NodeCertificateDenied"
         condition = {"type": decision.action, "status": "True", "reason": reason, "message": text}
         for _attempt in range(3):
@@ -308,8 +309,8 @@ class Approver:
             raise node_api.ApiRefused(409, "it changes all the time")
         denied = decision.action == approver.DENY
         verb = "denied" if denied else "approved"
-        who = approver.shown(approver.asker(csr))
-        self._journal.say(f"{verb} {approver.shown(name)} of {who}: {text}", warning=denied)
+        who = excerpt(approver.asker(csr))
+        self._journal.say(f"{verb} {excerpt(name)} of {who}: {text}", warning=denied)
         if denied:
             self._tell(csr, "NodeCertificateDenied", text)
 
@@ -337,7 +338,7 @@ class Approver:
 
 
 def _subject(name: str) -> str:
-    return f"request {approver.shown(name)}"
+    return f"request {excerpt(name)}"
 
 
 def run(lease: Lease, approver_: Approver, journal: Journal, sleep: Callable[[float], None] = time.sleep) -> None:

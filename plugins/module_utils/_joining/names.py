@@ -11,39 +11,18 @@ One approver at a time writes it, so what it remembers of it is true until it ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import seconds_of
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.pages import nodes, pages
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, node_password
 
 SECRETS = node_api.object_path("/api/v1", "secrets", node_password.NAMESPACE)
 JOIN_SECRETS = node_api.object_path("/api/v1", "secrets", node_password.JOIN_NAMESPACE)
-NODES = "/api/v1/nodes"
 REMOVED = node_api.object_path("/api/v1", "configmaps", node_password.NAMESPACE, node_password.REMOVED)
-# So many objects are read at once. A Node is what its machine makes of it, up to one and a half mebibytes.
-PAGE, NODES_PAGE = "100", "20"
-
-
-def pages(
-    api: node_api.NodeApi, path: str, query: Mapping[str, str] | None = None
-) -> Generator[dict[str, Any], None, str]:
-    """The objects of a list, a page at a time; its value is the list's version."""
-    asked = {"limit": PAGE, **(query or {})}
-    while True:
-        page = api.request("GET", path, asked)
-        yield from page.get("items") or []
-        metadata = page.get("metadata") or {}
-        if not metadata.get("continue"):
-            return str(metadata.get("resourceVersion") or "")
-        asked["continue"] = metadata["continue"]
-
-
-def nodes(api: node_api.NodeApi) -> Generator[dict[str, Any], None, str]:
-    """The Nodes, of which each may be as large as the API lets it."""
-    return pages(api, NODES, {"limit": NODES_PAGE})
 
 
 def delete(api: node_api.NodeApi, collection: str, name: str) -> None:

@@ -84,7 +84,7 @@ def test_what_a_node_says_of_itself_is_judged():
     """It gets into sentences for the operator, and every run brings all of it to the controller."""
     many = [f"10.0.0.{number}" for number in range(99)]
     told = server_info.described(node("evil", "1\n\x1b[2J" + "x" * 9999, "10.0.0.1\nno address", *many))
-    assert told["machine_id"].isprintable() and len(told["machine_id"]) <= 64
+    assert told["machine_id"].isprintable() and len(told["machine_id"]) <= 64 + len("...")
     assert told["addresses"] == many[: server_info.MOST - 1]
 
 
@@ -180,6 +180,22 @@ class TestCluster:
         assert (found["cluster_id"], found["config"]) == ("0b2d", {"cluster_domain": "cluster.local"})
         assert found["issuer"] == "https://kubernetes.default.svc.cluster.local"
         assert etcd.endpoints == ("https://127.0.0.1:2379",)
+
+    def test_the_nodes_are_read_a_page_at_a_time(self, ask, api):
+        """Each may be as large as the API takes it, and this is a host's memory."""
+        whole, asked = api.answer, []
+
+        def paged(method, path, user, body):
+            where, _mark, query = path.partition("?")
+            if where != "/api/v1/nodes":
+                return whole(method, path, user, body)
+            asked.append(query)
+            more = {} if "continue=more" in query else {"continue": "more"}
+            return 200, {"items": [node(f"n{len(asked)}")], "metadata": more}
+
+        api.answer = paged
+        assert [each["name"] for each in ask()["nodes"]] == ["n1", "n2"]
+        assert all("limit=20" in query for query in asked)
 
     def test_whose_passwords_are_kept(self, ask, api):
         passwords = [

@@ -12,6 +12,7 @@ from ansible_collections.k3a.cluster.plugins import module_utils
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import (
     K3aError,
     during,
+    excerpt,
     reports_errors,
     sentence,
 )
@@ -34,6 +35,19 @@ def result_of(error):
     with pytest.raises(Failed) as failed:
         run(Module())
     return failed.value.args[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("web-1", "web-1"),
+        ("a\n<6>approved b\x1b[2J", "a <6>approved b\N{REPLACEMENT CHARACTER}[2J"),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, "x" * 64 + "..."),
+    ],
+)
+def test_what_somebody_else_wrote_is_one_line_and_cut(text, told):
+    assert excerpt(text) == told
 
 
 def test_an_error_for_the_operator_is_the_result_with_all_it_carries():

@@ -372,10 +372,7 @@ def test_a_weak_key_is_refused():
     assert approver.wrong_form(samples.joining(), request, ()) == "its key is weak"
 
 
-def test_what_others_wrote_is_shown_in_one_line():
-    assert approver.shown("web-1") == "web-1"
-    assert approver.shown("a\n<6>approved b") == "'a\\n<6>approved b'"
-    assert approver.shown("x" * 99) == "x" * 64 + "..."
+def test_of_what_others_wrote_the_first_few_are_shown():
     assert approver.listed("abcde") == "a, b, c and 2 more"
 
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import pages
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.lease import Lease
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver, names, node_password
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver_loop as loop
@@ -71,7 +72,7 @@ class Cluster:
 
     def node(self, name="w1", *addresses, password="right"):
         """A node that is one: it is there, and its password is."""
-        self.objects.add(f"{names.NODES}/{name}", samples.node(name, *(addresses or ("10.0.0.2",))))
+        self.objects.add(f"{pages.NODES}/{name}", samples.node(name, *(addresses or ("10.0.0.2",))))
         self.enroll(name, password, uid=f"uid-{name}")
 
     def round(self):
@@ -268,7 +269,7 @@ def test_the_address_of_a_node_that_is_gone_is_free(cluster):
     cluster.node("w1", "10.0.0.2")
     cluster.ask(samples.serving("DNS:w1,IP:10.0.0.2", name="first"))
     cluster.round()
-    del cluster.objects.kept[f"{names.NODES}/w1"]
+    del cluster.objects.kept[f"{pages.NODES}/w1"]
     cluster.node("w2", "10.0.0.2")
     cluster.now += loop.SWEEP
     w2 = {"user": "system:node:w2", "subject": "/O=system:nodes/CN=system:node:w2"}
@@ -339,7 +340,7 @@ def test_a_node_that_has_just_come_owns_its_password_when_it_asks(cluster):
     cluster.ask(samples.joining(name="join"), "right")
     cluster.round()
     assert cluster.kept()[:2] == ("", "abcdef") and cluster.kept().until > 0
-    cluster.objects.add(f"{names.NODES}/w1", samples.node("w1", "10.0.0.2"))
+    cluster.objects.add(f"{pages.NODES}/w1", samples.node("w1", "10.0.0.2"))
     cluster.ask(samples.serving(name="serve"))
     cluster.round()
     assert cluster.condition("serve")[0] == "Approved"
@@ -348,7 +349,7 @@ def test_a_node_that_has_just_come_owns_its_password_when_it_asks(cluster):
 
 def test_a_machine_whose_node_was_made_anew_shows_its_password_again(cluster):
     cluster.node()
-    cluster.objects.add(f"{names.NODES}/w1", {**samples.node("w1", "10.0.0.2"), "metadata": {"name": "w1", "uid": "new"}})
+    cluster.objects.add(f"{pages.NODES}/w1", {**samples.node("w1", "10.0.0.2"), "metadata": {"name": "w1", "uid": "new"}})
     cluster.ask(samples.renewal(name="renew"))
     cluster.round()
     assert cluster.condition("renew")[0] is None
@@ -469,7 +470,7 @@ def test_a_request_that_cannot_be_read(cluster):
 
 def test_many_requests_come_a_page_at_a_time(cluster, monkeypatch):
     cluster.node()
-    monkeypatch.setattr(names, "PAGE", "2")
+    monkeypatch.setattr(pages, "PAGE", "2")
     for number in range(5):
         cluster.ask(samples.component(name=f"r{number}"))
     cluster.approver.work(1)
@@ -566,7 +567,7 @@ def test_what_a_killed_approver_left_is_finished(cluster):
 def test_passwords_are_kept_for_their_nodes_and_a_while_longer(cluster):
     cluster.node()
     for name in ("new", "bare", "gone", "joined"):
-        cluster.objects.add(f"{names.NODES}/{name}", samples.node(name))
+        cluster.objects.add(f"{pages.NODES}/{name}", samples.node(name))
     cluster.enroll("new", "x", until=time.time() + 99)
     old = [{"apiVersion": "v1", "kind": "Node", "name": "bare", "uid": "uid-bare"}]
     cluster.enroll("bare", "x", ownerReferences=old)
@@ -605,7 +606,7 @@ def test_looking_for_leftovers_costs_nothing_most_of_the_time(cluster):
 def test_the_name_of_a_node_that_is_gone_is_its_machines_only(cluster):
     cluster.node()
     cluster.approver.work(1)
-    del cluster.objects.kept[f"{names.NODES}/w1"]
+    del cluster.objects.kept[f"{pages.NODES}/w1"]
     cluster.now += loop.SWEEP
     cluster.ask(samples.joining(name="stranger"), "wrong")
     cluster.ask(samples.joining(name="owner"), "right")
@@ -625,7 +626,7 @@ def test_a_password_that_was_removed_before_its_node_came(cluster):
     cluster.ask(samples.joining(), "right")
     cluster.round()
     del cluster.objects.kept[f"{names.SECRETS}/{node_password.secret_name('w1')}"]
-    cluster.objects.add(f"{names.NODES}/w1", samples.node("w1"))
+    cluster.objects.add(f"{pages.NODES}/w1", samples.node("w1"))
     cluster.now += loop.SWEEP
     cluster.round()
     assert cluster.password() is None
@@ -633,7 +634,7 @@ def test_a_password_that_was_removed_before_its_node_came(cluster):
 
 
 def test_an_owner_that_is_refused_is_tried_again(cluster):
-    cluster.objects.add(f"{names.NODES}/w1", samples.node("w1"))
+    cluster.objects.add(f"{pages.NODES}/w1", samples.node("w1"))
     cluster.enroll("w1", "x")
     tie = ("PATCH", f"{names.SECRETS}/{node_password.secret_name('w1')}")
     cluster.objects.refusals[tie] = [(403, "no"), (403, "no")]

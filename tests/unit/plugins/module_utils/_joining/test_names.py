@@ -11,20 +11,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import names
 from ansible_collections.k3a.cluster.tests.unit.object_server import keeping
 
 
-def test_a_list_is_read_to_its_end_and_its_version_is_known(monkeypatch):
-    monkeypatch.setattr(names, "NODES_PAGE", "2")
-    with keeping() as (objects, url):
-        for number in range(5):
-            objects.add(f"{names.NODES}/n{number}", {"metadata": {"name": f"n{number}"}})
-        reading = names.nodes(node_api.NodeApi(url))
-        found = []
-        with pytest.raises(StopIteration) as ended:
-            while True:
-                found.append(next(reading)["metadata"]["name"])
-    assert found == [f"n{number}" for number in range(5)]
-    assert ended.value.value == str(objects.version)
-
-
 def test_what_is_gone_is_as_good_as_deleted():
     with keeping() as (objects, url):
         api = node_api.NodeApi(url)
