@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster import api as node_api
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lease
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster import lease, pages
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options, program, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -142,7 +142,7 @@ def approver_component(params: dict[str, Any], python: str, approved: Sequence[t
     )
     unit = (("After", "k3a-apiserver.service"), *layouts.NEVER_GIVE_UP)
     command_data = {"approve": {"approved": list(approved)}}
-    library = (address, approver, csr, der, errors, lease, names, node_api, node_password)
+    library = (address, approver, csr, der, errors, lease, names, node_api, node_password, pages)
     archive = program.archive({"approve": loop}, library, command_data)
     return component.Component(
         name=DECLARATION.name,
