@@ -32,7 +32,7 @@ def component_of_step(monkeypatch: Any, name: str, **given: Any) -> Any:
 
     def converge(_module: Any, component: Any, _pending: Any) -> dict[str, Any]:
         seen.append(dataclasses.replace(component, healthy=(), outdated=(), alive=()))
-        return {"changed": False}
+        return {"changed": False, "restarted": False, "changes": [], "diff": []}
 
     monkeypatch.setattr(component_utils, "converge", converge)
     result = drift.check(name, {"bundle": BUNDLE, **given})

@@ -105,7 +105,7 @@ def consists_of(name: str, options: dict[str, Any], patch: Any) -> dict[str, Any
 
     def act(_module: Any, wanted: component.Component, *_more: Any, **_further: Any) -> dict[str, Any]:
         seen.append(wanted)
-        return {"changed": False, "changes": [], "diff": []}
+        return {"changed": False, "restarted": False, "changes": [], "diff": []}
 
     patch.setattr(component, "converge", act)
     patch.setattr(component, "withdraw", act)

@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import kubeconfig
+from ansible_collections.k3a.cluster.plugins.module_utils._components import cni_state, kubeconfig
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -28,6 +29,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Requests,
     Rule,
 )
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
@@ -41,9 +43,8 @@ USER = f"{GROUP}:{{node}}"
 SHARED, WHILE_SHARED = f"{GROUP}-shared", (EARLIER, "")
 ANNOTATIONS = "flannel.alpha.coreos.com/"
 BRIDGE = "cni0"
-# The name of the network, by which the CNI plugins keep their state.
-NETWORK = "cbr0"
-CNI_STATE, RUN = "/var/lib/cni", "/run/flannel"
+RUN = "/run/flannel"
+CNI = "cni/net.d/10-flannel.conflist"
 
 
 def unchanged(path: str, but: Sequence[str]) -> str:
@@ -144,10 +145,10 @@ DECLARATION = Declaration(
         interfaces=(BRIDGE, "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6"),
         bridges=(BRIDGE,),
         paths=(
-            *(f"{CNI_STATE}/results/{NETWORK}-*", f"{CNI_STATE}/results/cni-loopback-*"),
-            *(f"{CNI_STATE}/networks/{NETWORK}", RUN),
+            *(f"{cni_state.RESULTS}/{cni_state.NETWORK}-*", f"{cni_state.RESULTS}/cni-loopback-*"),
+            *(cni_state.ADDRESSES, RUN),
         ),
-        shared=(f"{CNI_STATE}/networks", f"{CNI_STATE}/results", CNI_STATE),
+        shared=(f"{cni_state.STATE}/networks", cni_state.RESULTS, cni_state.STATE),
         routes=True,
     ),
 )
@@ -184,7 +185,7 @@ def cni_template(params: dict[str, Any]) -> dict[str, Any]:
         "ipam": {"type": "host-local", "ranges": [], "routes": [{"dst": cidr} for cidr in params["cluster_cidr"]]},
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "backend": params["proxy_mode"]}
-    return {"cniVersion": "1.0.0", "name": NETWORK, "plugins": [bridge, portmap]}
+    return {"cniVersion": "1.0.0", "name": cni_state.NETWORK, "plugins": [bridge, portmap]}
 
 
 def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence[str]) -> component.Component:
@@ -193,7 +194,7 @@ def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence
     network = layout.agent_etc("flannel/net-conf.json")
     template = layout.agent_etc("flannel/cni.conflist")
     client = layout.agent_etc("flannel/kubeconfig")
-    cni = layout.agent_etc("cni/net.d/10-flannel.conflist")
+    cni = layout.agent_etc(CNI)
     certificate, key = layout.agent_tls("client-flannel.crt"), layout.agent_tls("client-flannel.key")
     arguments = {
         "kubeconfig-file": client,
@@ -252,11 +253,36 @@ OPTIONS = component.argument_spec(
 )
 
 
+def renew_sandboxes(module: AnsibleModule, result: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Have the kubelet make those sandboxes anew whose addresses are not of the node's subnet any more."""
+    params = module.params
+    conflist = files.read_bytes(layouts.Layout(params["data_dir"]).agent_etc(CNI))
+    subnets = cni_state.subnets(conflist or b"")
+    # flannel takes the configuration away when the node of its lease was deleted. The next one has another subnet.
+    lost = module.check_mode and conflist is None and not result["restarted"]
+    strays = cni_state.sandboxes_outside(subnets) if subnets or lost else []
+    if strays and not module.check_mode:
+        left = max(deadline - time.monotonic(), 1)
+        with host_lock(left):
+            cni_state.stop(program(params, "crictl"), strays, left)
+    changes = [stray.change(subnets) for stray in strays]
+    return {
+        **result,
+        "changed": result["changed"] or bool(changes),
+        "changes": [*result["changes"], *(change.path for change in changes)],
+        "diff": [*result["diff"], *(change.as_diff() for change in changes)],
+    }
+
+
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
+    deadline = time.monotonic() + params["timeout"]
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     wanted = flannel_component(params, params["node_name"] or address.host_name(), node_ips)
-    act = component.withdraw if params["backend"] == "none" else component.converge
-    module.exit_json(**act(module, wanted, params["pending"]))
+    if params["backend"] == "none":
+        # Whose addresses pods have then, another network knows.
+        module.exit_json(**component.withdraw(module, wanted, params["pending"]))
+    result = component.converge(module, wanted, params["pending"])
+    module.exit_json(**renew_sandboxes(module, result, deadline))
