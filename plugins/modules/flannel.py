@@ -16,6 +16,9 @@ description:
   - It has a name of its own on each node, C(system:k3a-flannel:<node>), by which the API lets it change its own Node's
     lease and network condition only.
   - When its node is deleted from the cluster, it ends, and systemd starts it to wait for the next of that name.
+  - That one has another subnet. Pods that outlived the former node have addresses by which nobody reaches them. Their
+    sandboxes are stopped, and the kubelet starts these pods anew with addresses of the node's subnet. Pods in the
+    network of their host are left alone, and so is every pod with O(backend=none).
   - With O(backend=none) it stops flannel and removes its files; another CNI then has to write its configuration.
   - Healthy means that the CNI configuration is there and flannel has said that it is ready.
 extends_documentation_fragment:
@@ -68,7 +71,10 @@ unhealthy_reason:
   type: str
   sample: ""
 changes:
-  description: The files and units that changed, or would in check mode.
+  description:
+    - The files and units that changed, or would in check mode.
+    - And the pods that are started anew with an address of the node's subnet, such as C(pod shop/web-0), or
+      C(sandbox <id>) where nothing says whose it is.
   returned: success
   type: list
   elements: str

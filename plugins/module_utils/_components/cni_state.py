@@ -19,6 +19,7 @@ import ipaddress
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -48,12 +49,13 @@ class Sandbox:
 
     def change(self, subnets: Sequence[str]) -> files.Change:
         """What becomes of it, as a diff shows it; subnets that the node does not have yet cannot be named."""
+        before = "".join(f"{ip}\n" for ip in self.addresses)
         future = " and ".join(subnets) or "the subnet that the node gets"
-        return files.Change(self.pod, "".join(f"{ip}\n" for ip in self.addresses), f"made anew, with an address of {future}\n")
+        return files.Change(self.pod, before, f"made anew, with an address of {future}\n")
 
 
 def subnets(conflist: bytes) -> list[str]:
-    """The subnets that pods get their addresses of, by a CNI configuration; none when it is not as flannel writes it."""
+    """The subnets that a CNI configuration gives addresses of; none when it is not as flannel writes it."""
     try:
         bridge = next(plugin for plugin in json.loads(conflist)["plugins"] if plugin["type"] == "bridge")
         return [str(ipaddress.ip_network(each["subnet"])) for group in bridge["ipam"]["ranges"] for each in group]
@@ -69,15 +71,15 @@ def outside(names: Iterable[str], subnets: Sequence[str]) -> list[str]:
 
 
 def sandboxes_outside(subnets: Sequence[str]) -> list[Sandbox]:
-    """The sandboxes on this node with an address of none of the subnets: all, when there are none."""
+    """The sandboxes on this node with an address of none of the subnets: where there is no subnet, all of them."""
     names = os.listdir(ADDRESSES) if os.path.isdir(ADDRESSES) else []
-    holders: dict[tuple[str, str], list[str]] = {}
+    held: dict[tuple[str, ...], list[str]] = {}
     for ip in outside(names, subnets):
-        content = (files.read_bytes(f"{ADDRESSES}/{ip}") or b"").decode(errors="replace").split()
+        holder = tuple((files.read_bytes(f"{ADDRESSES}/{ip}") or b"").decode(errors="replace").split())
         # What another program than the runtime has asked for is none of ours.
-        if len(content) == 2 and re.fullmatch("[0-9a-f]{64}", content[0]):
-            holders.setdefault((content[0], content[1]), []).append(ip)
-    return [Sandbox(identifier, pod_of(identifier, interface), tuple(ips)) for (identifier, interface), ips in holders.items()]
+        if len(holder) == 2 and re.fullmatch("[0-9a-f]{64}", holder[0]):
+            held.setdefault(holder, []).append(ip)
+    return [Sandbox(holder[0], pod_of(*holder), tuple(ips)) for holder, ips in held.items()]
 
 
 def pod_of(identifier: str, interface: str) -> str:
@@ -90,17 +92,23 @@ def pod_of(identifier: str, interface: str) -> str:
         return f"sandbox {identifier[:13]}"
 
 
-def stop(crictl: str, sandboxes: Sequence[Sandbox], timeout: float) -> None:
-    """Stop sandboxes, and give their addresses back. The kubelet makes them anew when it sees that."""
+def stop(crictl: str, sandboxes: Sequence[Sandbox], deadline: float) -> None:
+    """Stop sandboxes, and give their addresses back. The kubelet makes them anew when it sees that.
+
+    One that cannot be stopped keeps no other from it.
+    """
     command = [crictl, "--runtime-endpoint", f"unix://{CONTAINERD_SOCKET}", f"--timeout={STOP_TIMEOUT}s", "stopp"]
-    done = process.run([*command, *(sandbox.identifier for sandbox in sandboxes)], timeout=timeout)
-    if done.code != 0:
-        pods = ", ".join(sandbox.pod for sandbox in sandboxes)
-        raise K3aError(
-            f"containerd does not stop the sandboxes of {pods}, whose addresses are of a former subnet of the node, so"
-            f" that nobody reaches them: {done.complaint}"
-        )
+    refused = []
     for sandbox in sandboxes:
+        done = process.run([*command, sandbox.identifier], timeout=max(deadline - time.monotonic(), 1))
+        if done.code != 0:
+            refused.append(f"{sandbox.pod} ({', '.join(sandbox.addresses)}): {done.complaint}")
+            continue
         for ip in sandbox.addresses:
             # There only where the runtime does not know the sandbox any more. Nobody gets this address meanwhile.
             files.remove_file(f"{ADDRESSES}/{ip}")
+    if refused:
+        raise K3aError(
+            "containerd does not stop what has an address of a former subnet of this node, by which nobody reaches it; "
+            f"see what it says, and run again: {'; '.join(refused)}"
+        )

@@ -262,9 +262,8 @@ def renew_sandboxes(module: AnsibleModule, result: dict[str, Any], deadline: flo
     lost = module.check_mode and conflist is None and not result["restarted"]
     strays = cni_state.sandboxes_outside(subnets) if subnets or lost else []
     if strays and not module.check_mode:
-        left = max(deadline - time.monotonic(), 1)
-        with host_lock(left):
-            cni_state.stop(program(params, "crictl"), strays, left)
+        with host_lock(deadline - time.monotonic()):
+            cni_state.stop(program(params, "crictl"), strays, deadline)
     changes = [stray.change(subnets) for stray in strays]
     return {
         **result,

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import random
 import signal
@@ -100,12 +102,69 @@ def test_a_node_without_power_in_the_middle_of_a_run(cluster, core, wait):
     wait_for_nodes(core, wait, cluster.nodes)
 
 
-def test_a_node_that_somebody_deleted_is_put_back(cluster, core, wait):
+@pytest.fixture
+def web(cluster, core, wait):
+    """A pod of an agent that outlives its Node for certain: no controller has a say in those of its own manifests."""
+    agent, path = cluster.agents[0], "/var/lib/k3a/agent/pod-manifests/web.json"
+    pods = core.list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns").items
+    cluster.run(agent, "sh", "-ec", "mkdir /run/web; printf '.:5353 {\n health :8080\n}\n' > /run/web/Corefile")
+    container = {
+        "name": "web",
+        "image": pods[0].spec.containers[0].image,
+        "imagePullPolicy": "Never",
+        "args": ["-conf", "/run/web/Corefile"],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "config", "mountPath": "/run/web"}],
+    }
+    spec = {
+        "containers": [container],
+        "volumes": [{"name": "config", "hostPath": {"path": "/run/web"}}],
+        "terminationGracePeriodSeconds": 0,
+    }
+    meta = {"name": "web", "namespace": "kube-system"}
+    cluster.feed(agent, json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}), "tee", path)
+    wait_for_answer(cluster, core, wait, f"web-{agent}")
+    yield f"web-{agent}"
+    cluster.run(agent, "rm -r", path, "/run/web")
+
+
+def wait_for_answer(cluster, core, wait, name: str):
+    """The pod, when it answers another node than its own."""
+
+    def answers():
+        found = core.list_namespaced_pod("kube-system", field_selector=f"metadata.name={name}").items
+        ip = found[0].status.pod_ip if found else None
+        said = ip and cluster.run(cluster.servers[0], f"sh -c 'curl -s --max-time 5 http://{ip}:8080/health || true'")
+        return said == "OK" and found[0], (ip, said)
+
+    return wait(answers, f"{name} answers", 60)
+
+
+def container_of(pod) -> tuple[str, str]:
+    """Where a pod answers, and by which container."""
+    return pod.status.pod_ip, pod.status.container_statuses[0].container_id
+
+
+def is_in(ip: str | None, subnet: str) -> bool:
+    return ip is not None and ipaddress.ip_address(ip) in ipaddress.ip_network(subnet)
+
+
+def pods_outside(core) -> dict[str, str]:
+    """The pods that run with an address of another subnet than their node's."""
+    subnets = {node.metadata.name: node.spec.pod_cidr for node in core.list_node().items}
+    return {
+        pod.metadata.name: pod.status.pod_ip
+        for pod in core.list_pod_for_all_namespaces(field_selector="status.phase=Running").items
+        if not pod.spec.host_network and not is_in(pod.status.pod_ip, subnets[pod.spec.node_name])
+    }
+
+
+def test_a_node_that_somebody_deleted_is_put_back(cluster, core, wait, web):
     """Its kubelet registers it, and its flannel takes a lease, only when they start; pods find their way again."""
     agent, server = cluster.agents[0], cluster.servers[0]
     before = cluster.main_pids(server)
     core.delete_node(agent)
-    finished(cluster, "site.yml")
+    said = finished(cluster, "site.yml", "--diff")
     wait_for_nodes(core, wait, cluster.nodes)
     pods = core.read_node(agent).spec.pod_cidr
 
@@ -114,8 +173,14 @@ def test_a_node_that_somebody_deleted_is_put_back(cluster, core, wait):
         return "flannel.1" in route, route
 
     wait(routed, f"a route from {server} to the pods {pods} of {agent}", 20)
+    # They have got another subnet, and say so a moment later.
+    wait(lambda: (not pods_outside(core), pods_outside(core)), "every pod has an address of its node's subnet", 20)
+    answering = wait_for_answer(cluster, core, wait, web)
+    assert f"pod kube-system/{web}" in said
     assert cluster.main_pids(server) == before
     nothing_changes(cluster)
+    staying = wait_for_answer(cluster, core, wait, web)
+    assert container_of(staying) == container_of(answering)
 
 
 @pytest.mark.parametrize("group", ["agents", "servers"])

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registries
+from ansible_collections.k3a.cluster.plugins.module_utils._components import cni_state, registries
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import CONTAINERD_SOCKET
@@ -176,6 +176,11 @@ def staged():
     shutil.copytree(ROOT / "data/current", ROOT / "data" / OTHER_BUNDLE, symlinks=True)
 
 
+def stray(identifier):
+    """A sandbox that had an address of another subnet, and that the runtime has forgotten."""
+    return made(f"{cni_state.ADDRESSES}/192.0.2.7", f"{identifier}\r\neth0")
+
+
 def refused(name, step, manner):
     perturb, restore = manner
     return State(name, step, perturb, (), restore)
@@ -276,6 +281,7 @@ def states():
         refused("a file stands where a directory belongs", "kubelet", something_else_at(PODS)),
         State("kube-proxy is stopped", "kube_proxy", unit("stop", "kube-proxy"), (service("kube-proxy"),)),
         State("the network's configuration is edited", "flannel", edited(FLANNEL), (FLANNEL,)),
+        State("an address is of another subnet", "flannel", stray("0" * 64), (f"sandbox {'0' * 13}",)),
         refused("a file system is read-only", "flannel", on_disk(FLANNEL, read_only)),
         refused("a disk is full", "flannel", on_disk(FLANNEL, filled)),
         State("the load balancer's servers are edited", "load_balancer", edited(BALANCER), (BALANCER,)),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import cni_state
@@ -41,15 +42,21 @@ def state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def crictl(tmp_path):
-    """A runtime that knows one of the sandboxes, and writes down what it was asked."""
+    """A runtime that knows some of the sandboxes and refuses to stop others, and writes down what it was asked."""
 
-    def made(known=WEB, ends="exit 0"):
+    def made(knows=(), refuses=()):
         path = tmp_path / "crictl"
-        path.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ngrep -l {known} {tmp_path}/cbr0/* | xargs -r rm\n{ends}\n')
+        refusals = "".join(f"case $5 in {one}) echo plugin not initialized >&2; exit 1;; esac\n" for one in refuses)
+        releases = "".join(f"[ $5 != {one} ] || grep -l {one} {tmp_path}/cbr0/* | xargs rm\n" for one in knows)
+        path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{refusals}{releases}')
         path.chmod(0o755)
         return str(path)
 
     return made
+
+
+def soon():
+    return time.monotonic() + 10
 
 
 def test_the_subnets_are_those_of_the_bridge():
@@ -111,7 +118,9 @@ def test_an_address_that_the_runtime_has_not_asked_for_is_let_alone(state, conte
     assert cni_state.sandboxes_outside(["10.42.0.0/22", "fd00:42::/48"]) == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"cniArgs": [["K8S_POD_NAME", "web-0"]]}', '{"cniArgs": ["a"]}', '{"cniArgs": null}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"cniArgs": [["K8S_POD_NAME", "web-0"]]}', '{"cniArgs": ["a"]}', '{"cniArgs": null}']
+)
 def test_a_sandbox_of_which_nothing_readable_is_kept_has_its_own_name(state, content):
     (state / f"results/cbr0-{WEB}-eth0").write_text(content)
     assert cni_state.pod_of(WEB, "eth0") == f"sandbox {'a' * 13}"
@@ -125,20 +134,20 @@ def test_a_diff_says_which_address_it_had_and_of_which_subnet_it_gets_one():
     assert sandbox.change([]).after == "made anew, with an address of the subnet that the node gets\n"
 
 
-def test_all_of_them_are_stopped_by_one_call(state, crictl):
-    cni_state.stop(crictl(), cni_state.sandboxes_outside([]), 10)
-    asked = (state / "asked").read_text().split()
-    assert asked[:2] == ["--runtime-endpoint", "unix:///run/k3a/containerd/containerd.sock"]
-    assert asked[-3:] == ["stopp", WEB, DNS]
+def test_each_is_stopped_and_has_its_addresses_given_back(state, crictl):
+    cni_state.stop(crictl(knows=[WEB, DNS]), cni_state.sandboxes_outside([]), soon())
+    endpoint = "--runtime-endpoint unix:///run/k3a/containerd/containerd.sock"
+    asked = (state / "asked").read_text().splitlines()
+    assert asked == [f"{endpoint} --timeout=60s stopp {one}" for one in (WEB, DNS)]
+    assert sorted(path.name for path in (state / "cbr0").iterdir()) == ["last_reserved_ip.0", "lock"]
 
 
-def test_an_address_of_a_sandbox_that_is_gone_is_given_back(state, crictl):
-    cni_state.stop(crictl(known="nothing"), cni_state.sandboxes_outside(["10.42.2.0/24"]), 10)
+def test_an_address_of_a_sandbox_that_the_runtime_does_not_know_is_given_back(state, crictl):
+    cni_state.stop(crictl(), cni_state.sandboxes_outside(["10.42.2.0/24"]), soon())
     assert sorted(path.name for path in (state / "cbr0").iterdir()) == ["10.42.2.3", "last_reserved_ip.0", "lock"]
 
 
-def test_a_sandbox_that_cannot_be_stopped_is_named_and_found_again(state, crictl):
-    found = cni_state.sandboxes_outside(["10.42.2.0/24"])
-    with pytest.raises(K3aError, match="does not stop the sandboxes of pod shop/web-0, .*: cni plugin not initialized"):
-        cni_state.stop(crictl(known="nothing", ends="echo cni plugin not initialized >&2; exit 1"), found, 10)
-    assert cni_state.sandboxes_outside(["10.42.2.0/24"]) == found
+def test_one_that_cannot_be_stopped_is_named_and_found_again_and_keeps_no_other_from_it(state, crictl):
+    with pytest.raises(K3aError, match=r"pod shop/web-0 \(10.42.1.7, fd00:42:0:1::7\): plugin not initialized$"):
+        cni_state.stop(crictl(refuses=[WEB]), cni_state.sandboxes_outside([]), soon())
+    assert [sandbox.identifier for sandbox in cni_state.sandboxes_outside([])] == [WEB]
