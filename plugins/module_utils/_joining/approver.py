@@ -293,7 +293,11 @@ def _decide_join(name: str, context: Context) -> Decision:
     if not context.password:
         if context.age < PASSWORD_PATIENCE:
             return Decision(LATER, "its node password has not come yet")
-        return Decision(DENY, f"no node password came for it to {node_password.JOIN_NAMESPACE}")
+        return Decision(
+            DENY,
+            f"no node password came for it to {node_password.JOIN_NAMESPACE}, which machines bring there that have the"
+            " version of the collection that the servers have",
+        )
     if context.hashed is not None:
         if node_password.verify(context.password, context.hashed):
             return Decision(APPROVE, f"the kubelet of node {name}, by its node password")
