@@ -138,8 +138,8 @@ class ActionModule(ActionBase):
         api = tuple(servers.api_servers(hosts, answer, settings["https_listen_port"]))
         replaced = tuple(servers.replaced_nodes(hosts, answer))
         nodes = verdict.described_nodes(hosts)
-        known = verdict.recorded_nodes((node["name"] for node in nodes), answer, self._away(hosts, task_vars))
-        of_hosts = verdict.recorded_hosts(nodes, answer, members(task_vars["groups"], (*SERVER, *AGENT)))
+        of_hosts = verdict.recorded_hosts(nodes, answer)
+        known = verdict.recorded_nodes(of_hosts, answer, self._away(hosts, task_vars))
         away = bool(set(in_play).intersection(group) - {host.name for host in hosts})
         plan = verdict.Verdict(
             first_server=first_server.seen.node_name if first_server else "",
@@ -178,9 +178,7 @@ class ActionModule(ActionBase):
             "hosts": verdict.host_records(hosts, plan),
         }
 
-    def _others(
-        self, hosts: list[HostReport], group: Iterable[str], hostvars: Mapping[str, Any]
-    ) -> list[HostReport]:
+    def _others(self, hosts: list[HostReport], group: Iterable[str], hostvars: Mapping[str, Any]) -> list[HostReport]:
         """The servers that this run does not look at, with the values that they must share with those it does."""
         looked_at = {host.name for host in hosts}
         return [

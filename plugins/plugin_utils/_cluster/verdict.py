@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -159,8 +159,8 @@ def without_password(reports: Sequence[HostReport], known: Sequence[str], replac
     ]
 
 
-def recorded_nodes(names: Iterable[str], answer: ServerReport, away: Iterable[str]) -> list[str]:
-    """The names of the inventory's nodes, as the cluster is to know them.
+def recorded_nodes(hosts: Mapping[str, str], answer: ServerReport, away: Iterable[str]) -> list[str]:
+    """The names of the nodes of these hosts, as the cluster is to know them.
 
     C(away) are the names that the hosts may have that this run does not look at. Where there are any, what was recorded
     before stays as well, as far as its nodes are still there.
@@ -168,14 +168,18 @@ def recorded_nodes(names: Iterable[str], answer: ServerReport, away: Iterable[st
     of_others = set(away)
     before = answer.config.get("nodes")
     kept = [*of_others, *(before if of_others and isinstance(before, list) else ())]
-    return sorted({*names, *(node.name for node in answer.nodes if node.name in kept)})
+    return sorted({*hosts.values(), *(node.name for node in answer.nodes if node.name in kept)})
 
 
-def recorded_hosts(nodes: Iterable[Mapping[str, Any]], answer: ServerReport, away: Iterable[str]) -> dict[str, str]:
-    """Whose the nodes are: of the hosts that this run does not make nodes, C(away), as it was recorded before."""
-    before = answer.node_of_host
-    kept = {host: before[host] for host in away if host in before}
-    return dict(sorted({**kept, **{node["host"]: node["name"] for node in nodes}}.items()))
+def recorded_hosts(nodes: Collection[Mapping[str, Any]], answer: ServerReport) -> dict[str, str]:
+    """Whose the nodes are: those that this run does not describe as it was recorded before.
+
+    Also those whose host the inventory has no more: as long as it is there, a node is nobody else's.
+    """
+    described = {node["host"]: node["name"] for node in nodes}
+    names = set(described.values())
+    before = {host: name for host, name in answer.node_of_host.items() if name not in names}
+    return dict(sorted({**before, **described}.items()))
 
 
 def recorded_addresses(

@@ -127,7 +127,9 @@ class TestRecords:
         assert records["server-1"]["api_before"] == records["agent-1"]["api_before"] == []
 
     def test_a_server_alone_elects_nobody(self):
-        assert not verdict.host_records(SERVERS[:1], replace(PLAN, servers=("10.0.0.1:7443",)))["server-1"]["leader_elect"]
+        assert not verdict.host_records(SERVERS[:1], replace(PLAN, servers=("10.0.0.1:7443",)))["server-1"][
+            "leader_elect"
+        ]
 
     def test_before_there_is_an_etcd_nobody_leads(self):
         assert not any(record["etcd_leads"] for record in verdict.host_records(SERVERS, Verdict()).values())
@@ -246,22 +248,26 @@ class TestCluster:
         there = ("a", "b.example.org", "c.example.org", "joined.example.org")
         config = {"nodes": ["b.example.org", "gone.example.org"]}
         answer = ServerReport(config=config, nodes=tuple(NodeReport(name=name) for name in there))
-        assert verdict.recorded_nodes(["s", "a"], answer, away) == recorded
+        assert verdict.recorded_nodes({"server": "s", "agent": "a"}, answer, away) == recorded
 
-    def test_whose_a_node_is_is_recorded_and_kept_of_hosts_that_are_away(self):
-        config = {"hosts": {"a": "former", "b": "node-b", "c": "gone", "out": "node-out"}}
-        there = tuple(NodeReport(name=name) for name in ("former", "node-b", "node-out"))
+    def test_whose_a_node_is_is_recorded_and_kept_as_long_as_it_is_there(self):
+        """Also of a host that was dropped from the inventory; one that is called otherwise now has it under its new name."""
+        config = {"hosts": {"a": "former", "b": "node-b", "c": "gone", "d": "node-e", "out": "node-out"}}
+        there = tuple(NodeReport(name=name) for name in ("former", "node-b", "node-e", "node-out"))
         config["addresses"] = {"former": ["10.0.0.1"], "node-b": ["10.0.0.2"], "node-out": ["10.0.0.3"]}
         answer = ServerReport(config=config, nodes=there)
-        nodes = [{"host": "a", "name": "node-a", "internal_ips": ["10.0.0.4"]}]
-        hosts = verdict.recorded_hosts(nodes, answer, ["a", "b", "c"])
-        assert hosts == {"a": "node-a", "b": "node-b"}
+        described = {"a": ("node-a", "10.0.0.4"), "e": ("node-e", "10.0.0.5")}
+        nodes = [{"host": host, "name": name, "internal_ips": [ip]} for host, (name, ip) in described.items()]
+        hosts = verdict.recorded_hosts(nodes, answer)
+        assert hosts == {"a": "node-a", "b": "node-b", "e": "node-e", "out": "node-out"}
+        assert verdict.recorded_nodes(hosts, answer, ()) == ["node-a", "node-b", "node-e", "node-out"]
         addresses = verdict.recorded_addresses(nodes, answer, hosts)
-        assert addresses == {"node-a": ["10.0.0.4"], "node-b": ["10.0.0.2"]}
+        assert list(addresses) == ["node-a", "node-b", "node-e", "node-out"]
+        assert (addresses["node-a"], addresses["node-out"]) == (["10.0.0.4"], ["10.0.0.3"])
 
     def test_a_record_that_cannot_be_is_written_anew(self):
         for broken in (None, "text", {"a": 1}, 7, [{"a": 1}, None]):
-            assert verdict.recorded_nodes(["s"], ServerReport(config={"nodes": broken}), ["away"]) == ["s"]
+            assert verdict.recorded_nodes({"s": "s"}, ServerReport(config={"nodes": broken}), ["away"]) == ["s"]
 
     def test_an_image_is_found_by_the_end_of_its_name(self):
         images = ["registry.k8s.io/pause:3.10", "registry.k8s.io/coredns/coredns:v1.15.0"]
