@@ -16,8 +16,8 @@ description:
     The timer C(k3a-certificate-renewal.timer) looks every hour. When half of the life of one is over, it makes a new
     key and asks the certificates API with the kubelet's client certificate, which the kubelet renews by itself. The
     approver on the servers judges that as it judged the first request.
-  - Key and certificate are replaced together, by one file to which the names of both lead. Their processes read it
-    again by themselves, so nothing is restarted.
+  - Key and certificate are replaced together, by one file to which the names of both lead. The kubelet reads it again
+    by itself; kube-proxy and flannel, which systemd hands theirs, are started anew.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.
 extends_documentation_fragment:
   - k3a.cluster.attributes

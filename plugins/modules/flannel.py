@@ -13,6 +13,8 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs flannel as the unit C(k3a-flannel). It gets the node's part of the pod network from the API, connects it with
     the other nodes', and then writes the CNI configuration that makes the node Ready.
+  - It is the user C(flannel), which M(k3a.cluster.host) makes. Another certificate restarts it, since systemd hands it
+    that when it starts.
   - It has a name of its own on each node, C(system:k3a-flannel:<node>), by which the API lets it change its own Node's
     lease and network condition only.
   - When its node is deleted from the cluster, it ends, and systemd starts it to wait for the next of that name.

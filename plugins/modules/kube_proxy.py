@@ -11,7 +11,9 @@ short_description: The services of the cluster on a node
 version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
-  - Runs kube-proxy as the unit C(k3a-kube-proxy), with its health and metrics on loopback only.
+  - Runs kube-proxy as the unit C(k3a-kube-proxy), with its health and metrics on loopback only, as the user
+    C(kube-proxy), which M(k3a.cluster.host) makes.
+  - Another certificate restarts it, since systemd hands it that when it starts.
   - Healthy means that C(/healthz) answers.
 extends_documentation_fragment:
   - k3a.cluster.attributes

@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import reg
 CHECKOUT = Path(__file__).parents[2]
 RECORDED = json.loads((Path(__file__).parent / "unit_texts.json").read_text())
 # The widest score. What runs pods has to be able to do all that pods may ask for.
-WIDEST = {"kubelet": 10.0, "containerd": 10.0, "kube-proxy": 3.0, "flannel": 3.0, "load-balancer": 1.5}
+WIDEST = {"kubelet": 10.0, "containerd": 10.0, "kube-proxy": 2.0, "flannel": 2.0, "load-balancer": 1.5}
 OWN = 1.6
 UNITS = [(case[index]["name"], index, case[index]["unit"]) for case in RECORDED.values() for index in range(len(case))]
 

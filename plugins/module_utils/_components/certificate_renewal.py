@@ -15,8 +15,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     component,
     declaration,
     files,
+    handed,
+    health,
     lock,
     options,
+    own_units,
     process,
     program,
     systemd,
@@ -50,8 +53,8 @@ OPTIONS = component.argument_spec(
     }
 )
 LIBRARY = (
-    *(address, approver, certificate_request, csr, declaration, der, errors, files, layouts, leaves, lock, node_api),
-    *(node_password, pem, process, x509),
+    *(address, approver, certificate_request, csr, declaration, der, errors, files, health, layouts, leaves, lock),
+    *(node_api, node_password, own_units, pem, process, systemd, x509),
 )
 # What fails is tried some hundred times before a certificate ends. All nodes at once would be many for the approver.
 TIMES = (("OnCalendar", "hourly"), ("RandomizedDelaySec", "1h"), ("FixedRandomDelay", "yes"))
@@ -66,10 +69,13 @@ def renewal_component(params: dict[str, Any], python: str) -> component.Componen
         "wanted": [leaf.as_dict() for leaf in wanted if not leaf.pair],
         "ca_certificates": dict(sorted(params["ca_certificates"].items())),
     }
-    archive = program.archive({"renew": renewal}, LIBRARY, {"renew": data})
+    archive = program.archive({"renew": renewal, "hand-over": handed}, LIBRARY, {"renew": data})
     about = "Renew the certificates of the node (k3a)"
+    command = (python, "-I", "-S", path)
     service = (
-        ("ExecStart", systemd.command_line(python, ("-I", "-S", path, "renew", params["server_url"]))),
+        ("ExecStart", systemd.command_line(*command[:1], (*command[1:], "renew", params["server_url"]))),
+        # As root in all its might, which asks nobody outside: only systemd can start units anew.
+        ("ExecStartPost", "+" + systemd.command_line(*command[:1], (*command[1:], "hand-over"))),
         ("SyslogIdentifier", "k3a"),
         *layouts.TIMER_SANDBOX,
         ("ReadWritePaths", f"{layout.agent_tls('').rstrip('/')} -{lock.LOCK}"),

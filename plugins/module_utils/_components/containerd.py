@@ -165,10 +165,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
             (("After", "network.target local-fs.target"), *NEVER_GIVE_UP),
             service,
         ),
-        directories=(
-            files.Directory(layout.agent_etc("containerd"), 0o700),
-            files.Directory(layout.agent_etc("cni/net.d"), 0o755),
-        ),
+        directories=(files.Directory(layout.agent_etc("containerd"), 0o700),),
         files=(
             files.File(
                 config, toml.dump(configuration(params)).encode(), mode=0o600, secret=holds_secret(params, config)

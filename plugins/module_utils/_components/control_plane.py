@@ -88,12 +88,7 @@ def client_component(
     layout = layouts.Layout(params["data_dir"])
     name = declared.name
     config = credentials.path("kubeconfig")
-    content = kubeconfig.by_path(
-        f"https://127.0.0.1:{params['https_listen_port']}",
-        credentials.path("server-ca.crt"),
-        credentials.path("client.crt"),
-        credentials.path("client.key"),
-    )
+    content = kubeconfig.by_credentials(f"https://127.0.0.1:{params['https_listen_port']}", credentials)
     common = {
         "authentication-kubeconfig": config,
         "authorization-kubeconfig": config,

@@ -8,13 +8,21 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
 from ansible_collections.k3a.cluster.plugins.module_utils._components import cni_state, kubeconfig
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
+    component,
+    files,
+    handed,
+    health,
+    options,
+    systemd,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     AGENT,
@@ -28,6 +36,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Remains,
     Requests,
     Rule,
+    User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -41,6 +50,8 @@ if TYPE_CHECKING:
 GROUP = "system:k3a-flannel"
 USER = f"{GROUP}:{{node}}"
 SHARED, WHILE_SHARED = f"{GROUP}-shared", (EARLIER, "")
+# As whom it runs on its host.
+HOST_USER = User("flannel", "Pod network (k3a)")
 ANNOTATIONS = "flannel.alpha.coreos.com/"
 BRIDGE = "cni0"
 RUN = "/run/flannel"
@@ -133,6 +144,7 @@ DECLARATION = Declaration(
         Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native")),
     ),
     certificates=(Certificate("client-flannel", "client", USER, GROUP, approved=True),),
+    users=(HOST_USER,),
     # What is shared comes first, so that it is never without, where it was one with the other.
     grants=(
         Grant(SHARED, (("User", GROUP),), rules=RULES, unless=WHILE_SHARED),
@@ -188,51 +200,61 @@ def cni_template(params: dict[str, Any]) -> dict[str, Any]:
     return {"cniVersion": "1.0.0", "name": cni_state.NETWORK, "plugins": [bridge, portmap]}
 
 
-def flannel_component(params: dict[str, Any], node_name: str, node_ips: Sequence[str]) -> component.Component:
-    """flannel as it should run on this node."""
+def flannel_component(
+    params: dict[str, Any], node_name: str, node_ips: Sequence[str], pending: Collection[str] = ()
+) -> component.Component:
+    """flannel as it should run on this node, where pending files are about to be replaced."""
     layout = layouts.Layout(params["data_dir"])
     network = layout.agent_etc("flannel/net-conf.json")
     template = layout.agent_etc("flannel/cni.conflist")
     client = layout.agent_etc("flannel/kubeconfig")
     cni = layout.agent_etc(CNI)
-    certificate, key = layout.agent_tls("client-flannel.crt"), layout.agent_tls("client-flannel.key")
+    own = (("kubeconfig", client), ("network", network), ("template", template))
+    renewed = layouts.Credentials(DECLARATION.unit, layout.node_client("client-flannel"))
+    credentials = layouts.Credentials(DECLARATION.unit, (*own, *renewed.sources))
     arguments = {
-        "kubeconfig-file": client,
-        "net-config-path": network,
+        "kubeconfig-file": credentials.path("kubeconfig"),
+        "net-config-path": credentials.path("network"),
         "subnet-file": f"{RUN}/subnet.env",
         "iface": params["iface"] or node_ips[0],
-        "cni-conf-template": template,
+        "cni-conf-template": credentials.path("template"),
         "cni-conf-file": cni,
         **flags.logging(params),
     }
     command = systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, ()))
     service = (
         ("Type", "notify"),
+        *layouts.run_as(HOST_USER.name),
+        ("SupplementaryGroups", layouts.XTABLES_GROUP),
         ("Environment", f"NODE_NAME={node_name}"),
         ("ExecStart", command),
+        *credentials.directives,
         *layouts.KEEP_RUNNING,
         *layouts.MEMORY,
         *systemd.environment(params["environment"]),
         ("TimeoutStartSec", "infinity"),
         *layouts.NETWORK_SANDBOX,
-        *layouts.closed_to_root(params["data_dir"]),
+        *layouts.closed_to_network(params["data_dir"]),
         ("RuntimeDirectory", "flannel"),
         ("RuntimeDirectoryPreserve", "yes"),
-        ("ReadWritePaths", layout.agent_etc("cni/net.d")),
+        ("ReadWritePaths", os.path.dirname(cni)),
     )
     contents = {
         network: json.dumps(network_configuration(params), indent=2) + "\n",
         template: json.dumps(cni_template(params), indent=2) + "\n",
-        client: kubeconfig.by_path(params["server_url"], layout.agent_tls("server-ca.crt"), certificate, key),
+        client: kubeconfig.by_credentials(params["server_url"], credentials),
     }
     return component.Component(
         name=DECLARATION.name,
         unit=systemd.unit_text(
             "flannel, the pod network (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
+        # It writes the CNI configuration there. Without flannel containerd makes the directory.
+        directories=(files.Directory(os.path.dirname(cni), 0o755, HOST_USER.name, HOST_USER.name),),
         files=tuple(files.File(path, content.encode(), mode=0o600) for path, content in contents.items()),
-        # Not its certificate: it looks every five minutes, and with each new connection, whether there is another.
+        # Not its certificate: on a machine that joined by a token it is renewed, and handed over, without a run.
         inputs=(layout.agent_tls("server-ca.crt"),),
+        outdated=(handed.outdated(renewed, pending),),
         generated=(cni, f"{RUN}/subnet.env"),
         healthy=(health.exists(cni),),
     )
@@ -279,7 +301,8 @@ def run(module: AnsibleModule) -> None:
     params = module.params
     deadline = time.monotonic() + params["timeout"]
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    wanted = flannel_component(params, params["node_name"] or address.host_name(), node_ips)
+    node_name = params["node_name"] or address.host_name()
+    wanted = flannel_component(params, node_name, node_ips, component.about_to_change(module))
     if params["backend"] == "none":
         # Whose addresses pods have then, another network knows.
         module.exit_json(**component.withdraw(module, wanted, params["pending"]))

@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Grant,
     Remains,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Credentials, Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
@@ -58,6 +58,11 @@ def by_path(server: str, authority: str, certificate: str, key: str) -> str:
             {"client-certificate": certificate, "client-key": key},
         )
     )
+
+
+def by_credentials(server: str, credentials: Credentials) -> str:
+    """The kubeconfig of a component that systemd hands its certificate and key."""
+    return by_path(server, *(credentials.path(name) for name in ("server-ca.crt", "client.crt", "client.key")))
 
 
 def embedded(server: str, authority: bytes, certificate: bytes, key: bytes, name: str = NAME) -> str:

@@ -323,6 +323,11 @@ def _wrong_unit(component: Component, states: Mapping[str, systemd.UnitState], b
     return next((f"{name} is {states[name].active} ({states[name].sub})" for name in wrong), None)
 
 
+def about_to_change(module: AnsibleModule) -> Collection[str]:
+    """The files that another step of the same run is about to replace: in a run they have been."""
+    return module.params["pending"] if module.check_mode else ()
+
+
 def converge(
     module: AnsibleModule,
     component: Component,

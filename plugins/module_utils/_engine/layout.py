@@ -53,12 +53,20 @@ ONLY_PROCESSES = (("ProcSubset", "pid"),)
 LOOPBACK_ONLY = (("IPAddressDeny", "any"), ("IPAddressAllow", "localhost"))
 # What a timer starts. systemd's own words about each run are left out of the journal.
 TIMER_SANDBOX = (*SANDBOX, *ONLY_PROCESSES, ("LogLevelMax", "notice"))
-# What programs the kernel's network needs root's name and one capability, but none of the host's files.
+# What programs the kernel's network needs two of root's capabilities, as the commands do that it runs, and none of the
+# host's files.
+_NETWORK_CAPABILITIES = "CAP_NET_ADMIN CAP_NET_RAW"
+# Where iptables is the older one, all that use it wait for each other by this file, which is root's alone. The group of
+# kube-proxy, to which no other file belongs, is let in.
+XTABLES_LOCK, XTABLES_GROUP = "/run/xtables.lock", "kube-proxy"
+_SHARED_LOCK = " && ".join(f"{command} {XTABLES_LOCK}" for command in ("touch", f"chgrp {XTABLES_GROUP}", "chmod 0640"))
 NETWORK_SANDBOX = (
+    ("ExecStartPre", f'+/bin/sh -c "{_SHARED_LOCK}"'),
     *_NARROW,
     _NETWORK,
     *KNOWS_INTERFACES,
-    ("CapabilityBoundingSet", "CAP_NET_ADMIN CAP_NET_RAW"),
+    ("CapabilityBoundingSet", _NETWORK_CAPABILITIES),
+    ("AmbientCapabilities", _NETWORK_CAPABILITIES),
     # Of the kernel's settings it changes those of the network; others, such as core_pattern, run programs as root.
     ("ReadOnlyPaths", "-/proc/sys -/sys/kernel"),
     ("ReadWritePaths", "-/proc/sys/net"),
@@ -70,10 +78,10 @@ def run_as(user: str) -> tuple[tuple[str, str], ...]:
     return (("User", user), ("Group", user))
 
 
-def closed_to_root(data_dir: str) -> tuple[tuple[str, str], ...]:
-    """What a process that has root's name and not its capabilities must not reach, although it is root's.
+def closed_to_network(data_dir: str) -> tuple[tuple[str, str], ...]:
+    """What a process that programs the kernel's network must not reach, whatever the modes of files let it.
 
-    That is what the control plane knows, what pods have, and the sockets whose owners do what root tells them.
+    That is what the control plane knows, what pods have, and the sockets whose owners do what others tell them.
     """
     own = (f"{data_dir}/server", f"{data_dir}/agent/containerd", "/etc/k3a", KUBELET_DIRECTORY)
     sockets = ("/run/dbus", "/run/systemd/private")
@@ -122,6 +130,14 @@ class Layout:
     def agent_etc(self, name: str) -> str:
         """A configuration file of the node."""
         return f"{self.data_dir}/agent/etc/{name}"
+
+    def node_client(self, name: str) -> tuple[tuple[str, str], ...]:
+        """What a client of the API on a node is handed: its certificate and key by their name, and the API's CA."""
+        return (
+            ("server-ca.crt", self.agent_tls("server-ca.crt")),
+            ("client.crt", self.agent_tls(f"{name}.crt")),
+            ("client.key", self.agent_tls(f"{name}.key")),
+        )
 
     @property
     def etcd(self) -> str:

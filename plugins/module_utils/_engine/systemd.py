@@ -170,6 +170,11 @@ def restart(unit: str) -> None:
     _systemctl("restart", "--no-block", unit)
 
 
+def restart_running(unit: str) -> None:
+    """Have a unit started anew if it runs, without waiting for it."""
+    _systemctl("try-restart", "--no-block", unit)
+
+
 def start(unit: str) -> None:
     """Have a unit started that waits for something; it waits already when this returns."""
     _systemctl("reset-failed", unit, check=False)

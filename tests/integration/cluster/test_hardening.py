@@ -25,7 +25,7 @@ FILES = [
     ("1.1.3", f"{UNITS}/k3a-controller-manager.service", 0o600, "root:root", "servers"),
     ("1.1.5", f"{UNITS}/k3a-scheduler.service", 0o600, "root:root", "servers"),
     ("1.1.7", f"{UNITS}/k3a-etcd.service", 0o600, "root:root", "servers"),
-    ("1.1.9", f"{AGENT}/etc/cni/net.d/*.conflist", 0o600, "root:root", "nodes"),
+    ("1.1.9", f"{AGENT}/etc/cni/net.d/*.conflist", 0o600, "flannel:flannel", "nodes"),
     ("1.1.11", f"{SERVER}/db/etcd", 0o700, "etcd:etcd", "servers"),
     ("1.1.13", "/etc/k3a/k3a.yaml", 0o600, "root:root", "servers"),
     ("1.1.15", f"{SERVER}/etc/scheduler.kubeconfig", 0o600, "root:root", "servers"),

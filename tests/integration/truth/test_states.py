@@ -34,7 +34,7 @@ DAMAGED = f"printf x >> $(readlink -f {DATA}/data/current/images/pause*)"
 TOGETHER = {
     DAMAGED: set(),
     f"rm {DATA}/data/current": {f"{DATA}/data/current"},
-    EXPIRED: {f"{AGENT_TLS}/client-flannel.crt"},
+    EXPIRED: {f"{AGENT_TLS}/client-flannel.crt", "k3a-flannel.service"},
     FOREIGN: {f"{AGENT_TLS}/serving-kubelet.crt"},
     "chmod 755 /etc/k3a/k3a.yaml": {"/etc/k3a/k3a.yaml"},
     "systemctl stop k3a-scheduler": {"k3a-scheduler.service"},

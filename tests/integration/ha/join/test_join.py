@@ -107,7 +107,7 @@ def assert_lives_30_days(cluster, node, path):
 
 
 def test_a_node_renews_its_certificates_when_half_of_their_time_is_over(cluster, wait, outsider):
-    """Each with a new key, and nothing is restarted for it; a run has nothing to do afterwards."""
+    """Each with a new key. What was handed the former ones is started anew; a run has nothing to do afterwards."""
     node, server = outsider.name, cluster.servers[0]
     assert cluster.feed(node, "", "systemctl", "is-active", "k3a-certificate-renewal.timer") == "active\n"
     public = f"cat {TLS}/*.key | sha256sum"
@@ -126,6 +126,9 @@ def test_a_node_renews_its_certificates_when_half_of_their_time_is_over(cluster,
         cluster.feed(node, "", "cmp", f"{TLS}/{name}.crt", f"{TLS}/{name}.key")
     assert cluster.feed(node, "", "sh", "-c", public) != former
 
+    def same(handed, path):
+        return cluster.feed(node, "", "sh", "-c", f"cmp -s {handed} {path} && echo same || true") == "same\n", handed
+
     def served():
         """The kubelet reads its server's certificate again when the file changes."""
         serial = "openssl x509 -noout -serial"
@@ -134,9 +137,14 @@ def test_a_node_renews_its_certificates_when_half_of_their_time_is_over(cluster,
         return first == second, f"{first} is served, and not {second}"
 
     wait(served, "the renewed certificate of the kubelet's server", 90)
+    for component in ("kube-proxy", "flannel"):
+        handed = f"/run/credentials/k3a-{component}.service/client.crt"
+        wait(lambda path=handed, name=component: same(path, f"{TLS}/client-{name}.crt"), f"{component} with it", 30)
     played = outsider.join("")
     assert played.status == 0 and played.changed == {}, played.output[-4000:]
-    assert cluster.main_pids(node) == processes
+    now = cluster.main_pids(node)
+    renewed = {"k3a-kube-proxy.service", "k3a-flannel.service"}
+    assert {name for name, process in processes.items() if now[name] != process} == renewed
 
 
 def test_a_node_needs_its_token_no_more(cluster, playbooks, outsider, token):

@@ -8,13 +8,17 @@ import os
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import cni_state
+from ansible_collections.k3a.cluster.plugins.module_utils._components import flannel as step
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import User
 from ansible_collections.k3a.cluster.plugins.modules import flannel
 
 
 @pytest.fixture
-def arguments(bundle, tmp_path):
+def arguments(bundle, tmp_path, monkeypatch):
     if os.geteuid() != 0:
         pytest.skip("units belong to root")
+    # The step of the host makes its user; none has to be there for this test.
+    monkeypatch.setattr(step, "HOST_USER", User("root", "somebody who is there"))
     return {
         "bundle": bundle,
         "data_dir": str(tmp_path / "k3a"),

@@ -29,6 +29,7 @@ def test_a_timer_starts_a_service_that_writes_certificates_and_nothing_else():
     found = directives(component.unit)
     assert (found["Type"], found["ProtectSystem"], found["CapabilityBoundingSet"]) == (["oneshot"], ["strict"], [""])
     assert found["ReadWritePaths"] == ["/var/lib/k3a/agent/tls -/run/k3a.lock"]
+    assert found["ExecStartPost"] == [f"+/usr/bin/python3 -I -S {PROGRAM} hand-over"]
     assert directives(component.trigger_units["k3a-certificate-renewal.timer"])["OnCalendar"] == ["hourly"]
 
 
@@ -78,8 +79,10 @@ def test_the_program_runs_without_anything_else(tmp_path):
     path.write_bytes(program.content)
     (data_dir / "agent/tls").mkdir(parents=True)
     (data_dir / "agent/tls/client-kube-proxy.crt").write_text(authority_samples.leaf("/CN=system:kube-proxy", 30, over=16)[0])
-    given = [sys.executable, "-I", "-S", str(path), "renew", "https://127.0.0.1:1"]
-    done = subprocess.run(given, capture_output=True, text=True, check=False)
+    program_of = [sys.executable, "-I", "-S", str(path)]
+    done = subprocess.run([*program_of, "renew", "https://127.0.0.1:1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (told,) = done.stderr.splitlines()
     assert told.startswith(f"<4>{data_dir}/agent/tls/client-kube-proxy.crt was not renewed, which is tried again: ")
+    done = subprocess.run([*program_of, "hand-over"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

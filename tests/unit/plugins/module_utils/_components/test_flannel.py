@@ -19,6 +19,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     unknown_flags,
 )
 
+HANDED = "/run/credentials/k3a-flannel.service"
 ETC = "/var/lib/k3a/agent/etc"
 
 
@@ -80,10 +81,10 @@ def test_the_arguments():
     assert command(unit) == [
         f"{BUNDLE}/bin/flanneld",
         f"--cni-conf-file={ETC}/cni/net.d/10-flannel.conflist",
-        f"--cni-conf-template={ETC}/flannel/cni.conflist",
+        f"--cni-conf-template={HANDED}/template",
         "--iface=10.0.0.2",
-        f"--kubeconfig-file={ETC}/flannel/kubeconfig",
-        f"--net-config-path={ETC}/flannel/net-conf.json",
+        f"--kubeconfig-file={HANDED}/kubeconfig",
+        f"--net-config-path={HANDED}/network",
         "--subnet-file=/run/flannel/subnet.env",
     ]
     assert unknown_flags(unit) == []
@@ -91,10 +92,22 @@ def test_the_arguments():
     assert "--iface=eth1" in command(component_of(iface="eth1").unit)
 
 
-def test_its_certificate_is_read_again_and_restarts_nothing():
+def test_it_is_not_root_and_is_handed_what_is_root_s():
     component = component_of()
-    assert component.inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)
-    assert "client-certificate: /var/lib/k3a/agent/tls/client-flannel.crt" in content_of(component, f"{ETC}/flannel/kubeconfig")
+    found = directives(component.unit)
+    assert (found["User"], found["SupplementaryGroups"]) == (["flannel"], ["kube-proxy"])
+    assert "client.key:/var/lib/k3a/agent/tls/client-flannel.key" in found["LoadCredential"]
+    assert {(file.owner, file.mode) for file in component.files} == {("root", 0o600)}
+    assert f"client-certificate: {HANDED}/client.crt" in content_of(component, f"{ETC}/flannel/kubeconfig")
+
+
+def test_a_certificate_that_is_about_to_be_renewed_restarts_it():
+    path = "/var/lib/k3a/agent/tls/client-flannel.crt"
+    params = params_for(flannel, server_url="https://10.0.0.1:6443")
+    given = (params, "w1", ["10.0.0.2"])
+    said = [flannel.flannel_component(*given, pending).outdated[0]() for pending in ((), ["/other"], [path])]
+    assert said == [None, None, f"it was handed another {path}"]
+    assert component_of().inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)
 
 
 def test_what_flannel_writes_is_not_what_we_write_and_its_directory_is_open_to_it():
@@ -102,6 +115,7 @@ def test_what_flannel_writes_is_not_what_we_write_and_its_directory_is_open_to_i
     written = {file.path for file in component.files}
     assert not written & set(component.generated)
     assert f"{ETC}/cni/net.d" in directives(component.unit)["ReadWritePaths"]
+    assert [(each.path, each.owner) for each in component.directories] == [(f"{ETC}/cni/net.d", "flannel")]
 
 
 GIVEN = {"server_url": "https://10.0.0.1:6443", "node_ip": ["10.0.0.2"]}

@@ -13,6 +13,7 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     unknown_flags,
 )
 
+HANDED = "/run/credentials/k3a-kube-proxy.service"
 CONFIG = "/var/lib/k3a/agent/etc/kube-proxy.yaml"
 URL = "https://10.0.0.1:6443"
 
@@ -25,7 +26,7 @@ def test_the_configuration():
     assert document(component_of(), CONFIG) == {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": "/var/lib/k3a/agent/etc/kube-proxy.kubeconfig"},
+        "clientConnection": {"kubeconfig": f"{HANDED}/kubeconfig"},
         "clusterCIDR": "10.42.0.0/16",
         "healthzBindAddress": "127.0.0.1:10256",
         "hostnameOverride": "w1",
@@ -50,13 +51,33 @@ def test_choices_reach_the_configuration():
 
 def test_the_arguments():
     unit = component_of(extra_args=["v=4"]).unit
-    assert command(unit) == [f"{BUNDLE}/bin/kube-proxy", f"--config={CONFIG}", "--v=4"]
+    assert command(unit) == [f"{BUNDLE}/bin/kube-proxy", f"--config={HANDED}/config", "--v=4"]
     assert unknown_flags(unit) == []
     assert "CAP_NET_ADMIN" in directives(unit)["CapabilityBoundingSet"][0]
 
 
-def test_it_has_a_certificate_of_its_own_whose_renewal_restarts_nothing():
+def test_it_is_not_root_and_is_handed_what_is_root_s():
     component = component_of()
+    found = directives(component.unit)
+    assert (found["User"], found["Group"]) == (["kube-proxy"], ["kube-proxy"])
+    assert "client.key:/var/lib/k3a/agent/tls/client-kube-proxy.key" in found["LoadCredential"]
+    assert f"config:{CONFIG}" in found["LoadCredential"]
+    assert {(file.owner, file.mode) for file in component.files} == {("root", 0o600)}
     user = document(component, "/var/lib/k3a/agent/etc/kube-proxy.kubeconfig")["users"][0]["user"]
-    assert component.inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)
-    assert user["client-certificate"] == "/var/lib/k3a/agent/tls/client-kube-proxy.crt"
+    assert user == {"client-certificate": f"{HANDED}/client.crt", "client-key": f"{HANDED}/client.key"}
+
+
+def test_what_only_root_may_read_of_the_connection_table_is_found_where_the_capability_opens_it():
+    usual, untouched = (directives(component_of(manage_conntrack=each).unit) for each in (True, False))
+    assert usual["BindPaths"] == [
+        "-/proc/sys/net/netfilter/nf_conntrack_buckets:/sys/module/nf_conntrack/parameters/hashsize"
+    ]
+    assert "BindPaths" not in untouched
+
+
+def test_a_certificate_that_is_about_to_be_renewed_restarts_it():
+    path = "/var/lib/k3a/agent/tls/client-kube-proxy.crt"
+    params = params_for(kube_proxy, server_url=URL)
+    said = [kube_proxy.kube_proxy_component(params, "w1", pending).outdated[0]() for pending in ((), ["/other"], [path])]
+    assert said == [None, None, f"it was handed another {path}"]
+    assert component_of().inputs == ("/var/lib/k3a/agent/tls/server-ca.crt",)

@@ -50,8 +50,25 @@ def test_a_sandbox_gains_no_privilege_and_writes_nothing_others_can_read(sandbox
     assert directives["ProtectKernelModules"] == "yes"
 
 
-def test_root_without_its_capabilities_reaches_neither_keys_nor_pods_nor_those_who_do_what_root_tells_them():
-    directives = dict(layouts.closed_to_root("/srv/k3a"))
+def test_what_a_client_of_the_api_on_a_node_is_handed():
+    assert layouts.Layout("/srv/k3a").node_client("client-example") == (
+        ("server-ca.crt", "/srv/k3a/agent/tls/server-ca.crt"),
+        ("client.crt", "/srv/k3a/agent/tls/client-example.crt"),
+        ("client.key", "/srv/k3a/agent/tls/client-example.key"),
+    )
+
+
+def test_what_programs_the_network_has_two_capabilities_without_being_root_and_so_have_its_commands():
+    directives = dict(layouts.NETWORK_SANDBOX)
+    assert directives["CapabilityBoundingSet"] == directives["AmbientCapabilities"] == "CAP_NET_ADMIN CAP_NET_RAW"
+    # The older iptables opens this file before anything else; nobody else on the host may hold the lock.
+    assert directives["ExecStartPre"] == (
+        '+/bin/sh -c "touch /run/xtables.lock && chgrp kube-proxy /run/xtables.lock && chmod 0640 /run/xtables.lock"'
+    )
+
+
+def test_what_programs_the_network_reaches_neither_keys_nor_pods_nor_those_who_do_what_they_are_told():
+    directives = dict(layouts.closed_to_network("/srv/k3a"))
     # Neither has to be there: an agent has no control plane, and another CNI no containerd of ours.
     assert directives["InaccessiblePaths"].split() == [
         *("-/srv/k3a/server", "-/srv/k3a/agent/containerd", "-/etc/k3a", "-/var/lib/kubelet"),
