@@ -7,7 +7,16 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import handed, layout, own_units, systemd
 
 UNIT = "k3a-example.service"
-TEXT = "[Unit]\nDescription=Example (k3a)\n\n[Service]\nExecStart=/bin/example\nLoadCredential=config:/a/config\nLoadCredential=client.crt:{0}\nLoadCredential=client.key:{1}\n"
+TEXT = """\
+[Unit]
+Description=Example (k3a)
+
+[Service]
+ExecStart=/bin/example
+LoadCredential=config:/a/config
+LoadCredential=client.crt:{0}
+LoadCredential=client.key:{1}
+"""
 
 
 @pytest.fixture
