@@ -222,8 +222,8 @@ class TestFlaws:
         own = {"common_name": "x", "organization": "o"}
         names = "subjectAltName=DNS:a,IP:1.2.3.4\n"
 
-        def judge(subject=own, extensions=CLIENT + names, authority="client", days="9", other_key=False):
-            certificate, key = authorities[authority].issue(subject, extensions, days)
+        def judge(subject=None, extensions=CLIENT + names, authority="client", days="9", other_key=False):
+            certificate, key = authorities[authority].issue(subject or own, extensions, days)
             path = tmp_path / "new.key"
             path.write_bytes(pem.new_key() if other_key else key.encode())
             return renewal.flaw(leaf, certificate, str(path), authorities["client"].text)
