@@ -17,6 +17,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar
 from ansible_collections.k3a.cluster.plugins.action import import_config as action
+from ansible_collections.k3a.cluster.plugins.modules import import_config as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 
 Translate = Callable[..., tuple[dict[str, Any], str]]
@@ -100,3 +101,9 @@ def test_the_playbook_hands_over_its_variables() -> None:
     assert arguments.keys() == action.OPTIONS.keys()
     for value in arguments.values():
         assert f"k3a_{value.removeprefix('{{ _k3a.').removesuffix(' }}')}" in spec.of_playbook("import_config")
+
+
+def test_its_options_are_those_of_the_documentation() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    found = {name: {part: option[part] for part in ("type", "default")} for name, option in documented.items()}
+    assert found == action.OPTIONS
