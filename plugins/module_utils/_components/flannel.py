@@ -56,6 +56,8 @@ ANNOTATIONS = "flannel.alpha.coreos.com/"
 BRIDGE = "cni0"
 RUN = "/run/flannel"
 CNI = "cni/net.d/10-flannel.conflist"
+# Bytes of that file, which is flannel's own to write.
+LARGEST = 64 * 1024
 
 
 def unchanged(path: str, but: Sequence[str]) -> str:
@@ -278,7 +280,7 @@ OPTIONS = component.argument_spec(
 def renew_sandboxes(module: AnsibleModule, result: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Have the kubelet make those sandboxes anew whose addresses are not of the node's subnet any more."""
     params = module.params
-    conflist = files.read_bytes(layouts.Layout(params["data_dir"]).agent_etc(CNI))
+    conflist = files.read_of_another(layouts.Layout(params["data_dir"]).agent_etc(CNI), LARGEST)
     subnets = cni_state.subnets(conflist or b"")
     # flannel takes the configuration away when the node of its lease was deleted. The next one has another subnet.
     lost = module.check_mode and conflist is None and not result["restarted"]

@@ -369,7 +369,8 @@ def withdraw(module: AnsibleModule, component: Component, pending: Collection[st
     """Stop a component and take its files away: the way back from converge. Nothing here waits on pending files."""
     del pending
     written = [(file.path, file.secret) for file in (*component.files, *component.reloaded)]
-    generated = [(path, False) for path in component.generated]
+    # The process has put these there, or a link to what its user may not read.
+    generated = [(path, True) for path in component.generated]
     units = [*component.trigger_units, component.unit_name]
     paths = [*((systemd.unit_path(name), False) for name in units), *written, *generated]
     found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]

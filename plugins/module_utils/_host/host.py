@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import glob
+import grp
 import json
 import os
 import pwd
@@ -186,11 +187,14 @@ def read_record(path: str) -> dict[str, str | None]:
 
 
 def missing_users(users: Sequence[str]) -> tuple[str, ...]:
-    """The users that do not exist yet. Each is asked for: a directory service need not list all that it knows."""
+    """The users that do not exist yet, or have no group of their name, as a user that the host had before need not.
+
+    Each is asked for: a directory service need not list all that it knows.
+    """
 
     def exists(user: str) -> bool:
         try:
-            return bool(pwd.getpwnam(user))
+            return bool(pwd.getpwnam(user) and grp.getgrnam(user))
         except KeyError:
             return False
 

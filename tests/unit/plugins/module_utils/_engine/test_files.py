@@ -310,3 +310,13 @@ def test_what_stands_in_the_way_is_refused_before_anything_is_written(tmp_path):
 def test_a_group_is_there_or_not_and_none_is_asked_for():
     assert files.has_group("") and files.has_group("root")
     assert not files.has_group("nobody-has-it")
+
+
+def test_what_another_user_puts_in_its_directory_is_neither_waited_for_nor_held(tmp_path):
+    own, pipe, large, link = (str(tmp_path / name) for name in ("own", "pipe", "large", "link"))
+    (tmp_path / "own").write_bytes(b"{}")
+    (tmp_path / "large").write_bytes(b"x" * 9)
+    os.mkfifo(pipe)
+    os.symlink("/dev/zero", link)
+    assert [files.read_of_another(path, 8) for path in (own, pipe, large, link)] == [b"{}", b"", b"", b""]
+    assert files.read_of_another(str(tmp_path / "absent"), 8) is None

@@ -161,6 +161,12 @@ def test_users_that_exist_are_not_missing(monkeypatch):
     assert host.missing_users((mine, "k3a-nobody-has-this")) == ("k3a-nobody-has-this",)
 
 
+def test_a_user_without_a_group_of_its_name_is_made_one(monkeypatch):
+    mine = pwd.getpwuid(0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: mine)
+    assert host.missing_users((mine.pw_name, "flannel-of-users")) == ("flannel-of-users",)
+
+
 def test_a_user_of_a_directory_that_lists_nobody_is_not_missing(monkeypatch):
     monkeypatch.setattr(pwd, "getpwall", list)
     assert host.missing_users((pwd.getpwuid(0).pw_name,)) == ()
