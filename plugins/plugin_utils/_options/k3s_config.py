@@ -79,15 +79,16 @@ def settings(files: Iterable[tuple[str, str]], environment: str = "") -> Setting
                 problems.append(f"{path}: {key} has more inside it than a text or a list of texts")
                 continue
             found[name] = [*(found.get(name, []) if adds else []), *map(_text, _listed(value))]
+    assigned = _assignments(environment, problems)
     if problems:
         raise ConfigError("; ".join(problems))
-    assigned = _assignments(environment)
     for variable, value in assigned.items():
         name = BY_ENVIRONMENT.get(variable, variable if variable.startswith("K3S_") else "")
-        if name and name not in found:
+        if name and name not in found and value:
             found[name] = [value]
     for name in k3s_flags.PROXIES:
-        value = assigned.get(f"CONTAINERD_{name}", assigned.get(name, ""))
+        spellings = (f"{prefix}{case}" for prefix in ("CONTAINERD_", "") for case in (name, name.lower()))
+        value = next((assigned[spelling] for spelling in spellings if spelling in assigned), "")
         if value:
             found[name] = [value]
     return found
@@ -116,15 +117,31 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _assignments(text: str) -> dict[str, str]:
+_QUOTED = re.compile(r"""\s*(?:'([^']*)'|"((?:[^"\\]|\\.)*)")""")
+
+
+def _assignments(text: str, problems: list[str]) -> dict[str, str]:
     """The variables of a file of the environment as systemd reads it, which K3s's installer writes."""
     found = {}
-    for line in text.replace("\\\n", "").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            quoted = re.fullmatch(r"(['\"])(.*)\1", value.strip())
-            found[name] = quoted[2] if quoted else value.strip()
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\\\n", "").split("\n")
+    for line in (line.strip() for line in lines):
+        name, equals, value = line.partition("=")
+        if equals and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name.rstrip()):
+            found[name.rstrip()] = _unquoted(value)
+        elif line and line[0] not in "#;":
+            # What is after the sign may be a secret, and without one the whole line.
+            shown = f"{name}=" if equals else "a line without ="
+            problems.append(f"the environment has {shown}, which systemd skips: write it as NAME=value, or remove it")
     return found
+
+
+def _unquoted(value: str) -> str:
+    """A value as systemd has it: quoted parts, one after the other, and at last what has no quotes."""
+    found = ""
+    while quoted := _QUOTED.match(value):
+        found += re.sub(r'\\(["\\`$])', r"\1", quoted[2]) if quoted[1] is None else quoted[1]
+        value = value[quoted.end() :]
+    return found + re.sub(r"\\(.)", r"\1", value.strip())
 
 
 def imported(given: Mapping[str, Sequence[str]]) -> Imported:
@@ -135,7 +152,7 @@ def imported(given: Mapping[str, Sequence[str]]) -> Imported:
         flag = KNOWN.get(name)
         if flag is None:
             result.notes.append(f"{name}: K3s has no such flag, and skips it.")
-        elif any(said) or flag.kind == TRUTH:
+        elif any(said) or (said and flag.kind == TRUTH):
             note = _translate(flag, [value for value in said if value], texts)
             result.notes += [f"{name}: {note}"] if note else []
     # Together with the defaults, which the rules compare them with.

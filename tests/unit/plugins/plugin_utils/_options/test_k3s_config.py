@@ -110,7 +110,9 @@ class TestSettings:
         assert settings("", "# nothing\n", "---\n") == {}
 
     def test_the_environment_says_what_no_file_says(self) -> None:
-        given = "K3S_URL=https://s1:6443\nK3S_TOKEN='a b'\n# K3S_DEBUG=true\nK3S_NODE_NAME=\"n1\"\nPATH=/bin\nK3S_NEW=1\n"
+        given = (
+            "K3S_URL=https://s1:6443\nK3S_TOKEN='a b'\n# K3S_DEBUG=true\nK3S_NODE_NAME=\"n1\"\nPATH=/bin\nK3S_NEW=1\n"
+        )
         assert settings("node-name: n2", environment=given) == {
             "node-name": ["n2"],
             "server": ["https://s1:6443"],
@@ -121,6 +123,35 @@ class TestSettings:
     def test_proxies_are_those_of_containerd_before_those_of_all(self) -> None:
         given = "HTTP_PROXY=http://a\nCONTAINERD_HTTP_PROXY=http://b\nNO_PROXY=10.0.0.0/8,.example.org\nNO_COLOR=1\n"
         assert settings(environment=given) == {"HTTP_PROXY": ["http://b"], "NO_PROXY": ["10.0.0.0/8,.example.org"]}
+
+    def test_proxies_may_be_in_lower_case_as_the_installer_finds_them(self) -> None:
+        given = "http_proxy=http://a\nHTTPS_PROXY=http://b\nhttps_proxy=http://c\nno_proxy=.example.org\n"
+        expected = {"HTTP_PROXY": ["http://a"], "HTTPS_PROXY": ["http://b"], "NO_PROXY": [".example.org"]}
+        assert settings(environment=given) == expected
+        assert settings(environment="HTTP_PROXY=http://a\nCONTAINERD_http_proxy=http://b")["HTTP_PROXY"] == ["http://b"]
+
+    def test_the_environment_is_read_as_systemd_does(self) -> None:
+        given = (
+            "\ufeffK3S_URL = https://a \r\n; K3S_DEBUG=1\n\nK3S_SELINUX=\n"
+            "K3S_TOKEN='it'\"'\"'s'\nK3S_NODE_NAME=\"a\\\"b\"\nK3S_DATA_DIR=/a\\ b\nK3S_RESOLV_CONF=/a\\\n/b\n"
+        )
+        assert settings(environment=given) == {
+            "server": ["https://a"],
+            "token": ["it's"],
+            "node-name": ['a"b'],
+            "data-dir": ["/a b"],
+            "resolv-conf": ["/a/b"],
+        }
+
+    @pytest.mark.parametrize(
+        "line, shown", [("export K3S_TOKEN=x3y", "export K3S_TOKEN="), ("x3y", "a line without =")]
+    )
+    def test_what_systemd_skips_is_told_without_its_value(self, line: str, shown: str) -> None:
+        with pytest.raises(k3s_config.ConfigError) as raised:
+            settings(environment=line)
+        assert str(raised.value) == (
+            f"the environment has {shown}, which systemd skips: write it as NAME=value, or remove it"
+        )
 
     @pytest.mark.parametrize(
         "text, sentence",
@@ -226,6 +257,7 @@ class TestTranslation:
 
     def test_nothing_comes_to_nothing(self) -> None:
         assert translated("") == ({}, [])
+        assert translated("debug: []", environment="K3S_DEBUG=") == ({}, [])
         assert k3s_config.Imported().text == "---"
 
     def test_no_note_begins_a_line_of_its_own(self) -> None:
