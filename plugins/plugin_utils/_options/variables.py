@@ -109,6 +109,14 @@ def _in_words(cidrs: Iterable[str]) -> str:
     return " and ".join(f"IPv{family}" for family in address.families(cidrs))
 
 
+def _interface(text: str) -> bool:
+    """Whether it is an address with a prefix length."""
+    try:
+        return bool(re.search(r"/[0-9]+$", text) and ipaddress.ip_interface(text))
+    except ValueError:
+        return False
+
+
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
@@ -338,15 +346,24 @@ def _one_variable(where: str, key: str, value: Any) -> Iterable[Problem]:
         yield f"{where}: the value of {key} must be a text of one line", 'put it in quotes, as in GODEBUG: "netdns=go"'
 
 
+# What Go reads as a URL: with another one every image is refused, long after.
+_PROXY = re.compile(
+    r"(https?|socks5)://(([A-Za-z0-9._~:!$&()*+,;=@-]|%[0-9A-Fa-f]{2})*@)?"
+    r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?"
+)
+
+
 def _proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    # Not shown: it may hold a password.
-    if values[name] and not re.fullmatch(r"(https?|socks5)://[^\s/\"'\\]+/?", values[name]):
-        yield f"{name} is not the URL of a proxy", "write it as in http://proxy.example.org:3128"
+    match = _PROXY.fullmatch(values[name])
+    if values[name] and (not match or not 0 < int(match["port"] or 1) < 65536):
+        # Not shown: it may hold a password.
+        remedy = "write it as in http://proxy.example.org:3128, and in a password % as %25, # as %23 and so on"
+        yield f"{name} is not the URL of a proxy", remedy
 
 
 def _no_proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
-        if not re.fullmatch(r"[\w.*:/\[\]-]+", text):
+        if not re.fullmatch(r"[\w.*:\[\]-]+", text) and not _interface(text):
             yield f"{name}: {text!r} is no host, domain or network", "write it as in .example.org or 10.0.0.0/8"
 
 

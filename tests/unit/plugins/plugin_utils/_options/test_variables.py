@@ -133,8 +133,9 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
         ("k3a_v", [0, 4, 10], [-1]),
         (
             "k3a_https_proxy",
-            ["", "http://proxy.example.org:3128", "http://me:s3cr%40t@10.0.0.1:3128/", "socks5://[fd00::1]:1080"],
-            ["proxy.example.org:3128", "http://", "http://a b", 'http://a"b', "ftp://a", "http://a\nLD_PRELOAD=x"],
+            ["", "http://proxy.example.org:3128", "http://me:s3cr%40t@10.0.0.1:3128/", "socks5://[fd00::1]:1080", "http://me:p@ss;w@p"],
+            ["proxy.example.org:3128", "http://", "http://a b", 'http://a"b', "ftp://a", "http://a\nLD_PRELOAD=x"]
+            + ["http://me:100%@p", "http://me:a#b@p", "http://p:99999", "http://p:0", "http://me@"],
         ),
         (
             "k3a_environment",
@@ -151,7 +152,7 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
                 {"containerd": {"LD_PRELOAD": "/x.so"}},
             ],
         ),
-        ("k3a_no_proxy", [[], [".example.org", "10.0.0.0/8", "fd00::/8", "reg:5000"]], [["a b"], ["a\nB=c"], ["a,b"]]),
+        ("k3a_no_proxy", [[], [".example.org", "10.0.0.0/8", "fd00::/8", "reg:5000"]], [["a b"], ["a\nB=c"], ["a,b"], ["10.0.0.0/99"], ["http://a"], ["10.0.0.0/255.0.0.0"]]),
         ("k3a_vmodule", ["", "kubelet*=4", "a=1,b/*=10"], ["kubelet", "a=x", "a=1,", "a=1, b=2"]),
         ("k3a_pod_pids_limit", [1, 4096, -1], [0, -2]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
