@@ -27,6 +27,8 @@ _VALUE = re.compile(rf"({NAME})?")
 
 # From this level on clients of the API log the content of requests and answers.
 LOGS_CONTENT = 8
+# What components take; they do not start with more.
+HIGHEST = 2**31 - 1
 
 Values = Mapping[str, Any]
 Problem = tuple[str, str]
@@ -209,12 +211,14 @@ def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _log_level(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if values[name] < 0:
+    if not 0 <= values[name] <= HIGHEST:
         yield f"{name} {values[name]} is no level", "choose 0, or more to have more logged"
 
 
 def _log_levels(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if values[name] and not re.fullmatch(r"[^=,\s]+=[0-9]+(,[^=,\s]+=[0-9]+)*", values[name]):
+    written = re.fullmatch(r"[^=,\s]+=[0-9]+(,[^=,\s]+=[0-9]+)*", values[name])
+    levels = re.findall(r"=([0-9]+)", values[name])
+    if values[name] and (not written or any(int(level[:11]) > HIGHEST for level in levels)):
         yield f"{name} {values[name]!r} has no levels of source files", "write it as in kubelet*=4,reconciler=6"
 
 

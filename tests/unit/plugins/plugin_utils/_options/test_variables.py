@@ -130,7 +130,7 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
         ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
         ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
         ("k3a_wait_timeout", [1, 600], [0, -1]),
-        ("k3a_v", [0, 4, 10], [-1]),
+        ("k3a_v", [0, 4, 10], [-1, 2**31]),
         (
             "k3a_https_proxy",
             ["", "http://proxy.example.org:3128", "http://me:s3cr%40t@10.0.0.1:3128/", "socks5://[fd00::1]:1080", "http://me:p@ss;w@p"],
@@ -153,7 +153,7 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
             ],
         ),
         ("k3a_no_proxy", [[], [".example.org", "10.0.0.0/8", "fd00::/8", "reg:5000"]], [["a b"], ["a\nB=c"], ["a,b"], ["10.0.0.0/99"], ["http://a"], ["10.0.0.0/255.0.0.0"]]),
-        ("k3a_vmodule", ["", "kubelet*=4", "a=1,b/*=10"], ["kubelet", "a=x", "a=1,", "a=1, b=2"]),
+        ("k3a_vmodule", ["", "kubelet*=4", "a=1,b/*=10"], ["kubelet", "a=x", "a=1,", "a=1, b=2", "a=2147483648"]),
         ("k3a_pod_pids_limit", [1, 4096, -1], [0, -2]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
         ("k3a_write_kubeconfig", ["/etc/k3a/k3a.yaml"], ["k3a.yaml"]),
