@@ -152,7 +152,11 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
                 {"containerd": {"LD_PRELOAD": "/x.so"}},
             ],
         ),
-        ("k3a_no_proxy", [[], [".example.org", "10.0.0.0/8", "fd00::/8", "reg:5000"]], [["a b"], ["a\nB=c"], ["a,b"], ["10.0.0.0/99"], ["http://a"], ["10.0.0.0/255.0.0.0"]]),
+        (
+            "k3a_no_proxy",
+            [[], [".example.org", "10.0.0.0/8", "fd00::/8", "reg:5000"]],
+            [["a b"], ["a\nB=c"], ["a,b"], ["10.0.0.0/99"], ["http://a"], ["10.0.0.0/255.0.0.0"]],
+        ),
         ("k3a_vmodule", ["", "kubelet*=4", "a=1,b/*=10"], ["kubelet", "a=x", "a=1,", "a=1, b=2", "a=2147483648"]),
         ("k3a_pod_pids_limit", [1, 4096, -1], [0, -2]),
         ("k3a_data_dir", ["/srv/k3a", "/var/lib/k3a-2"], ["srv/k3a", "/", "/my disk/k3a", "/srv/k3a/"]),
