@@ -78,12 +78,23 @@ def queue() -> str:
 
 
 def has_workers(pipe: str) -> bool:
-    """Whether a process has such a pipe open, as workers have that outlive the playbook."""
+    """Whether a process has such a pipe open, as workers have that outlive the playbook, and can still do something."""
     link = f"pipe:[{pipe}]"
     for descriptor in glob.iglob("/proc/[0-9]*/fd/*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if os.readlink(descriptor) == link:
+            if os.readlink(descriptor) == link and not asks_in_vain(descriptor.split("/")[2]):
                 return True
+    return False
+
+
+def asks_in_vain(pid: str) -> bool:
+    """Whether a worker of a playbook that has ended waits for ever for an answer of that.
+
+    ansible-core's workers ask their playbook by a socket of the Unix domain, at which they listen themselves, so that
+    they do not notice that nobody answers. With hosts they speak by pipes and terminals.
+    """
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/wchan").read_text() in ("unix_stream_read_generic", "unix_stream_data_wait")
     return False
 
 

@@ -175,7 +175,7 @@ def test_a_playbook_that_was_killed_ends_with_its_workers(tmp_path, monkeypatch,
         process.wait()
         assert keeper.start_time(process.pid) == "" and keeper.is_dead(killed._replace(queue="").identity)
         assert not keeper.is_dead(killed.identity)
-        assert not watch.ended(0.2) and watch.left_behind > 0
+        assert not watch.ended(2.0) and watch.left_behind > 0
         enough.touch()
         assert watch.ended(PATIENCE)
         assert keeper.is_dead(killed.identity)
@@ -187,6 +187,28 @@ def test_workers_are_known_by_the_pipe_of_their_answers(monkeypatch):
     monkeypatch.setattr(keeper.displays.Display(), "_final_q", answers, raising=False)
     assert keeper.playbook().identity.endswith(f"/{keeper.queue()}")
     assert keeper.has_workers(keeper.queue()) and not keeper.has_workers("1")
+
+
+def test_a_worker_that_asks_a_playbook_that_has_ended_is_none():
+    """As ansible-core's do: it is connected to a socket at which only itself listens, and reads for ever."""
+    code = (
+        "import os, socket, tempfile; path = tempfile.mkdtemp() + '/s'; at = socket.socket(socket.AF_UNIX);"
+        "at.bind(path); at.listen(); asks = socket.socket(socket.AF_UNIX); asks.connect(path); os.write(1, b'.');"
+        "asks.recv(4)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+        try:
+            assert worker.stdout.read(1) == b"."
+            deadline = time.monotonic() + PATIENCE
+            while not keeper.asks_in_vain(str(worker.pid)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            pipe = str(os.fstat(worker.stdout.fileno()).st_ino)
+            if "unix" not in Path(f"/proc/{worker.pid}/wchan").read_text():
+                pytest.skip("this kernel does not say what a process waits for")
+            assert os.readlink(f"/proc/{worker.pid}/fd/1") == f"pipe:[{pipe}]"
+            assert keeper.asks_in_vain(str(worker.pid)) and not keeper.asks_in_vain(str(os.getpid()))
+        finally:
+            worker.kill()
 
 
 def test_a_process_that_ended_before_anybody_watched_has_ended(playbook):
