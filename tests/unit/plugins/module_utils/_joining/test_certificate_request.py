@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -143,7 +144,14 @@ def take(cluster, places, token="f00bar"):
     cluster.objects.update({f"{JOIN}/{token}-{place:02x}": {"data": {"other": ""}} for place in places})
 
 
-def test_a_machine_takes_the_place_that_is_free(cluster, wanted):
+@pytest.fixture
+def counted(monkeypatch):
+    """Names of requests in a row, the first two with different places: random ones have the same now and then."""
+    names = (f"k3a-client-kubelet-{number}" for number in itertools.count())
+    monkeypatch.setattr(certificate_request, "new_name", lambda _leaf: next(names))
+
+
+def test_a_machine_takes_the_place_that_is_free(cluster, wanted, counted):
     seen = []
     cluster.approver = lambda request, password: seen.append(password) or ("Approved", "")
     take(cluster, [place for place in range(node_password.PLACES) if place != 7])
@@ -245,7 +253,7 @@ def test_a_server_that_is_not_ready_is_asked_again(cluster, wanted):
     assert requester(cluster).certificates([wanted["client-kubelet"]], credential(cluster), PASSWORD)
 
 
-def test_a_request_that_is_there_is_ours_made_by_an_attempt_whose_answer_was_lost(cluster, wanted):
+def test_a_request_that_is_there_is_ours_made_by_an_attempt_whose_answer_was_lost(cluster, wanted, counted):
     answer, lost = cluster.answer, []
 
     def losing(method, path, user, body):
