@@ -71,11 +71,10 @@ def renewal_component(params: dict[str, Any], python: str) -> component.Componen
     }
     archive = program.archive({"renew": renewal, "hand-over": handed}, LIBRARY, {"renew": data})
     about = "Renew the certificates of the node (k3a)"
-    command = (python, "-I", "-S", path)
     service = (
-        ("ExecStart", systemd.command_line(*command[:1], (*command[1:], "renew", params["server_url"]))),
+        ("ExecStart", systemd.command_line(python, ("-I", "-S", path, "renew", params["server_url"]))),
         # As root in all its might, which asks nobody outside: only systemd can start units anew.
-        ("ExecStartPost", "+" + systemd.command_line(*command[:1], (*command[1:], "hand-over"))),
+        ("ExecStartPost", "+" + systemd.command_line(python, ("-I", "-S", path, "hand-over"))),
         ("SyslogIdentifier", "k3a"),
         *layouts.TIMER_SANDBOX,
         ("ReadWritePaths", f"{layout.agent_tls('').rstrip('/')} -{lock.LOCK}"),

@@ -17,7 +17,6 @@ import base64
 import binascii
 import ipaddress
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -181,10 +180,8 @@ class Requester:
         signed = self._ask(self._api(token=token), first, token.partition(".")[0], password) if first else {}
         if rest and first:
             # The certificate alone, which is no secret: its key stays where it is.
-            with tempfile.NamedTemporaryFile("w", suffix=".crt") as own:
-                own.write(signed[first[0]["name"]])
-                own.flush()
-                signed.update(self._ask_as_node(self._api(certificate=own.name, key=key_file(first[0])), rest, taints))
+            with pem.in_file(signed[first[0]["name"]]) as own:
+                signed.update(self._ask_as_node(self._api(certificate=own, key=key_file(first[0])), rest, taints))
         elif rest:
             signed.update(self._ask_as_node(self._api(certificate=leaves.KUBELET_CLIENT), rest, taints))
         return signed

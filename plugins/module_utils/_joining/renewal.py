@@ -52,10 +52,8 @@ def is_due(current: x509.Certificate | None, moment: datetime) -> bool:
 
 def flaw(leaf: Mapping[str, Any], certificate: str, key_file: str, authority: str) -> str:
     """Why a certificate that was asked for cannot be used, or nothing."""
-    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
-        file.write(certificate)
-        file.flush()
-        if not pem.belongs(key_file, file.name):
+    with pem.in_file(certificate) as path:
+        if not pem.belongs(key_file, path):
             return "it is not of the key that it was asked for with"
     for usage in leaf["usages"]:
         if not pem.issued_by(certificate, authority, usage):

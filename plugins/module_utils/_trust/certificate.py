@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -139,10 +138,8 @@ def refuse_other_key(leaf: leaves.Leaf, signed: str) -> None:
     """
     if leaf.pair:
         return  # its process makes no key before it has this one
-    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
-        file.write(signed)
-        file.flush()
-        if not pem.belongs(leaf.key, file.name):
+    with pem.in_file(signed) as path:
+        if not pem.belongs(leaf.key, path):
             raise Unsigned(f"{leaf.key} is not the key that {leaf.name} was signed for; run again, which asks anew")
 
 

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -77,12 +78,19 @@ def request_for(
     try:
         if len(common_name) <= COMMON_NAME_LENGTH:
             return _openssl(*command, given=key).decode()
-        with tempfile.NamedTemporaryFile("w", suffix=".cnf") as longer:
-            longer.write(_LONGER_NAMES)
-            longer.flush()
-            return _openssl(*command, "-config", longer.name, given=key).decode()
+        with in_file(_LONGER_NAMES) as longer:
+            return _openssl(*command, "-config", longer, given=key).decode()
     except OpensslError:
         return None
+
+
+@contextlib.contextmanager
+def in_file(content: str) -> Iterator[str]:
+    """The path of a file with a content that is no secret, for what reads files only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(content)
+        file.flush()
+        yield file.name
 
 
 def belongs(key_path: str, certificate_path: str) -> bool:
@@ -101,10 +109,8 @@ def belongs(key_path: str, certificate_path: str) -> bool:
 
 def issued_by(certificate: str, authority: str, usage: str = "client") -> bool:
     """Whether a CA (PEM, of one certificate or several) signed a client's or server's certificate that is valid now."""
-    with tempfile.NamedTemporaryFile("w", suffix=".crt") as file:
-        file.write(authority)
-        file.flush()
-        trust = ("-no-CApath", "-partial_chain", "-CAfile", file.name)
+    with in_file(authority) as authority_path:
+        trust = ("-no-CApath", "-partial_chain", "-CAfile", authority_path)
         try:
             _openssl("verify", *trust, "-purpose", f"ssl{usage}", "/dev/stdin", given=certificate.encode())
         except OpensslError:
