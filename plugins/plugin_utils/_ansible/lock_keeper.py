@@ -117,7 +117,7 @@ def start_time(pid: int) -> str:
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if state in "ZX" else fields[18]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it ends between the opening and the reading
         if os.path.exists("/proc/self/stat"):
             return ""
     words = ["ps", "-o", "lstart=", "-p", str(pid)]

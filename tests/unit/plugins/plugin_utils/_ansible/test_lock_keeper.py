@@ -81,6 +81,21 @@ def test_a_process_that_nobody_has_waited_for_is_dead_too(playbook):
     assert keeper.is_dead(identity)
 
 
+def test_a_process_that_ends_while_it_is_looked_at_is_dead(playbook, monkeypatch):
+    """The kernel has another error for a file of /proc that is open when its process ends; it stopped the keeper."""
+    identity = of(playbook).identity
+
+    class Slow(type(keeper.Path())):
+        def read_text(self):
+            with self.open() as stream:
+                playbook.kill()
+                playbook.wait()
+                return stream.read()
+
+    monkeypatch.setattr(keeper, "Path", lambda name: Slow(name) if str(playbook.pid) in name else Path(name))
+    assert keeper.is_dead(identity)
+
+
 def test_a_number_that_another_process_has_now_is_not_the_holder(playbook):
     assert keeper.is_dead(of(playbook)._replace(started="1").identity)
 
