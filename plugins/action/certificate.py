@@ -40,7 +40,8 @@ def requests_among(found: Any, arguments: Mapping[str, Any]) -> list[dict[str, A
             raise ReportError(f"its certificates have {each.name!r:.100}, which the host is not to have")
         leaf = wanted[each.name].as_dict()
         authority = arguments["ca_certificates"].get(leaf["authority"], "")
-        reasons = pki.renewal_reasons(leaf, each.current, each.has_key, authority)
+        by_node = bool(arguments.get("renewed_by_node"))
+        reasons = pki.renewal_reasons(leaf, each.current, each.has_key, authority, renewed_by_node=by_node)
         judged.append({**leaf, "current": each.current, "request": each.request, "reasons": reasons})
     return [request for request in judged if request["reasons"]]
 

@@ -14,11 +14,13 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action i
 
 
 class ActionModule(HostAction):
-    """Hand the declared certificates over, and run the module."""
+    """Hand the declared certificates over, which nobody needs to take the renewal away, and run the module."""
 
     @reports_errors
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once."""
         super().run(tmp, task_vars)
-        arguments = {**self._task.args, "declared": registry.certificates(AGENT)}
+        arguments = dict(self._task.args)
+        if arguments.get("state") != "absent":
+            arguments["declared"] = registry.certificates(AGENT)
         return self._execute_module(module_args=arguments, task_vars=task_vars)

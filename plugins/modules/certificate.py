@@ -15,8 +15,7 @@ description:
   - Keeps the certificates of the control plane (O(profile=server)) or of a node that runs pods (O(profile=agent)), each
     with a key that is made on this host and never leaves it.
   - Works in two steps. The first makes missing keys and returns a signing request for each certificate that is missing,
-    expires within 120 days (of a shorter life, in its last third), or does not fit any more (subject, names, usages,
-    CA); the reasons are in the diff. M(k3a.cluster.certificate_signature) signs the requests, and the second step
+    expires within 120 days, or does not fit any more (subject, names, usages, CA); the reasons are in the diff. M(k3a.cluster.certificate_signature) signs the requests, and the second step
     installs what it returns as O(signed).
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
     another CA.
@@ -53,6 +52,13 @@ options:
     description: Signed certificates by name, PEM, to install. Empty is the first step.
     type: dict
     default: {}
+  renewed_by_node:
+    description:
+      - Whether M(k3a.cluster.certificate_renewal) renews the certificates on this host. What lives shorter than a year is
+        then left to it until the last third of its life.
+      - Where it does not, as on a host of the inventory, what it has left is issued anew for a year.
+    type: bool
+    default: false
   node_external_ip:
     description: Addresses by which the node is reached from outside.
     type: list

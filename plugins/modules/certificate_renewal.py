@@ -19,6 +19,8 @@ description:
   - Key and certificate are replaced together, by one file to which the names of both lead. The kubelet reads it again
     by itself; kube-proxy and flannel, which systemd hands theirs, are started anew.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.
+  - A host of the inventory has none of it, since a run of C(site.yml) renews there. One that had joined by a token loses
+    it in the first of these runs.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
@@ -28,6 +30,11 @@ extends_documentation_fragment:
   - k3a.cluster.options.node_ip
   - k3a.cluster.options.cluster_cidr
 options:
+  state:
+    description: Whether the node renews by itself. V(absent) stops that and removes its files.
+    type: str
+    choices: [present, absent]
+    default: present
   declared:
     description: For the action plugin, which fills it in. The certificates that the components of a node declare.
     type: list
@@ -47,6 +54,13 @@ options:
 EXAMPLES = r"""
 - name: Run the renewal of the node's certificates
   k3a.cluster.certificate_renewal:
+    bundle: "{{ bundle.path }}"
+    server_url: https://127.0.0.1:6444
+    ca_certificates: "{{ cluster.ca_certificates }}"
+
+- name: Leave the renewal to runs
+  k3a.cluster.certificate_renewal:
+    state: absent
     bundle: "{{ bundle.path }}"
     server_url: https://127.0.0.1:6444
     ca_certificates: "{{ cluster.ca_certificates }}"

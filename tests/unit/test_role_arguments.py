@@ -79,7 +79,12 @@ PLAYBOOK = [
 def runs(tmp_path_factory):
     """The module runs of site.yml where every host differs."""
     directory = tmp_path_factory.mktemp("recorded")
-    inventory = RecordedCluster(servers=2, agents=1).write(directory, log=directory / "log")
+    cluster = RecordedCluster(servers=2, agents=1)
+    inventory = cluster.write(directory, log=directory / "log")
+    # It had joined by a token.
+    facts = {**cluster.facts(cluster.hosts[-1]), "installed": ["certificate-renewal", "kubelet"]}
+    seen = {"changed": False, "findings": [], "facts": facts}
+    write_answers(directory / "answers/agent-1/check_config.json", [({}, seen)])
     for host in HOSTS:
         answer = {"changed": False, "reason": "it was told to differ", "certificates": []}
         write_answers(directory / "answers" / host / "drift.json", [({}, answer)])
@@ -154,4 +159,5 @@ def see_that_the_levels_count(got):
     assert got["server-1"]["bootstrap"]["token"] == "a-token-of-servers"
     assert [got[host]["kubelet"]["node_taints"] for host in HOSTS] == [[], [], ["only=agent-1:NoSchedule"]]
     assert [got[host]["containerd"]["snapshotter"] for host in HOSTS] == ["overlayfs", "native", "overlayfs"]
+    assert [host for host in HOSTS if "certificate_renewal" in got[host]] == ["agent-1"]
     assert [got[host]["load_balancer"]["port"] for host in HOSTS] == [6444, 6444, 7444]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 DECLARATION = declaration.Declaration(name="certificate-renewal", role=declaration.AGENT)
 OPTIONS = component.argument_spec(
     {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "declared": {"type": "list", "elements": "dict", "default": []},
         "server_url": options.SERVER_URL,
         "ca_certificates": {"type": "dict", "required": True},
@@ -60,15 +61,19 @@ LIBRARY = (
 TIMES = (("OnCalendar", "hourly"), ("RandomizedDelaySec", "1h"), ("FixedRandomDelay", "yes"))
 
 
-def renewal_component(params: dict[str, Any], python: str) -> component.Component:
-    """The timer and its service as they should be on this host, for the certificates that no process renews."""
-    layout = layouts.Layout(params["data_dir"])
-    path = f"{params['data_dir']}/agent/lib/certificate-renewal.pyz"
+def certificates_to_renew(params: dict[str, Any]) -> dict[str, Any]:
+    """What the program has to know: the certificates that no process renews, and who signs them."""
     wanted = certificate.leaves_of({**params, "profile": declaration.AGENT})
-    data = {
+    return {
         "wanted": [leaf.as_dict() for leaf in wanted if not leaf.pair],
         "ca_certificates": dict(sorted(params["ca_certificates"].items())),
     }
+
+
+def renewal_component(params: dict[str, Any], python: str, data: dict[str, Any]) -> component.Component:
+    """The timer and its service as they should be on this host."""
+    layout = layouts.Layout(params["data_dir"])
+    path = f"{params['data_dir']}/agent/lib/certificate-renewal.pyz"
     archive = program.archive({"renew": renewal, "hand-over": handed}, LIBRARY, {"renew": data})
     about = "Renew the certificates of the node (k3a)"
     service = (
@@ -90,5 +95,9 @@ def renewal_component(params: dict[str, Any], python: str) -> component.Componen
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    wanted = renewal_component(module.params, program.interpreter(sys.executable))
-    module.exit_json(**component.converge(module, wanted))
+    params = module.params
+    absent = params["state"] == "absent"
+    data = {} if absent else certificates_to_renew(params)
+    wanted = renewal_component(params, program.interpreter(sys.executable), data)
+    act = component.withdraw if absent else component.converge
+    module.exit_json(**act(module, wanted))

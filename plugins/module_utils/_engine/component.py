@@ -366,13 +366,16 @@ def converge(
 
 
 def withdraw(module: AnsibleModule, component: Component, pending: Collection[str] = ()) -> dict[str, Any]:
-    """Stop a component and take its files away: the way back from converge. Nothing here waits on pending files."""
+    """Stop a component and take its files away: the way back from converge. Nothing here waits on pending files.
+
+    Its service goes last: by that the next run knows of a component that is not wanted, wherever this one is killed.
+    """
     del pending
     written = [(file.path, file.secret) for file in (*component.files, *component.reloaded)]
     # The process has put these there, or a link to what its user may not read.
     generated = [(path, True) for path in component.generated]
     units = [*component.trigger_units, component.unit_name]
-    paths = [*((systemd.unit_path(name), False) for name in units), *written, *generated]
+    paths = [*written, *generated, *((systemd.unit_path(name), False) for name in units)]
     found = [change for change in (files.absent_change(path, secret) for path, secret in paths) if change]
     if found and not module.check_mode:
         with host_lock(module.params["timeout"]), during(f"k3a-{component.name}"):

@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "declared": {"type": "list", "elements": "dict", "default": []},
     "ca_certificates": {"type": "dict", "required": True},
     "signed": {"type": "dict", "default": {}},
+    "renewed_by_node": {"type": "bool", "default": False},
     "node_name": options.NODE_NAME,
     "node_ip": options.NODE_IP,
     "node_external_ip": {"type": "list", "elements": "str", "default": []},

@@ -27,8 +27,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import x509
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.leaves import KUBELET_CLIENT
 
-# A run of the playbook renews 120 days ahead, or when a third of a shorter life is left; a machine that joined by a
-# token does so by itself from half of it on. So who is warned has something to do.
+# A run of the playbook renews 120 days ahead; a machine that joined by a token does so by itself from half of a shorter
+# life on, or a run when a third of it is left. So who is warned has something to do.
 WINDOW = timedelta(days=60)
 LEFT_TO_RUN = 4
 # The kubelet renews its own by itself when 70 to 90 percent of its time are over.

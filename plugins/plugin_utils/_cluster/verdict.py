@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
+from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_renewal, registry
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT
@@ -101,6 +101,8 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "is_known": report.is_known,
         "load_balanced": balanced,
         "has_load_balancer": report.seen.load_balancer,
+        # Of a machine that joined by a token, which a run of site.yml takes over.
+        "renews_itself": certificate_renewal.DECLARATION.name in report.seen.installed,
         "environment": {name: settings["environment"].get(name, {}) for name in WITH_ENVIRONMENT},
         "api_url": api_url(report, ways, balanced),
         "no_proxy": without_proxy(settings, report.seen.node_ips, api_url(report, ways, balanced)),

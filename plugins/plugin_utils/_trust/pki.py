@@ -52,7 +52,7 @@ else:
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=365)
-# Of a year. Of what lives shorter, since its node renews it by itself when half of it is over, as large a part.
+# Of a year. Where a node renews its own for a month, when half of that is over, as large a part of what lives shorter.
 RENEWAL_WINDOW, RENEWAL_PART = datetime.timedelta(days=120), 3
 BACKDATED = datetime.timedelta(hours=1)
 LONGEST_REQUEST = 16 * 1024
@@ -207,10 +207,12 @@ def renewal_reasons(
     has_key: bool,
     authority_pem: str,
     moment: datetime.datetime | None = None,
+    renewed_by_node: bool = False,
 ) -> list[str]:
     """Why a certificate has to be issued (again), when its private key is there or not; empty when it is right.
 
-    One that its process renews by itself is replaced only when that process could not use it.
+    One that its process renews by itself is replaced only when that process could not use it. To one that its node
+    renews is left the time for that.
     """
     moment = moment or now()
     authority = valid_authority(leaf["authority"], authority_pem, moment) if authority_pem else None
@@ -236,7 +238,8 @@ def renewal_reasons(
         return [*reasons, *subject]
     if authority is None or reasons:
         return reasons
-    window = min(RENEWAL_WINDOW, (current.not_valid_after_utc - current.not_valid_before_utc) / RENEWAL_PART)
+    life = current.not_valid_after_utc - current.not_valid_before_utc
+    window = min(RENEWAL_WINDOW, life / RENEWAL_PART) if renewed_by_node else RENEWAL_WINDOW
     # Near the end of its CA a new one would last no longer.
     if current.not_valid_after_utc < min(moment + window, authority.not_valid_after_utc):
         reasons.append(f"it expires on {current.not_valid_after_utc:%Y-%m-%d}")

@@ -128,6 +128,12 @@ def test_an_agent_has_a_load_balancer_and_no_control_plane(run):
     ]
 
 
+def test_a_machine_that_had_joined_by_a_token_gives_its_renewal_up(run):
+    _result, asked = run(host="agent-1", record={"renews_itself": True})
+    (step,) = [step for step in asked["steps"] if step["name"] == "certificate_renewal"]
+    assert step["options"]["state"] == "absent"
+
+
 def test_a_server_without_a_node_has_no_node(run):
     names = [step["name"] for step in run(record={"is_node": False})[1]["steps"]]
     assert names[-1] == "kubeconfig"

@@ -48,7 +48,7 @@ def test_absent_stops_it_and_needs_no_servers(run_module, init, arguments, tmp_p
     assert process.poll() is None
     done = run_module(load_balancer, **given)
     assert process.poll() is not None
-    written = [str(tmp_path / "units" / UNIT), str(tmp_path / "k3a/agent/etc/load-balancer.json")]
+    written = [str(tmp_path / "k3a/agent/etc/load-balancer.json"), str(tmp_path / "units" / UNIT)]
     assert done["changes"] == announced["changes"] == written
     assert not any(os.path.exists(path) for path in written)
     assert not run_module(load_balancer, **given)["changed"]

@@ -20,7 +20,8 @@ DECLARED = leaf_samples.declared("agent")
 
 def component_of(python="/usr/bin/python3", **given):
     options = {"server_url": URL, "ca_certificates": CAS, "node_name": "w1", "node_ip": ["10.0.0.2"], "declared": DECLARED, **given}
-    return step.renewal_component(params_for(step, **options), python)
+    params = params_for(step, **options)
+    return step.renewal_component(params, python, step.certificates_to_renew(params))
 
 
 def test_a_timer_starts_a_service_that_writes_certificates_and_nothing_else():
@@ -53,7 +54,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("option", sorted(own_options(step) - {"bundle", "programs", "cluster_cidr"}))
+@pytest.mark.parametrize("option", sorted(own_options(step) - {"bundle", "programs", "cluster_cidr", "state"}))
 def test_every_option_reaches_the_component(option):
     assert component_of(**{option: OTHERS[option]}) != component_of()
 

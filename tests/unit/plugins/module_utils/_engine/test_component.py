@@ -777,7 +777,7 @@ def test_withdrawing_stops_the_process_and_takes_its_files_away(sample, host, tm
     assert process.poll() is None
     assert component.withdraw(Module(), sample) == announced
     assert announced["changes"] == [
-        f"{tmp_path}/{name}" for name in ("units/k3a-sample.service", "etc/config", "etc/hosts", "made")
+        f"{tmp_path}/{name}" for name in ("etc/config", "etc/hosts", "made", "units/k3a-sample.service")
     ]
     assert process.poll() is not None
     assert not any(os.path.exists(path) for path in announced["changes"])

@@ -161,6 +161,11 @@ class TestRecords:
         # It showed its password when it asked for its certificate.
         assert record["lacks_password"] is False
 
+    def test_a_machine_that_joined_by_a_token_renews_itself_until_a_run_takes_that_over(self):
+        joined = replace(AGENT, facts=replace(AGENT.facts, installed=("certificate-renewal", "kubelet")))
+        records = [verdict.node_record(report, Ways(PLAN.servers, PLAN.urls[0])) for report in (joined, AGENT)]
+        assert [record["renews_itself"] for record in records] == [True, False]
+
     def test_no_value_of_ours_is_hidden_by_a_variable(self):
         """A record is one mapping of variables and what follows from the verdict."""
         own = verdict.host_records(SERVERS, PLAN)["server-1"].keys() - SETTINGS.keys()

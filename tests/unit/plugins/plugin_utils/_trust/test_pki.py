@@ -81,8 +81,8 @@ def loaded(text):
     return x509.load_pem_x509_certificate(text.encode())
 
 
-def reasons(leaf, certificate, authority, moment=None, has_key=True):
-    return pki.renewal_reasons(leaf, certificate, has_key, authority[0], moment)
+def reasons(leaf, certificate, authority, moment=None, has_key=True, by_node=False):
+    return pki.renewal_reasons(leaf, certificate, has_key, authority[0], moment, by_node)
 
 
 def authority_between(start, end):
@@ -318,7 +318,17 @@ class TestRenewal:
         """A node that renews its own does so when half is over, so a run that comes then has nothing to do."""
         monkeypatch.setattr(pki, "LEAF_LIFETIME", 30 * DAY)
         short = pki.sign(LEAF, request_pem, *authority)
-        assert bool(reasons(LEAF, short, authority, loaded(short).not_valid_after_utc - days_left * DAY)) is told
+        moment = loaded(short).not_valid_after_utc - days_left * DAY
+        assert bool(reasons(LEAF, short, authority, moment, by_node=True)) is told
+
+    def test_what_a_node_left_that_renews_nothing_any_more_is_issued_for_a_year(self, authority, request_pem, monkeypatch):
+        """A machine that had joined by a token is a host of the inventory now."""
+        with monkeypatch.context() as patched:
+            patched.setattr(pki, "LEAF_LIFETIME", 30 * DAY)
+            short = pki.sign(LEAF, request_pem, *authority)
+        assert reasons(LEAF, short, authority, by_node=True) == []
+        assert reasons(LEAF, short, authority) == [f"it expires on {loaded(short).not_valid_after_utc:%Y-%m-%d}"]
+        assert reasons(LEAF, pki.sign(LEAF, request_pem, *authority), authority) == []
 
     def test_expired(self, authority, request_pem, signed):
         end = loaded(signed).not_valid_after_utc
