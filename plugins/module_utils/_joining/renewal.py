@@ -5,9 +5,9 @@
 
 """A node that joined by a token renews its certificates by itself: what its timer runs.
 
-From half of a certificate's life on it makes a new key, and asks as the node that it is. The cluster judges that as it
-judged the first request. What is refused or fails is told and tried again the next time, while the former certificate
-is good; the kubelet renews the one that it asks with by itself.
+From half of a certificate's life on, or where its key is lost, it makes a new key, and asks as the node that it is. The
+cluster judges that as it judged the first request. What is refused or fails is told and tried again the next time,
+while the former certificate is good; the kubelet renews the one that it asks with by itself.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def read(certificate: bytes | None) -> x509.Certificate | None:
         return None
 
 
-def is_due(current: x509.Certificate | None, moment: datetime) -> bool:
+def is_due(current: x509.Certificate, moment: datetime) -> bool:
     """Whether half of a certificate's life is over, or of what it would be given now where that is shorter."""
-    return current is not None and moment >= current.begins + min(current.ends - current.begins, LIFE) / 2
+    return moment >= current.begins + min(current.ends - current.begins, LIFE) / 2
 
 
 def flaw(leaf: Mapping[str, Any], certificate: str, key_file: str, authority: str) -> str:
@@ -75,16 +75,27 @@ def put(leaf: Mapping[str, Any], certificate: bytes, key: bytes) -> None:
     """Put a key and its certificate in the place of the former ones, both at once.
 
     They are one file, to which the names of both lead: it has one pair or the other, whenever this process is killed. A
-    run writes two files; these two become that one first, which changes nothing for who reads them.
+    run writes two files; these two become that one first, which changes nothing for who reads them. Of a pair that has
+    lost its key nothing is kept: a name that led to a file without a key would be a damaged key, which stops a run.
     """
     pair = os.path.splitext(leaf["certificate"])[0] + ".pem"
     names = [files.Link(leaf[each], os.path.basename(pair)) for each in ("key", "certificate")]
     if any(not os.path.islink(link.path) or os.readlink(link.path) != link.target for link in names):
-        former = pem.certificates_in(files.read_bytes(leaf["certificate"])).encode()
-        _write(pair, pem.without_certificates(files.read_bytes(leaf["key"])) + former)
+        _write(pair, former(leaf) if is_whole(leaf) else key + certificate)
         for link in names:
             files.make_link(link)
     _write(pair, key + certificate)
+
+
+def is_whole(leaf: Mapping[str, Any]) -> bool:
+    """Whether key and certificate belong together; where a run or this program was killed in between they may not."""
+    return pem.belongs(leaf["key"], leaf["certificate"])
+
+
+def former(leaf: Mapping[str, Any]) -> bytes:
+    """Key and certificate as they are in use, in one."""
+    certificate = pem.certificates_in(files.read_bytes(leaf["certificate"])).encode()
+    return pem.without_certificates(files.read_bytes(leaf["key"])) + certificate
 
 
 def _write(path: str, content: bytes) -> None:
@@ -92,13 +103,14 @@ def _write(path: str, content: bytes) -> None:
 
 
 def renew(leaf: Mapping[str, Any], server_url: str, ca_certificates: Mapping[str, str], moment: datetime) -> bool:
-    """Renew a certificate when it is due, and say whether it was.
+    """Renew a certificate when it is due or has lost its key, and say whether it was.
 
     Until the certificate has come, its key is in a directory that this process removes.
     """
     seen = files.read_bytes(leaf["certificate"])
-    if not is_due(read(seen), moment):
-        return False
+    current = read(seen)
+    if current is None or (is_whole(leaf) and not is_due(current, moment)):
+        return False  # what is missing or unreadable is left to a run
     with tempfile.TemporaryDirectory() as place:
         own = {**leaf, "key": f"{place}/{leaf['name']}.key"}
         key = pem.write_new_key(own["key"])

@@ -13,7 +13,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import x509
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import certificate_request, renewal
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import certificate, leaves, pem
 from ansible_collections.k3a.cluster.tests.unit import leaf_samples
 from ansible_collections.k3a.cluster.tests.unit.joinable_cluster import NODES, REQUESTS, Authority, Cluster, serving
 
@@ -84,8 +84,12 @@ def test_what_an_earlier_version_got_for_a_year_is_due_like_what_has_a_month():
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"])
-def test_what_is_missing_or_unreadable_is_left_to_a_run(content):
-    assert not renewal.is_due(renewal.read(content), NOW)
+def test_what_is_missing_or_unreadable_is_left_to_a_run(cluster, wanted, content):
+    leaf = wanted["client-flannel"]
+    Path(leaf["certificate"]).unlink()
+    if content is not None:
+        Path(leaf["certificate"]).write_bytes(content)
+    assert not renew(leaf, cluster) and cluster.asked == []
 
 
 def test_nothing_is_asked_before(cluster, wanted):
@@ -175,10 +179,77 @@ def test_key_and_certificate_belong_together_wherever_it_is_killed(cluster, want
         assert whole(leaf) and Path(leaf["key"]).read_bytes() == Path(leaf["certificate"]).read_bytes() == key + certificate
 
 
-def test_a_pair_that_was_broken_before_is_whole_afterwards(cluster, wanted):
-    leaf = wanted["client-flannel"]
+def without_a_key(leaf, subject, authority):
+    """The file of the key is gone."""
+    two_files(leaf, subject, authority)
     Path(leaf["key"]).unlink()
-    assert renew(leaf, cluster) and whole(leaf)
+
+
+def with_another_key(leaf, subject, authority):
+    """The file of the key was gone, and the run that made another was killed before it had the certificate."""
+    two_files(leaf, subject, authority)
+    pem.write_new_key(leaf["key"])
+
+
+def without_the_key_of_one_file(leaf, subject, authority):
+    """The name of the key is gone; it is in the other file still."""
+    one_file(leaf, subject, authority)
+    os.unlink(leaf["key"])
+
+
+def with_another_key_beside_one_file(leaf, subject, authority):
+    """As that run leaves it there."""
+    one_file(leaf, subject, authority)
+    pem.write_new_key(leaf["key"])
+
+
+def without_a_key_in_one_file(leaf, subject, authority):
+    """Both names are there, and what they lead to has no key."""
+    one_file(leaf, subject, authority)
+    Path(leaf["key"]).resolve().write_bytes(authority.issue(subject, CLIENT)[0].encode())
+
+
+def with_a_damaged_key(leaf, subject, authority):
+    """A run asks the operator about that."""
+    two_files(leaf, subject, authority)
+    Path(leaf["key"]).write_bytes(b"\0" * 200)
+
+
+BROKEN = [without_a_key, with_another_key, without_the_key_of_one_file, with_another_key_beside_one_file]
+
+
+@pytest.mark.parametrize("begin", [*BROKEN, without_a_key_in_one_file, with_a_damaged_key])
+def test_a_pair_that_was_broken_before_is_whole_afterwards_however_young_it_is(cluster, wanted, begin):
+    leaf = wanted["client-flannel"]
+    begin(leaf, {"common_name": leaf["common_name"], "organization": leaf["organization"]}, cluster.client)
+    assert not whole(leaf)
+    assert renew(leaf, cluster, NOW) and whole(leaf)
+    assert not renew(leaf, cluster, NOW)
+
+
+@pytest.mark.parametrize("begin", BROKEN)
+def test_what_is_left_of_a_broken_pair_the_next_run_and_the_next_timer_mend(cluster, wanted, monkeypatch, begin):
+    """Wherever it is killed: nothing that it leaves is a damaged key, for which a run asks the operator."""
+    leaf, real = wanted["client-flannel"], os.rename
+    subject = {"common_name": leaf["common_name"], "organization": leaf["organization"]}
+    new = [text.encode() for text in cluster.client.issue(subject, CLIENT)]
+    for last in range(4):
+        begin(leaf, subject, cluster.client)
+        left = [None] * last
+
+        def rename(*paths, left=left):
+            if not left:
+                raise Killed
+            left.pop()
+            real(*paths)
+
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(os, "rename", rename)
+            renewal.put(leaf, *new)
+        seen = certificate.observe(leaves.Leaf(**leaf), make_keys=False)
+        assert seen["has_key"] is whole(leaf)
+        assert whole(leaf) or renew(leaf, cluster, NOW)
+        assert whole(leaf)
 
 
 def test_a_machine_that_was_off_for_too_long_asks_anew_with_the_keys_that_it_has(cluster, wanted):
