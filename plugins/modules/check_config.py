@@ -12,7 +12,8 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Looks at a host as C(k3s check-config) does, and further, and changes nothing.
   - Checks the kernel's features, cgroups, host commands, systemd, ports held by others, space, mount options, swap,
-    routes and addresses that collide with the cluster's networks, firewalls, and other Kubernetes distributions.
+    accounts of people with the names of our units' users, routes and addresses that collide with the cluster's
+    networks, firewalls, and other Kubernetes distributions.
   - Its controller half checks the host's C(k3a_*) variables against the specifications of the collection's roles,
     names unknown ones, reads the bundle's manifest, and measures the host's clock against the controller's.
   - Every option is by default what the C(k3a_*) variables of the host say, so that a play needs none.
@@ -121,6 +122,11 @@ options:
         type: bool
         required: true
         description: Whether it makes routes through the host's own interfaces.
+      users:
+        type: list
+        elements: str
+        required: true
+        description: The users that it will run as here.
       ports:
         type: list
         elements: dict
@@ -290,6 +296,7 @@ OPTIONS = {
             "name": {"type": "str", "required": True},
             "unit": {"type": "str", "required": True},
             "routes": {"type": "bool", "required": True},
+            "users": {"type": "list", "elements": "str", "required": True},
             "ports": {
                 "type": "list",
                 "elements": "dict",

@@ -18,8 +18,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
-from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
@@ -113,18 +114,23 @@ class Port:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of ours: its unit, whether it makes routes, and its ports on this host."""
+    """A component of ours: its unit, whether it makes routes, and its ports and users on this host."""
 
     name: str
     unit: str
     routes: bool
     ports: tuple[Port, ...]
+    users: tuple[str, ...] = ()
 
 
 def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
     """The components as the controller hands them over."""
     return tuple(
-        Component(each["name"], each["unit"], each["routes"], tuple(Port(**port) for port in each["ports"]))
+        Component(
+            *(each["name"], each["unit"], each["routes"]),
+            tuple(Port(**port) for port in each["ports"]),
+            tuple(each["users"]),
+        )
         for each in declared
     )
 
@@ -192,6 +198,8 @@ class Observed:
     # Where the wanted data directory really is, and what somebody else has in it.
     real_data_dir: str = options.DATA_DIR["default"]
     foreign: tuple[str, ...] = ()
+    # Accounts with the names of our units' users.
+    accounts: tuple[Account, ...] = ()
 
 
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
@@ -211,6 +219,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_ports(seen, wanted),
         *_token(seen, wanted),
         *_kubeconfig(seen, wanted),
+        *_accounts(seen, wanted),
         *_neighbours(seen, wanted),
     ]
 
@@ -491,6 +500,25 @@ def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if wanted.server and not seen.has_kubeconfig_group:
         message = f"the host has no group {wanted.write_kubeconfig_group}, which k3a_write_kubeconfig_group names"
         yield Finding("write_kubeconfig_group", FAIL, message, "make it, or name another one")
+
+
+def wanted_users(wanted: Wanted) -> dict[str, str]:
+    """The users that units will run as on this host, each with the unit."""
+    return {user: each.unit for each in wanted.components for user in each.users}
+
+
+def _accounts(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    units = wanted_users(wanted)
+    for account in seen.accounts:
+        way, name = accounts.way_in(account), account.name
+        use = f"{units[name]} runs as it: whoever is {name} could read the unit's keys"
+        remedy = f"rename it, or take its login away (usermod --lock --shell /usr/sbin/nologin {name})"
+        if way:
+            level = WARN if account.is_ours else FAIL
+            yield Finding(f"user_{name}", level, f"somebody can log in as {name} ({way}), and {use}", remedy)
+        elif accounts.may_be_used(account):
+            message = f"the account {name} has a shell, a home and a person's number, and {use}"
+            yield Finding(f"user_{name}", WARN, message, remedy)
 
 
 def _neighbours(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

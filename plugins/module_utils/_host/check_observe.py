@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client impo
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import check, data_directory, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
@@ -100,6 +100,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_complaint=broken.complaint() if "etcd" in running and not etcd.cluster_id else "",
         etcd_recorded=etcd_recorded or EtcdIdentity(),
         real_data_dir=os.path.realpath(wanted.data_dir),
+        accounts=accounts.find(check.wanted_users(wanted)),
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
     )
 

@@ -58,13 +58,14 @@ def ports_of(declared: Declaration, values: Values) -> list[dict[str, Any]]:
 
 
 def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
-    """All components, with the ports that they will have on a host of these roles."""
+    """All components, with the ports and users that they will have on a host of these roles."""
     return [
         {
             "name": declared.name,
             "unit": declared.unit,
             "routes": declared.remains.routes,
             "ports": ports_of(declared, values) if declared.role in roles else [],
+            "users": [user.name for user in declared.users] if declared.role in roles else [],
         }
         for declared in DECLARATIONS
         if declared.program

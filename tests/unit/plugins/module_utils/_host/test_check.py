@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
+from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
@@ -20,6 +21,7 @@ OURS = check.components_in(
             "unit": f"k3a-{name}.service",
             "routes": routes,
             "ports": [{"number": n, "protocol": p, "reach": r, "program": name} for n, p, r in ports],
+            "users": [name] if name in ("etcd", "flannel") else [],
         }
         for name, routes, ports in (
             ("etcd", False, [(2379, "tcp", "servers")]),
@@ -467,3 +469,62 @@ class TestKubeconfig:
 
     def test_a_host_that_is_no_server_needs_none(self):
         assert found(wanted=replace(self.OPS, server=False), has_kubeconfig_group=False) == {}
+
+
+class TestAccounts:
+    """Of the names of our units' users."""
+
+    RUNS = "k3a-flannel.service runs as it: whoever is flannel could read the unit's keys"
+    REMEDY = "rename it, or take its login away (usermod --lock --shell /usr/sbin/nologin flannel)"
+    PERSON = Account("flannel", 1001, "Flann O'Brien", "/bin/bash", password=True, home=True)
+
+    def told(self, account):
+        findings = found(accounts=(account,))
+        return the_only(findings) if findings else None
+
+    def test_one_that_somebody_logs_in_as_is_refused(self):
+        key, text = self.told(self.PERSON)
+        assert key == ("fail", "user_flannel")
+        assert text == f"somebody can log in as flannel (it has a password), and {self.RUNS}; {self.REMEDY}"
+
+    @pytest.mark.parametrize(
+        ("account", "way"),
+        [
+            (replace(PERSON, password=False, keys=True), "it has SSH keys"),
+            (replace(PERSON, password=None), "a directory service knows it as a person"),
+            (replace(PERSON, uid=0), "it is root by another name"),
+            (replace(PERSON, uid=500), "it has a password"),
+            (replace(PERSON, shell=""), "it has a password"),
+        ],
+    )
+    def test_whatever_the_way_in(self, account, way):
+        key, text = self.told(account)
+        assert key == ("fail", "user_flannel") and f"({way})" in text
+
+    def test_one_that_looks_like_a_persons_is_warned_of(self):
+        """Nobody can tell that no other service lets it in."""
+        key, text = self.told(replace(self.PERSON, password=False))
+        assert key == ("warn", "user_flannel")
+        assert text == f"the account flannel has a shell, a home and a person's number, and {self.RUNS}; {self.REMEDY}"
+
+    @pytest.mark.parametrize(
+        "account",
+        [
+            Account("etcd", 110, "", "/bin/false", home=True),
+            Account("etcd", 110, "etcd datastore", "/bin/bash", home=True),
+            Account("etcd", 1001, "", "/sbin/nologin", password=True, home=True),
+            Account("etcd", 1001, "", "/bin/sh"),
+            Account("etcd", 110, "", "/bin/sh", password=None),
+            Account("etcd", 998, "etcd datastore (k3a)"),
+        ],
+    )
+    def test_a_system_account_is_none(self, account):
+        """A distribution's etcd package makes one, and every version of k3a did."""
+        assert self.told(account) is None
+
+    def test_our_own_is_never_refused(self):
+        """Somebody who has given it a login is told what that means."""
+        assert self.told(replace(self.PERSON, purpose="Pod network (k3a)"))[0] == ("warn", "user_flannel")
+
+    def test_where_no_unit_runs_as_it_nobody_asks(self):
+        assert check.wanted_users(WANTED) == {"etcd": "k3a-etcd.service", "flannel": "k3a-flannel.service"}

@@ -34,6 +34,15 @@ def test_a_host_has_the_ports_of_its_roles():
     assert ports([]) == {}
 
 
+def test_a_host_has_the_users_of_its_roles():
+    """On others nothing runs as them, whoever else has such a name."""
+    users = {
+        role: {user for each in components.components(DEFAULTS, [role]) for user in each["users"]}
+        for role in ("server", "agent")
+    }
+    assert {"etcd", "kube"} <= users["server"] and users["agent"] == {"flannel", "kube-proxy"}
+
+
 def test_every_component_is_told_whatever_the_roles_are():
     """What was installed on a host in another role is found, too."""
     assert [each["name"] for each in components.components(DEFAULTS, [])] == [
