@@ -238,6 +238,7 @@ facts:
     etcd_cluster: ""
     etcd_member: ""
     etcd_recorded: {cluster_id: "", member_id: ""}
+    etcd_kept: {cluster_id: "", member_id: ""}
     etcd_outdated: false
     etcd_complaint: ""
     node_password: true
@@ -348,6 +349,7 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_cluster": seen.etcd.cluster_id,
         "etcd_member": seen.etcd.member_id,
         "etcd_recorded": asdict(seen.etcd_recorded),
+        "etcd_kept": asdict(seen.etcd_kept),
         "etcd_outdated": seen.etcd_outdated,
         "etcd_complaint": seen.etcd_complaint,
         "node_password": seen.node_password,

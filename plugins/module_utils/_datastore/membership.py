@@ -94,9 +94,11 @@ class Membership:
 
 def decide(seen: Situation) -> Membership:
     """What has to happen for this server to be a voting member."""
+    not_its_own = foreign(seen)
+    if not_its_own:
+        raise MembershipError(not_its_own)
     if seen.heard is None:
         return _without_majority(seen)
-    _refuse_foreign(seen, seen.heard)
     if seen.holder and not (seen.outdated or seen.complaint):
         moved = seen.holder if seen.peer_url not in seen.holder.peer_urls else None
         return Membership(update=moved, promote=seen.holder.learner)
@@ -123,29 +125,39 @@ def decide(seen: Situation) -> Membership:
     return Membership(set_aside=set_aside, remove=(mine, *strangers), add=True, promote=True)
 
 
-def _refuse_foreign(seen: Situation, heard: Heard) -> None:
-    """Data of another cluster is somebody's only copy, and nothing that is heard elsewhere says what it is worth."""
+def foreign(seen: Situation) -> str:
+    """Why the data on this server's disk, or its record, is not its own, and what to do; nothing where it may be.
+
+    Data of another cluster is somebody's only copy, and nothing that is heard elsewhere says what it is worth.
+    """
+    if seen.heard is None:
+        return _of_another_record(seen)
     for what, identity in (("its data is", seen.kept), (f"{ETCD} is", seen.recorded)):
-        if identity and identity.cluster_id != heard.cluster_id:
-            raise MembershipError(
+        if identity and identity.cluster_id != seen.heard.cluster_id:
+            return (
                 f"etcd on {seen.name} cannot join the others: {what} of the cluster {identity.cluster_id} of etcd, "
-                f"and theirs is {heard.cluster_id}; {REMEDY}"
+                f"and theirs is {seen.heard.cluster_id}; {REMEDY}"
             )
     if seen.holder and seen.expected and seen.holder is not seen.expected:
-        raise MembershipError(
+        return (
             f"the data of etcd on {seen.name} is that of {seen.holder.label}, and this host is "
             f"{seen.expected.label}; {REMEDY}"
         )
+    return ""
+
+
+def _of_another_record(seen: Situation) -> str:
+    if not (seen.kept and seen.recorded) or seen.kept == seen.recorded:
+        return ""
+    return (
+        f"the data of etcd on {seen.name} is of the member {seen.kept.member_id} of the cluster "
+        f"{seen.kept.cluster_id}, and by {ETCD} this host is the member {seen.recorded.member_id} of the cluster "
+        f"{seen.recorded.cluster_id}, and no majority answers that could tell; put its own data back, or start the "
+        "other servers first"
+    )
 
 
 def _without_majority(seen: Situation) -> Membership:
-    if seen.kept and seen.recorded and seen.kept != seen.recorded:
-        raise MembershipError(
-            f"the data of etcd on {seen.name} is of the member {seen.kept.member_id} of the cluster "
-            f"{seen.kept.cluster_id}, and by {ETCD} this host is the member {seen.recorded.member_id} of the cluster "
-            f"{seen.recorded.cluster_id}, and no majority answers that could tell; put its own data back, or start the "
-            "other servers first"
-        )
     if seen.outdated:
         raise MembershipError(
             f"the data of etcd on {seen.name} is an old copy: what was written since is not in it; put its newest data "

@@ -195,6 +195,8 @@ class Observed:
     # What etcd says where it ends over its data again and again.
     etcd_complaint: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
+    # Whose data is on the disk, where etcd does not say who it is.
+    etcd_kept: EtcdIdentity = EtcdIdentity()
     # Where the wanted data directory really is, and what somebody else has in it.
     real_data_dir: str = options.DATA_DIR["default"]
     foreign: tuple[str, ...] = ()

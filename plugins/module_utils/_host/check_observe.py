@@ -99,6 +99,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_outdated=not etcd.cluster_id and _is_outdated(layout),
         etcd_complaint=broken.complaint() if "etcd" in running and not etcd.cluster_id else "",
         etcd_recorded=etcd_recorded or EtcdIdentity(),
+        etcd_kept=EtcdIdentity() if etcd.cluster_id else _kept(layout),
         real_data_dir=os.path.realpath(wanted.data_dir),
         accounts=accounts.find(check.wanted_users(wanted)),
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
@@ -124,6 +125,14 @@ def _etcd(layout: Layout) -> EtcdIdentity:
     try:
         return Etcd(layout, [client_url("127.0.0.1")], ETCD_PATIENCE).identity()
     except (EtcdError, OSError):
+        return EtcdIdentity()
+
+
+def _kept(layout: Layout) -> EtcdIdentity:
+    """Whose data is in the directory of etcd; of data that does not say so, the step that needs it tells."""
+    try:
+        return data.kept_identity(layout.etcd) or EtcdIdentity()
+    except (data.DataDamaged, OSError):
         return EtcdIdentity()
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import peer_url
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore import membership
+from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Heard, Member, peer_url
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.membership import majority
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import in_url
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import ETCD, EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, MemberReport, ServerReport
 
@@ -22,7 +23,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
 def etcd_findings(reports: Sequence[HostReport], answer: ServerReport) -> list[HostFinding]:
     """What keeps the servers' etcd from being the cluster that it was."""
     servers = [report for report in reports if report.server and report.facts]
-    return [*_divided(servers), *_others(servers, answer), *_lost(servers, answer)]
+    return [*_divided(servers), *_others(servers, answer), *_foreign(servers, answer), *_lost(servers, answer)]
 
 
 def _divided(servers: Sequence[HostReport]) -> Iterator[HostFinding]:
@@ -57,6 +58,35 @@ def _others(servers: Iterable[HostReport], answer: ServerReport) -> Iterator[Hos
                 # At its address the others know the one that runs: it is the record that came from elsewhere.
                 message += ", and the others know the one that runs"
                 remedy = f"put its own {ETCD} back, or remove it: it is written anew by what runs"
+            yield HostFinding((server.name,), Finding("etcd", FAIL, message, remedy))
+
+
+def _foreign(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
+    """Servers whose disk has the data of another one or of another cluster, as the step of etcd judges them."""
+    clusters = {server.seen.etcd_cluster for server in servers if server.seen.etcd_cluster}
+    members = tuple(
+        Member(each.id, each.name, each.peer_urls, each.client_urls, each.learner) for each in answer.etcd_members
+    )
+    # Where there are several clusters that is told, and nobody knows which of them has the members.
+    heard = Heard(next(iter(clusters)), members) if members and len(clusters) == 1 else None
+    for server in servers:
+        seen, recorded = server.seen, server.seen.etcd_recorded
+        kept = EtcdIdentity(seen.etcd_cluster, seen.etcd_member) if seen.etcd_member else seen.etcd_kept
+        # Of one that runs with another's data by its record that is told.
+        is_told = bool(seen.etcd_member and recorded.member_id)
+        if not (kept.member_id and seen.node_ips) or is_told:
+            continue
+        problem = membership.foreign(
+            membership.Situation(
+                name=server.known_name,
+                peer_url=peer_url(in_url(seen.node_ips[0])),
+                kept=kept,
+                heard=heard,
+                recorded=recorded if recorded.member_id else None,
+            )
+        )
+        if problem:
+            message, _separator, remedy = problem.partition("; ")
             yield HostFinding((server.name,), Finding("etcd", FAIL, message, remedy))
 
 

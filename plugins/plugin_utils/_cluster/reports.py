@@ -62,6 +62,8 @@ class HostFacts:
     etcd_cluster: str = ""
     etcd_member: str = ""
     etcd_recorded: EtcdIdentity = EtcdIdentity()
+    # Whose data is on its disk, where the local etcd does not say who it is.
+    etcd_kept: EtcdIdentity = EtcdIdentity()
     # The data of etcd is an old copy: its member had come further already.
     etcd_outdated: bool = False
     # What etcd says where it ends over its data again and again.
@@ -242,8 +244,9 @@ def _named(read: Callable[[Mapping[str, Any]], Record], result: Mapping[str, Any
 def host_facts(facts: Mapping[str, Any]) -> HostFacts:
     """What a host says of itself, whose name is that of a node, and whose addresses are addresses."""
     identity = _part(Identity, "identity", facts)
-    etcd_recorded = _part(EtcdIdentity, "etcd_recorded", facts)
-    seen = record(HostFacts, {**facts, "identity": identity, "etcd_recorded": etcd_recorded})
+    etcd_recorded, etcd_kept = (_part(EtcdIdentity, f"etcd_{which}", facts) for which in ("recorded", "kept"))
+    parts = {"identity": identity, "etcd_recorded": etcd_recorded, "etcd_kept": etcd_kept}
+    seen = record(HostFacts, {**facts, **parts})
     # Any of it gets into paths of the API and lines of files.
     for name in (seen.node_name, *filter(None, [identity.node_name])):
         if not valid_node_name(name):
@@ -252,10 +255,11 @@ def host_facts(facts: Mapping[str, Any]) -> HostFacts:
         if len(addresses) > len(FAMILIES):
             raise ReportError(f"its node_ips are {len(addresses)}, and a node has one of each address family")
     _judge_addresses([*seen.node_ips, *identity.node_ips])
-    for number in (seen.etcd_cluster, seen.etcd_member, etcd_recorded.cluster_id, etcd_recorded.member_id):
+    told = (EtcdIdentity(seen.etcd_cluster, seen.etcd_member), etcd_recorded, etcd_kept)
+    for number in (number for each in told for number in (each.cluster_id, each.member_id)):
         if number and not (number.isascii() and number.isdigit()):
             raise ReportError(f"its etcd has the id {number!r:.100}, which is no number")
-    for part in (seen, identity, etcd_recorded):
+    for part in (seen, identity, etcd_recorded, etcd_kept):
         _judge_words(part)
     return seen
 

@@ -157,11 +157,20 @@ class TestInstalled:
         progress = {"format": 1, "cluster_id": mine.cluster_id, "member_id": mine.member_id, "commit": 9}
         (tmp_path / "etcd-progress.json").write_text(json.dumps(progress))
         assert self.seen(layout).etcd_outdated
+        assert self.seen(layout).etcd_kept == mine, "whose data it is"
         monkeypatch.setattr(look, "_etcd", lambda _layout: mine)
         ours = (Component("etcd", "k3a-etcd.service", False, ()),)
         monkeypatch.setattr(look, "_systemd", lambda _run, _own: (252, frozenset({"k3a-etcd.service"})))
         wanted = replace(WANTED, data_dir=layout.data_dir, components=ours)
-        assert not look.observe(wanted, lambda _command: (0, "", "")).etcd_outdated
+        seen = look.observe(wanted, lambda _command: (0, "", ""))
+        assert (seen.etcd_outdated, seen.etcd_kept) == (False, EtcdIdentity())
+
+    @pytest.mark.parametrize("log", [b"", b"no log of etcd"])
+    def test_data_of_etcd_that_does_not_say_whose_it_is_is_nobodys(self, tmp_path, log):
+        layout = Layout(str(tmp_path / "k3a"))
+        Path(layout.etcd, "member/wal").mkdir(parents=True)
+        Path(layout.etcd, "member/wal/0.wal").write_bytes(log)
+        assert self.seen(layout).etcd_kept == EtcdIdentity()
 
     def test_an_etcd_that_ends_again_and_again_says_why(self, tmp_path, monkeypatch):
         monkeypatch.setattr(look.broken, "complaint", lambda: "tocommit(9) is out of range")

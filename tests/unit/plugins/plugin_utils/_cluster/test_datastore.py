@@ -81,6 +81,45 @@ class TestOthers:
         )
 
 
+class TestForeign:
+    """What the step of etcd would say, before anything changes."""
+
+    REMEDY = "put its own data back, or reset the host with reset.yml --limit and let it join anew with k3a_replace=true"
+
+    def test_data_of_another_server(self):
+        """A disk was copied, and etcd's guard keeps it from starting."""
+        (found,) = told([S1, server(2, {**STOPPED, "etcd_kept": EtcdIdentity("7", "3")}), S3])
+        assert found == ("host2", "the data of etcd on s2 is that of s3, and this host is s2", self.REMEDY)
+
+    def test_data_of_another_server_on_a_host_without_a_record(self):
+        """Its address tells, also while etcd runs with that data."""
+        for facts in ({**STOPPED, "etcd_kept": EtcdIdentity("7", "3")}, {"etcd_member": "3"}):
+            (found,) = told([S1, server(2, {**facts, "etcd_recorded": EtcdIdentity()}), S3])
+            assert found == ("host2", "the data of etcd on s2 is that of s3, and this host is s2", self.REMEDY)
+
+    def test_data_or_a_record_of_another_cluster(self):
+        (found,) = told([S1, server(2, {**STOPPED, "etcd_kept": EtcdIdentity("8", "2")}), S3])
+        message = "etcd on s2 cannot join the others: its data is of the cluster 8 of etcd, and theirs is 7"
+        assert found == ("host2", message, self.REMEDY)
+
+    def test_where_no_majority_answers_the_record_tells(self):
+        foreign = server(1, {**STOPPED, "etcd_kept": EtcdIdentity("7", "3")})
+        (found,) = told([foreign, server(2, {**STOPPED, "etcd_kept": EtcdIdentity("7", "2")})], ())
+        assert found == (
+            "host1",
+            "the data of etcd on s1 is of the member 3 of the cluster 7, and by /etc/k3a/etcd.json this host is the member 1 of "
+            "the cluster 7, and no majority answers that could tell",
+            "put its own data back, or start the other servers first",
+        )
+
+    def test_its_own_data_is_fine_and_so_is_that_of_a_member_that_was_removed(self):
+        kept = [server(n, {**STOPPED, "etcd_kept": EtcdIdentity("7", str(n))}) for n in (2, 3)]
+        assert told([S1, *kept]) == told([S1, *kept], ()) == []
+        assert told([S1, kept[0], S3], (MEMBERS[0], MEMBERS[2])) == []
+        without = server(2, {**STOPPED, "etcd_kept": EtcdIdentity("7", "2"), "etcd_recorded": EtcdIdentity()})
+        assert told([S1, without, S3]) == told([without], ()) == []
+
+
 class TestLost:
     def test_a_member_whose_data_is_gone_is_replaced_only_when_told_to(self):
         (found,) = told([S1, server(2, {**STOPPED, **EMPTIED}), S3])

@@ -100,6 +100,7 @@ class TestHost:
             ({"identity": {"epoch": "1"}}, "its epoch is '1', which is no int"),
             ({"etcd_recorded": {"member_id": 1}}, "its member_id is 1, which is no str"),
             ({"etcd_recorded": {"member_id": "x"}}, "its etcd has the id 'x', which is no number"),
+            ({"etcd_kept": {"cluster_id": "1\n"}}, "its etcd has the id '1\\n', which is no number"),
             ({"etcd_cluster": "1\n"}, "which is no number"),
             # The controller's own findings repeat these.
             ({"machine_id": "1\x1b[2J"}, "its machine_id is '1\\x1b[2J', which is no text of one line"),
