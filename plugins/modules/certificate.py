@@ -15,8 +15,8 @@ description:
   - Keeps the certificates of the control plane (O(profile=server)) or of a node that runs pods (O(profile=agent)), each
     with a key that is made on this host and never leaves it.
   - Works in two steps. The first makes missing keys and returns a signing request for each certificate that is missing,
-    expires within 120 days, or does not fit any more (subject, names, usages, CA); the reasons are in the diff. M(k3a.cluster.certificate_signature) signs the requests, and the second step
-    installs what it returns as O(signed).
+    expires within 120 days, or does not fit any more (subject, names, usages, CA); the reasons are in the diff.
+    M(k3a.cluster.certificate_signature) signs the requests, and the second step installs what it returns as O(signed).
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
     another CA.
   - What M(k3a.cluster.certificate_renewal) has renewed on this host is taken as it is.
@@ -54,8 +54,8 @@ options:
     default: {}
   renewed_by_node:
     description:
-      - Whether M(k3a.cluster.certificate_renewal) renews the certificates on this host. What lives shorter than a year is
-        then left to it until the last third of its life.
+      - Whether M(k3a.cluster.certificate_renewal) renews the certificates on this host. What lives shorter than a year
+        is then left to it until the last third of its life.
       - Where it does not, as on a host of the inventory, what it has left is issued anew for a year.
     type: bool
     default: false

@@ -19,8 +19,8 @@ description:
   - Key and certificate are replaced together, by one file to which the names of both lead. The kubelet reads it again
     by itself; kube-proxy and flannel, which systemd hands theirs, are started anew.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.
-  - A host of the inventory has none of it, since a run of C(site.yml) renews there. One that had joined by a token loses
-    it in the first of these runs.
+  - A host of the inventory has none of it, since a run of C(site.yml) renews there. One that had joined by a token
+    loses it in the first of these runs.
 extends_documentation_fragment:
   - k3a.cluster.attributes
   - k3a.cluster.attributes.node
