@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import errno
+import fcntl
 import glob
 import grp
 import json
@@ -185,6 +186,7 @@ def leave_network(node: Node) -> Iterable[Removal]:
     for route in network.lasting_routes(address.routes(), pod_networks(node), going):
         yield Removal((f"route {route.network}",), partial(network.delete_route, route))
     yield from leave_firewall()
+    yield from leave_lock(layouts.XTABLES_LOCK, layouts.XTABLES_GROUP)
 
 
 def leave_firewall() -> Iterable[Removal]:
@@ -207,6 +209,13 @@ def leave_firewall() -> Iterable[Removal]:
             if lines:
                 act = partial(process.do, f"{program}-legacy-restore", "--noflush", text=lines)
                 yield Removal((f"{program}: chains of Kubernetes",), act)
+
+
+def leave_lock(path: str, group: str) -> Iterable[Removal]:
+    """The lock of the older iptables, when it is for the group of ours that our units are let in by."""
+    _mode, _owner, found = files.ownership(path) or (0, "", "")
+    if found == group:
+        yield Removal((path,), partial(give_back_lock, path))
 
 
 def forget_pods(node: Node) -> Iterable[Removal]:
@@ -439,6 +448,19 @@ def remove_directory(path: str) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
             raise
+
+
+def give_back_lock(path: str) -> None:
+    """Remove a lock. One that somebody holds now is root's alone again, as its own programs make it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except BlockingIOError:
+        os.fchown(descriptor, 0, 0)
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
 
 
 def remove_logind_settings() -> None:

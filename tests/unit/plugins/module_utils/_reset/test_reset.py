@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import fcntl
+import grp
 import os
 import pwd
 import socket
@@ -304,6 +306,19 @@ def test_a_setting_that_the_kernel_refuses_is_told_and_keeps_nothing_else():
         "the kernel setting k3a.never"
     ]
     assert done == ["x"]
+
+
+def test_the_lock_of_iptables_goes_when_our_group_was_let_in_and_nobody_holds_it(tmp_path):
+    lock, ours = tmp_path / "xtables.lock", grp.getgrgid(os.getegid()).gr_name
+    assert list(reset.leave_lock(str(lock), ours)) == []
+    lock.touch(0o640)
+    assert list(reset.leave_lock(str(lock), "somebody's")) == []
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        reset.apply(reset.leave_lock(str(lock), ours))
+        assert lock.stat().st_mode & 0o777 == 0o600
+    assert reset.apply(reset.leave_lock(str(lock), ours)) == []
+    assert not lock.exists()
 
 
 def test_a_directory_that_somebody_uses_again_stays(tmp_path):
