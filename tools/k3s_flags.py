@@ -33,9 +33,11 @@ which defaults differ. A variable that is called after a flag without one is ref
       -e k3a_import_environment=k3s.service.env
 
 It shows the variables as YAML, those of the host alone apart, and a sentence for whatever is not simply a variable. It
-reads files as K3s does: later files win, keys that end in `+` add. It does not show secrets. Flags of K3s's command
-line are not in these files: write them into `config.yaml` first, without their dashes. What the files do not say has
-k3a's default, which is not always K3s's.
+reads files as K3s does: later files win, keys that end in `+` add. It refuses a file with a key given twice or a second
+document, a flag beside its form of one letter (`token` and `t`), and a number that YAML changes, such as the mode
+`0644` without quotes: what K3s makes of these, if it starts at all, is hardly what was meant. It does not show secrets.
+Flags of K3s's command line are not in these files: write them into `config.yaml` first, without their dashes. What the
+files do not say has k3a's default, which is not always K3s's.
 
 """
 

@@ -39,8 +39,11 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, "variables": imported.variables, "notes": imported.notes}
 
     def _content(self, path: str) -> str:
-        with open(path, "rb") as stream:  # whose error names the file and the reason in one sentence
-            content = stream.read()
+        try:
+            with open(path, "rb") as stream:  # whose other errors name the file and the reason in one sentence
+                content = stream.read()
+        except IsADirectoryError:
+            raise k3s_config.ConfigError(f"{path} is a folder; name the file that is meant") from None
         try:
             content.decode()
         except UnicodeError:

@@ -106,25 +106,25 @@ def _given(where: str, source: Any) -> list[tuple[str, Any]]:
 def parse(where: str, text: str, findings: list[str]) -> list[tuple[str, Any]]:
     """The documents of a YAML or JSON text, each with its place; what is wrong with the text goes to findings."""
     # Text of Ansible is of a type of its own, which the parser in C takes for a stream.
-    loader = _loader()(str(text))
+    reader = loader()(str(text))
     documents: list[tuple[str, Any]] = []
     try:
-        while loader.check_node():
-            node = loader.get_node()
+        while reader.check_node():
+            node = reader.get_node()
             place = f"{where}, document {len(documents) + 1} (line {node.start_mark.line + 1})"
             findings += [f"{where}, document {len(documents) + 1}, {finding}" for finding in _duplicates(node)]
-            documents.append((place, loader.construct_document(node)))
+            documents.append((place, reader.construct_document(node)))
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         findings.append(f"{where}, document {len(documents) + 1}{line}: not valid YAML: {error.problem}")
     except yaml.YAMLError as error:
         findings.append(f"{where}, document {len(documents) + 1}: not valid YAML: {' '.join(str(error).split())}")
     finally:
-        loader.dispose()
+        reader.dispose()
     return documents
 
 
-def _loader() -> Any:
+def loader() -> Any:
     """YAML as Kubernetes reads it: dates, 1:30 and = are text there, and not a date, ninety and nothing at all."""
     base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

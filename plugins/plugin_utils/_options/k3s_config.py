@@ -19,10 +19,11 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
-from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import parse
+from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import loader, parse
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import k3s_flags, spec, variables
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.k3s_flags import LIST, TRUTH, Flag
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import WITH_COMMAS
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.values import FALSE, TRUE, WITH_COMMAS
+from yaml import compose
 
 BY_ALIAS = {flag.alias: flag.name for flag in k3s_flags.FLAGS.values() if flag.alias}
 BY_ENVIRONMENT = {flag.environment: flag.name for flag in k3s_flags.FLAGS.values() if flag.environment}
@@ -70,11 +71,16 @@ def files_of(path: str) -> list[str]:
 def settings(files: Iterable[tuple[str, str]], environment: str = "") -> Settings:
     """What files of a configuration, each with its content, and a file of the environment give."""
     found: Settings = {}
+    forms: dict[str, str] = {}
     problems: list[str] = []
     for path, text in files:
         for key, value in _mapping(path, text, problems).items():
-            name, adds = key.removesuffix("+"), key.endswith("+")
-            name = BY_ALIAS.get(name, name)
+            form, adds = key.removesuffix("+"), key.endswith("+")
+            name = BY_ALIAS.get(form, form)
+            if forms.setdefault(name, form) != form:
+                problems.append(
+                    f"{path}: {form} and {forms[name]} are one flag, and K3s does not start with both; leave one"
+                )
             if isinstance(value, Mapping) or any(isinstance(item, (Mapping, list)) for item in _listed(value)):
                 problems.append(f"{path}: {key} has more inside it than a text or a list of texts")
                 continue
@@ -103,7 +109,21 @@ def _mapping(path: str, text: str, problems: list[str]) -> dict[str, Any]:
     if content is not None and not isinstance(content, Mapping):
         problems.append(f"{path} is not a mapping of flags to their values")
         return {}
+    if content and len(documents) == 1:
+        problems += _other_numbers(path, text, content)
     return {_text(key): value for key, value in (content or {}).items()}
+
+
+def _other_numbers(path: str, text: str, content: Mapping[Any, Any]) -> Iterable[str]:
+    """Flags whose number is not what is written: of the mode 0644 without quotes YAML makes 420, and K3s then 0420."""
+    root = compose(str(text), loader())
+    written = {key.value: node.value for key, node in root.value} if root else {}
+    for key, value in content.items():
+        name = _text(key).removesuffix("+")
+        known = BY_ALIAS.get(name, name) in KNOWN
+        if known and isinstance(value, int) and not isinstance(value, bool) and written[key] != str(value):
+            read = f"{name} is {written[key]} without quotes, which K3s reads as the number {value}"
+            yield f"{path}: {read}; put in quotes what is meant"
 
 
 def _listed(value: Any) -> list[Any]:
@@ -166,7 +186,7 @@ def imported(given: Mapping[str, Sequence[str]]) -> Imported:
 def _translate(flag: Flag, values: list[str], texts: dict[str, Any]) -> str:
     """Give the flag's variable its value; what there is to know of it besides."""
     if not flag.variable:
-        return flag.sentence
+        return "" if _is_so(flag, values) else flag.sentence
     if flag.name in k3s_flags.SECRET:
         place = f"{flag.variable}{spec.FILE}"
         file = f", or name a file with it in {place}" if place in spec.specification() else ""
@@ -179,13 +199,20 @@ def _translate(flag: Flag, values: list[str], texts: dict[str, Any]) -> str:
         return ""
     if flag.kind != LIST:
         texts[flag.variable] = values[-1] if values else ""
-        return flag.sentence
+        return "" if _is_so(flag, values) else flag.sentence
     wanted, left = _items(flag, values)
     if wanted:
         texts[flag.variable] = [*texts.get(flag.variable, []), *wanted]
     if left:
         return f"Not taken over: {', '.join(left)}. {flag.sentence}"
     return "" if _option(flag).get("choices") else flag.sentence
+
+
+def _is_so(flag: Flag, values: list[str]) -> bool:
+    """Whether a flag that is true or false asks for no more than what is done without it."""
+    said = values[-1].lower() if flag.kind == TRUTH and values else ""
+    done = bool(_option(flag).get("default")) if flag.variable else flag.name in k3s_flags.ALWAYS
+    return said in (TRUE if done else FALSE)
 
 
 def _items(flag: Flag, values: list[str]) -> tuple[list[str], list[str]]:

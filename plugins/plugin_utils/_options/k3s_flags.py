@@ -396,6 +396,17 @@ SECRET = frozenset(
         "vpn-auth",
     }
 )
+# What k3a does in any case, as if the flag were true; all others it leaves, as if the flag were false.
+ALWAYS = frozenset(
+    {
+        "disable-cloud-controller",
+        "disable-helm-controller",
+        "disable-network-policy",
+        "etcd-disable-snapshots",
+        "flannel-ipv6-masq",
+        "tls-san-security",
+    }
+)
 FLAGS = {
     flag.name: replace(flag, alias=ALIASES.get(flag.name, ""), environment=ENVIRONMENT.get(flag.name, ""))
     for flag in _FLAGS

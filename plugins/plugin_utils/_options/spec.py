@@ -152,10 +152,11 @@ def evaluate(
             problems.append(Problem(name, str(error), error.remedy))
         except AnsibleError as error:
             problems.append(NoValue(name, str(error)))
+    told = {problem.variable for problem in problems}
     for name in [name for name, value in values.items() if options[name].get("no_log") and not value]:
         place = name + FILE
         known = specification().get(place) or of_playbooks().get(place)
-        if known is None or not variables.get(place):
+        if known is None or not variables.get(place) or place in told:
             continue
         path = variables[place]
         try:
@@ -167,7 +168,9 @@ def evaluate(
         except Unanswered as error:
             message = f"{place} is {ASK}, so {name} is asked for, but {error}"
             problems.append(Problem(place, message, error.remedy))
-        except (OSError, UnicodeError, AnsibleError, Mistyped) as error:
+        except Mistyped as error:
+            problems.append(Problem(place, str(error), error.remedy))
+        except (OSError, UnicodeError, AnsibleError) as error:
             reason = getattr(error, "strerror", None) or error
             problems.append(Problem(place, f"{place} is {path}, which cannot be read: {reason}"))
         else:

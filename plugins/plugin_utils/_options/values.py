@@ -46,6 +46,8 @@ ON_CONTROLLER = frozenset(
         "nodes_directory",
     }
 )
+# Of these the ones that are a file, to read or to write.
+FILES = ON_CONTROLLER - {"k3a_bundle", "k3a_manifests", "nodes_directory"}
 # What stands for no file: the secret is typed at the terminal.
 ASK = "-"
 SECRET_FILES = frozenset({"k3a_bootstrap_token_file", "k3a_new_token_file", "k3a_token_file"})
@@ -122,7 +124,7 @@ def _scalar(name: str, value: Any, kind: str) -> Any:
         return ""
     if kind in ("str", "path") and isinstance(value, str):
         if value and name in ON_CONTROLLER:
-            return _on_controller(value)
+            return _on_controller(name, value)
         # One of a host is compared with what is recorded there, and stands before other names.
         return value.rstrip("/") or value if kind == "path" else value
     if kind == "bool" and (isinstance(value, (bool, str)) or value in (0, 1)):
@@ -141,8 +143,11 @@ def _scalar(name: str, value: Any, kind: str) -> Any:
     raise _Unfit
 
 
-def _on_controller(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH100, PTH111
+def _on_controller(name: str, given: str) -> str:
+    path = os.path.abspath(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH100, PTH111
+    if name in FILES and os.path.isdir(path):  # noqa: PTH112
+        raise Mistyped(f"{name} is {path}, which is a folder", "name a file in it")
+    return path
 
 
 def _flow(text: str, brackets: str) -> Any:

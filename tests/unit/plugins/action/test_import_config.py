@@ -90,6 +90,12 @@ def test_a_file_that_is_no_text_is_told(translate: Translate, tmp_path: Path) ->
     assert (result["msg"], shown) == (f"{tmp_path}/config.yaml is no text in UTF-8", "")
 
 
+def test_a_folder_in_the_place_of_a_file_is_told(translate: Translate, tmp_path: Path) -> None:
+    for option in ("path", "environment_file"):
+        result, shown = translate(**{option: str(tmp_path)})
+        assert (result["msg"], shown) == (f"{tmp_path} is a folder; name the file that is meant", "")
+
+
 def test_without_a_file_the_way_is_told(translate: Translate) -> None:
     with pytest.raises(AnsibleActionFail, match="as in -e k3a_import_config=config.yaml"):
         translate()

@@ -161,6 +161,16 @@ class TestSettings:
             ("- a", "0.yaml is not a mapping of flags to their values"),
             ("a: {b: 1}", "0.yaml: a has more inside it than a text or a list of texts"),
             ("a: [[1]]", "0.yaml: a has more inside it than a text or a list of texts"),
+            ("token: a\nt: b", "0.yaml: t and token are one flag, and K3s does not start with both; leave one"),
+            (
+                "t: a\nnode-ip: b\ntoken+: c",
+                "0.yaml: token and t are one flag, and K3s does not start with both; leave",
+            ),
+            (
+                "write-kubeconfig-mode: 0644",
+                "0.yaml: write-kubeconfig-mode is 0644 without quotes, which K3s reads as the number 420; "
+                "put in quotes what is meant",
+            ),
             ("a: 1\n---\nb: 1", "0.yaml has several documents, of which K3s reads the first"),
         ],
     )
@@ -168,6 +178,14 @@ class TestSettings:
         with pytest.raises(k3s_config.ConfigError) as raised:
             settings(text)
         assert str(raised.value).startswith(sentence)
+
+    def test_two_forms_of_a_flag_are_told_though_they_are_in_two_files(self) -> None:
+        with pytest.raises(k3s_config.ConfigError, match=r"^1.yaml: t and token are one flag"):
+            settings("token: a", "t: b")
+
+    def test_a_number_that_is_read_as_it_is_written_is_one(self) -> None:
+        found = settings("write-kubeconfig-mode: 644\nhttps-listen-port: 6443\ndebug: true\nlb-server-port: 0\n1: 2")
+        assert found["write-kubeconfig-mode"] == ["644"]
 
     def test_all_that_cannot_be_read_is_told_at_once(self) -> None:
         with pytest.raises(k3s_config.ConfigError, match="0.yaml is not .*; 1.yaml is not"):
@@ -225,6 +243,16 @@ class TestTranslation:
     @pytest.mark.parametrize("value, variables", [("true", {"k3a_flannel_backend": "none"}), ("false", {})])
     def test_a_flag_may_stand_for_a_value(self, value: str, variables: dict[str, str]) -> None:
         assert translated(f"no-flannel: {value}") == (variables, [])
+
+    @pytest.mark.parametrize(
+        "text", ["docker: false", "debug: false", "rootless: 'no'", "disable-helm-controller: true"]
+    )
+    def test_what_asks_for_no_more_than_what_is_done_anyway_is_not_told(self, text: str) -> None:
+        assert translated(text)[1] == []
+
+    @pytest.mark.parametrize("text", ["docker: true", "secrets-encryption: false", "disable-helm-controller: false"])
+    def test_what_asks_for_something_else_is_told(self, text: str) -> None:
+        assert len(translated(text)[1]) == 1
 
     def test_of_a_flag_given_twice_the_last_value_counts(self) -> None:
         assert translated("cluster-domain: [a.example, b.example]")[0] == {"k3a_cluster_domain": "b.example"}

@@ -157,6 +157,16 @@ class TestSecretsInFiles:
         assert self.read(k3a_token_file=str(path), k3a_token="given") == ("given", [])
         assert self.read() == self.read(k3a_token_file="") == ("", [])
 
+    def test_a_folder_in_the_place_of_the_file_is_told_once(self, tmp_path):
+        names = {"k3a_token", "k3a_token_file", "k3a_kubeconfig"}
+        options = {name: option for name, option in spec.specification().items() if name in names}
+        given = {"k3a_token_file": str(tmp_path), "k3a_kubeconfig": str(tmp_path)}
+        problems = spec.evaluate(options, given, lambda value: value)[1]
+        told = {problem.variable: (problem.message, problem.remedy) for problem in problems}
+        wrong = {name: (f"{name} is {tmp_path}, which is a folder", "name a file in it") for name in given}
+        assert (told, len(problems)) == (wrong, 2)
+        assert self.read(**given) == ("", [wrong["k3a_token_file"][0]])
+
     def test_a_file_that_cannot_be_read_is_told_and_not_taken_for_none(self, tmp_path):
         _value, (told,) = self.read(k3a_token_file=str(tmp_path / "gone"))
         assert told == f"k3a_token_file is {tmp_path}/gone, which cannot be read: No such file or directory"
