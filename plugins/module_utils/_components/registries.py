@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import ipaddress
+import re
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -18,25 +19,33 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 
 HEADER = "# Written by k3a from k3a_registries; do not edit.\n"
 DEFAULT_HOSTS = {"docker.io": "registry-1.docker.io"}
+# The two names of one registry: in images, and of the host that is asked.
+_OTHER_NAMES = {**DEFAULT_HOSTS, **{host: registry for registry, host in DEFAULT_HOSTS.items()}}
 SECRETS = ("password", "auth", "identity_token")
 PLAIN_PATHS = ("", "/", "/v2")
 
 
 def credentials(registries: Mapping[str, Any]) -> dict[str, Any]:
     """The part of containerd's own configuration: who logs in where."""
+    given = _configs(registries)
     configs = {
-        registry: {
-            "auth": {key.replace("identity_token", "identitytoken"): value for key, value in config["auth"].items()}
-        }
-        for registry, config in (registries.get("configs") or {}).items()
-        if config.get("auth")
+        host: {"auth": {key.replace("identity_token", "identitytoken"): value for key, value in config["auth"].items()}}
+        for registry, config in given.items()
+        # containerd looks for them by whom it asks, which is not always called as in the name of an image.
+        for host in dict.fromkeys((registry, DEFAULT_HOSTS.get(registry, registry)))
+        if config.get("auth") and (host == registry or not given.get(host, {}).get("auth"))
     }
     return {"configs": configs} if configs else {}
 
 
+def _configs(registries: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The configuration of each registry; what is empty says nothing."""
+    return {registry: config or {} for registry, config in (registries.get("configs") or {}).items()}
+
+
 def split_secrets(registries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration without its secrets, and the secrets by registry, so that only these have to be hidden."""
-    configs = registries.get("configs") or {}
+    configs = _configs(registries)
     secrets: dict[str, Any] = {}
     public: dict[str, Any] = {}
     for registry, config in configs.items():
@@ -59,7 +68,7 @@ def merge_secrets(public: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict
 def hosts_files(registries: Mapping[str, Any], directory: str) -> tuple[files.File, ...]:
     """A hosts.toml for each registry that has mirrors or TLS settings."""
     mirrors = registries.get("mirrors") or {}
-    configs = registries.get("configs") or {}
+    configs = _configs(registries)
     names = sorted({*mirrors, *(name for name, config in configs.items() if config.get("tls"))})
     return tuple(
         files.File(
@@ -103,13 +112,24 @@ def endpoint_url(endpoint: str) -> str:
     return f"{'http' if plain else 'https'}://{endpoint}"
 
 
+def endpoint_host(endpoint: str) -> str:
+    """The host of an endpoint that can be one; nothing where it has none, or a port that is none."""
+    try:
+        parsed = urllib.parse.urlsplit(endpoint_url(endpoint))
+        usable = parsed.scheme in ("http", "https") and parsed.port != 0 and not re.search(r"\s", endpoint)
+    except ValueError:
+        return ""
+    return parsed.hostname or "" if usable else ""
+
+
 def _is_loopback(host: str) -> bool:
     return host == "localhost" or (address.is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def tls_options(host: str, configs: Mapping[str, Any]) -> dict[str, Any]:
     """How to trust a host, and how it is told who asks."""
-    tls = (configs.get(host) or configs.get("*") or {}).get("tls") or {}
+    other = _OTHER_NAMES.get(host, host)
+    tls = (configs.get(host) or configs.get(other) or configs.get("*") or {}).get("tls") or {}
     options: dict[str, Any] = {}
     if tls.get("insecure_skip_verify"):
         options["skip_verify"] = True

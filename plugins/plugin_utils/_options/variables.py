@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import 
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, registries
 
 _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{NAME}")
@@ -93,8 +93,16 @@ def _networks_together(_name: str, values: Values, _flags: Any) -> Iterable[Prob
         message = f"k3a_cluster_cidr is {_in_words(pods)} and k3a_service_cidr is {_in_words(services)}"
         yield message, "give both the same address families, in the same order"
     for cidr in services:
-        if address.network(cidr).num_addresses <= address.CLUSTER_DNS_SERVICE:
+        if not _is_roomy(cidr):
             yield f"k3a_service_cidr {cidr} is too small", "take a prefix of /24 or shorter"
+
+
+def _is_roomy(cidr: str) -> bool:
+    """Whether a network has the addresses that every cluster gives to services of its own."""
+    try:
+        return bool(address.service_ip(cidr, address.CLUSTER_DNS_SERVICE))
+    except address.AddressError:
+        return False
 
 
 def _networks(values: Values, name: str) -> list[str]:
@@ -160,7 +168,7 @@ def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         ip = _ip(text)
         if ip and not any(ip in address.network(cidr) for cidr in networks):
             yield f"{name} {text} lies outside k3a_service_cidr", f"take one of {', '.join(networks)}"
-        elif text in [address.service_ip(cidr, address.KUBERNETES_SERVICE) for cidr in networks]:
+        elif text in [address.service_ip(cidr, address.KUBERNETES_SERVICE) for cidr in networks if _is_roomy(cidr)]:
             yield f"{name} {text} is the address of the service kubernetes", "take another, such as the tenth"
 
 
@@ -298,28 +306,8 @@ def _key(text: str) -> bool:
     return match is not None and len(match["prefix"] or "") <= 254
 
 
-REGISTRY_KEYS = {"mirrors": {"endpoint"}, "configs": {"auth", "tls"}}
-
-
 def _registries(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    for section, registries in values[name].items():
-        if section not in REGISTRY_KEYS:
-            yield f"{name} has no section {section!r}", f"use {' and '.join(REGISTRY_KEYS)}"
-        elif not isinstance(registries, Mapping):
-            yield f"{name}.{section} must be a mapping", "name each registry in it"
-        else:
-            for registry, settings in registries.items():
-                yield from _registry(f"{name}.{section}[{registry}]", settings, REGISTRY_KEYS[section])
-
-
-def _registry(where: str, settings: Any, known: set[str]) -> Iterable[Problem]:
-    if not isinstance(settings, Mapping):
-        yield f"{where} must be a mapping", f"use {' and '.join(sorted(known))}"
-        return
-    for key in settings.keys() - known:
-        yield f"{where} has no setting {key!r}", f"use {' and '.join(sorted(known))}"
-    if not isinstance(settings.get("endpoint", []), list):
-        yield f"{where}.endpoint must be a list", "write each endpoint as an item"
+    yield from registries.problems(name, values[name])
 
 
 # What k3a itself says to its components, or systemd does, and what makes another program of one.

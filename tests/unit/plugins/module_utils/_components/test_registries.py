@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 brings the reader")
 PULL = {"capabilities": ["pull", "resolve"]}
 TLS = {"ca_file": "/ca", "cert_file": "/crt", "key_file": "/key", "insecure_skip_verify": True}
+BARE = {"b": {"auth": None, "tls": None}}
 TRUST = {"ca": ["/ca"], "client": [["/crt", "/key"]], "skip_verify": True}
 
 
@@ -131,6 +132,26 @@ def test_credentials_go_to_containerd_and_to_no_hosts_file():
     assert "s3cr3t" not in str(rendered(given))
 
 
+def test_docker_io_is_known_by_whom_containerd_asks_too():
+    auth = {"username": "me", "password": "s3cr3t"}
+    named = {"docker.io": {"auth": auth}, "registry-1.docker.io": {"auth": auth}}
+    assert registries.credentials({"configs": {"docker.io": {"auth": auth}}}) == {"configs": named}
+    both = {"configs": {"docker.io": {"auth": {"auth": "x"}}, "registry-1.docker.io": {"auth": auth}}}
+    assert registries.credentials(both)["configs"]["registry-1.docker.io"] == {"auth": auth}
+    given = {
+        "mirrors": {"quay.io": {"endpoint": ["https://registry-1.docker.io"]}},
+        "configs": {"docker.io": {"tls": {"ca_file": "/ca"}}},
+    }
+    assert rendered(given)["quay.io"]["host"] == {"https://registry-1.docker.io": {**PULL, "ca": ["/ca"]}}
+
+
+def test_what_is_empty_says_nothing():
+    given = {"mirrors": {"docker.io": None}, "configs": {"a": None, "b": {"auth": None, "tls": None}}}
+    assert registries.credentials(given) == {}
+    assert rendered(given) == {"docker.io": {"server": "https://registry-1.docker.io"}}
+    assert registries.merge_secrets(*registries.split_secrets(given)) == {**given, "configs": {"a": {}, **BARE}}
+
+
 def test_files_of_registries_that_are_gone_are_surplus_and_those_of_others_stay(tmp_path):
     kept, gone = (
         files.File(str(tmp_path / name / "hosts.toml"), file.content)
@@ -169,3 +190,22 @@ def test_secrets_are_parted_from_the_rest_and_joined_to_the_same_again(given, se
     assert hidden == secrets
     assert not [value for secret in secrets.values() for value in secret.values() if f"'{value}'" in str(public)]
     assert registries.merge_secrets(public, hidden) == given
+
+
+@pytest.mark.parametrize(
+    "endpoint, host",
+    [
+        ("https://m.example/v2", "m.example"),
+        ("m.example:5000", "m.example"),
+        ("[fd00::1]:5000", "fd00::1"),
+        ("", ""),
+        ("https://", ""),
+        ("https://m.example:x", ""),
+        ("https://m.example:99999", ""),
+        ("https://[", ""),
+        ("ftp://m.example", ""),
+        ("https://m example", ""),
+    ],
+)
+def test_an_endpoint_has_a_host_that_can_be_asked(endpoint, host):
+    assert registries.endpoint_host(endpoint) == host

@@ -68,6 +68,10 @@ class TestNetworks:
         found = problems(k3a_cluster_cidr=["nonsense"], k3a_service_cidr=["10.43.0.0/16"], k3a_cluster_dns=["10.0.0.1"])
         assert [name for name, _message in found] == ["k3a_cluster_cidr", "k3a_cluster_dns"]
 
+    def test_a_network_of_one_address_is_told_of_beside_an_address_of_the_dns(self):
+        found = messages(k3a_service_cidr=["255.255.255.255/32"], k3a_cluster_dns=["255.255.255.255"])
+        assert found == ["k3a_service_cidr 255.255.255.255/32 is too small"]
+
 
 class TestAddresses:
     def test_the_node_needs_the_clusters_families(self):
