@@ -40,6 +40,7 @@ FROM_VARIABLES = (
     "snapshotter",
     "swap",
     "with_node_id",
+    "write_kubeconfig",
     "write_kubeconfig_group",
 )
 

@@ -96,6 +96,10 @@ options:
     type: bool
     default: false
     description: Whether the node's name ends in an id of the machine.
+  write_kubeconfig:
+    type: path
+    default: /etc/k3a/k3a.yaml
+    description: Where the administrator's kubeconfig on a server will be; what is in its way is a finding.
   write_kubeconfig_group:
     type: str
     default: ""
@@ -127,6 +131,11 @@ options:
         elements: str
         required: true
         description: The users that it will run as here.
+      arguments:
+        type: list
+        elements: str
+        default: []
+        description: Its further arguments on this host; a file in one that its user may not read is a finding.
       ports:
         type: list
         elements: dict
@@ -287,6 +296,7 @@ OPTIONS = {
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
+    "write_kubeconfig": options.WRITE_KUBECONFIG,
     "write_kubeconfig_group": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
     "components": {
@@ -298,6 +308,7 @@ OPTIONS = {
             "unit": {"type": "str", "required": True},
             "routes": {"type": "bool", "required": True},
             "users": {"type": "list", "elements": "str", "required": True},
+            "arguments": {"type": "list", "elements": "str", "default": []},
             "ports": {
                 "type": "list",
                 "elements": "dict",

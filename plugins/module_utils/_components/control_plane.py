@@ -7,9 +7,6 @@
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,15 +16,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     component,
     files,
     health,
-    process,
     systemd,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
-
-NOBODY = 65534
+from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
 
 
 def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
@@ -48,31 +43,9 @@ def client_credentials(layout: layouts.Layout, name: str, leaf: str, *more: str)
 
 def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
     """Raise which file of the operator's, that an argument names, the user of a unit may not read."""
-    for argument in arguments:
-        path = flags.split_argument(argument)[2]
-        if path.startswith("/") and os.path.isfile(path) and not readable_for(path, user):
-            first = "" if _has_group(user) else f"make that group with groupadd --system {user}, and "
-            raise K3aError(
-                f"{path}, which the argument {argument} names, cannot be read by {user}, as whom it runs; "
-                f"{first}give the file, and the directories that lead to it, to the group {user}"
-            )
-
-
-def readable_for(path: str, user: str) -> bool:
-    """Whether a user may read a file; one that the step C(host) has still to make is in its group, if that is there."""
-    try:
-        who = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if pwd.getpwnam(user) else []
-    except KeyError:
-        group = user if _has_group(user) else NOBODY
-        who = [f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups"]
-    try:
-        return process.run(["setpriv", *who, "test", "-r", path]).code == 0
-    except FileNotFoundError:  # then the unit itself says so
-        return True
-
-
-def _has_group(name: str) -> bool:
-    return any(entry.gr_name == name for entry in grp.getgrall())
+    problem, remedy = unreadable(arguments, user)
+    if problem:
+        raise K3aError(f"{problem}; {remedy}")
 
 
 LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": False}}

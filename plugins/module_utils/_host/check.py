@@ -99,6 +99,7 @@ class Wanted:
     token: str = ""
     # Whose the administrator's kubeconfig on a server is to be.
     write_kubeconfig_group: str = ""
+    write_kubeconfig: str = ""
     components: tuple[Component, ...] = ()
 
 
@@ -114,13 +115,14 @@ class Port:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of ours: its unit, whether it makes routes, and its ports and users on this host."""
+    """A component of ours: its unit, whether it makes routes, and its ports, users and further arguments on this host."""
 
     name: str
     unit: str
     routes: bool
     ports: tuple[Port, ...]
     users: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
@@ -130,6 +132,7 @@ def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...
             *(each["name"], each["unit"], each["routes"]),
             tuple(Port(**port) for port in each["ports"]),
             tuple(each["users"]),
+            tuple(each.get("arguments") or ()),
         )
         for each in declared
     )
@@ -202,6 +205,10 @@ class Observed:
     foreign: tuple[str, ...] = ()
     # Accounts with the names of our units' users.
     accounts: tuple[Account, ...] = ()
+    # The files of the operator's that components may not read: what is wrong, and what to do.
+    unreadable: tuple[tuple[str, str], ...] = ()
+    # Why the administrator's kubeconfig cannot be where it is to be.
+    unwritable: str = ""
 
 
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
@@ -220,6 +227,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_routes(seen, wanted),
         *_ports(seen, wanted),
         *_token(seen, wanted),
+        *_arguments(seen),
         *_kubeconfig(seen, wanted),
         *_accounts(seen, wanted),
         *_neighbours(seen, wanted),
@@ -498,10 +506,17 @@ def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         yield Finding("token", FAIL, message, remedy)
 
 
+def _arguments(seen: Observed) -> Iterable[Finding]:
+    yield from (Finding("arguments", FAIL, message, remedy) for message, remedy in seen.unreadable)
+
+
 def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if wanted.server and not seen.has_kubeconfig_group:
         message = f"the host has no group {wanted.write_kubeconfig_group}, which k3a_write_kubeconfig_group names"
         yield Finding("write_kubeconfig_group", FAIL, message, "make it, or name another one")
+    if seen.unwritable:
+        message = f"k3a_write_kubeconfig {wanted.write_kubeconfig} cannot be written: {seen.unwritable}"
+        yield Finding("write_kubeconfig", FAIL, message, "name another file, or move away what is there")
 
 
 def wanted_users(wanted: Wanted) -> dict[str, str]:

@@ -11,18 +11,20 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
+from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY, RecordDamaged
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
@@ -102,8 +104,26 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_kept=EtcdIdentity() if etcd.cluster_id else _kept(layout),
         real_data_dir=os.path.realpath(wanted.data_dir),
         accounts=accounts.find(check.wanted_users(wanted)),
+        unreadable=_unreadable(wanted.components),
+        unwritable=_unwritable(wanted.write_kubeconfig) if wanted.server and wanted.write_kubeconfig else "",
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
     )
+
+
+def _unreadable(components: Iterable[check.Component]) -> tuple[tuple[str, str], ...]:
+    """What the users of components may not read of the files that their arguments name."""
+    found = (unreadable(each.arguments, user) for each in components for user in each.users[:1])
+    return tuple(told for told in found if any(told))
+
+
+def _unwritable(path: str) -> str:
+    """Why the administrator's kubeconfig cannot be written at a place, or should not; nothing where it can."""
+    try:
+        content = files.read_bytes(path)
+        files.refuse_place(path)
+    except OSError as error:
+        return sentence(error)
+    return f"{path} is there and no kubeconfig" if content and b"clusters" not in content else ""
 
 
 def _lacking_python(running: str, run: Run) -> str:

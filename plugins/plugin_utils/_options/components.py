@@ -57,6 +57,11 @@ def ports_of(declared: Declaration, values: Values) -> list[dict[str, Any]]:
     ]
 
 
+def arguments_of(declared: Declaration, values: Values) -> list[str]:
+    """The further arguments of a component."""
+    return list(values.get(f"{PREFIX}{declared.arguments}") or ()) if declared.arguments else []
+
+
 def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
     """All components, with the ports and users that they will have on a host of these roles."""
     return [
@@ -66,6 +71,7 @@ def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
             "routes": declared.remains.routes,
             "ports": ports_of(declared, values) if declared.role in roles else [],
             "users": [user.name for user in declared.users] if declared.role in roles else [],
+            "arguments": arguments_of(declared, values) if declared.role in roles else [],
         }
         for declared in DECLARATIONS
         if declared.program

@@ -3,10 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import grp
-import os
-import tempfile
-
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, scheduler
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
@@ -74,51 +70,12 @@ def test_it_reaches_its_own_host_and_more_only_when_it_is_told_of_more(thing):
     assert "IPAddressDeny" not in directives(thing.unit)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-class TestFilesOfTheOperator:
-    """A file that was made for the one user of before would end the unit, once it has its own."""
-
-    @pytest.fixture
-    def file(self):
-        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-            os.chmod(folder, 0o755)
-            path = f"{folder}/policy.yaml"
-            with open(path, "w", encoding="utf-8"):
-                pass
-            os.chown(path, 0, grp.getgrnam("daemon").gr_gid)
-            yield path
-
-    @pytest.mark.parametrize("mode, reads", [(0o644, True), (0o640, True), (0o604, False), (0o600, False)])
-    def test_the_user_may_read_it_or_it_is_refused(self, file, mode, reads):
-        os.chmod(file, mode)
-        if reads:
-            control_plane.refuse_unreadable([f"config={file}", "v=3"], "daemon")
-            return
-        with pytest.raises(K3aError, match=f"{file}, which the argument config={file} names, cannot be read by daemon"):
-            control_plane.refuse_unreadable([f"config={file}"], "daemon")
-
-    def test_so_is_the_way_to_it(self, file):
-        os.chmod(os.path.dirname(file), 0o700)
-        assert not control_plane.readable_for(file, "daemon")
-
-    def test_a_user_that_is_still_to_be_made_is_one_of_all(self, file):
-        os.chmod(file, 0o644)
-        assert control_plane.readable_for(file, "k3a-nobody")
-        os.chmod(file, 0o640)
-        assert not control_plane.readable_for(file, "k3a-nobody")
-
-    def test_its_group_can_be_made_before_it(self, file):
-        """A host that is taken over has neither, and is refused before it gets them."""
-        os.chmod(file, 0o640)
-        os.chown(file, 0, grp.getgrnam("audio").gr_gid)
-        with pytest.raises(K3aError, match="; make that group with groupadd --system k3a-nobody, and give the file, and "):
-            control_plane.refuse_unreadable([f"config={file}"], "k3a-nobody")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(control_plane.pwd, "getpwnam", {}.__getitem__)
-            control_plane.refuse_unreadable([f"config={file}"], "audio")
-
-    def test_what_is_no_file_is_no_matter_of_ours(self):
-        control_plane.refuse_unreadable(["feature-gates=A=true", "x=/k3a/nothing", "v"], "daemon")
+def test_a_file_that_its_user_may_not_read_is_refused(monkeypatch):
+    monkeypatch.setattr(control_plane, "unreadable", lambda arguments, user: (f"{arguments} {user}", "do this"))
+    with pytest.raises(K3aError, match=r"^\['config=/f'\] kube; do this$"):
+        control_plane.refuse_unreadable(["config=/f"], "kube")
+    monkeypatch.undo()
+    control_plane.refuse_unreadable(["config=/k3a/none"], "kube")
 
 
 def test_it_runs_without_root(thing):

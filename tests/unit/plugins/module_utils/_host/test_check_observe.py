@@ -75,6 +75,40 @@ def test_whether_the_host_has_the_group_of_the_kubeconfig_is_seen(group, there):
     assert seen.has_kubeconfig_group is there
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_file_that_a_component_may_not_read_is_a_finding(tmp_path):
+    path = tmp_path / "extender.yaml"
+    path.touch(0o600)
+    argument = f"config={path}"
+    component = Component("scheduler", "k3a-scheduler.service", False, (), ("daemon",), ("v=2", argument))
+    seen = look.observe(replace(WANTED, components=(component,)), lambda *_command: (0, "", ""))
+    (told,) = [finding for finding in judge(seen, WANTED) if finding.name == "arguments"]
+    assert told.message == f"{path}, which the argument {argument} names, cannot be read by daemon, as whom it runs"
+    for other in (replace(component, users=()), replace(component, arguments=("v=2",))):
+        seen = look.observe(replace(WANTED, components=(other,)), lambda *_command: (0, "", ""))
+        assert seen.unreadable == ()
+
+
+def test_what_is_in_the_way_of_the_kubeconfig_is_a_finding(tmp_path):
+    (tmp_path / "file").write_text("root:x:0:0\n")
+    (tmp_path / "kubeconfig").write_text("apiVersion: v1\nclusters: []\n")
+    for path, reason in (
+        (tmp_path, f"{tmp_path}: Is a directory"),
+        (tmp_path / "file", f"{tmp_path}/file is there and no kubeconfig"),
+        (tmp_path / "file" / "below", f"{tmp_path}/file: Not a directory"),
+        (tmp_path / "kubeconfig", ""),
+        (tmp_path / "new" / "kubeconfig", ""),
+        ("", ""),
+    ):
+        wanted = replace(WANTED, server=True, write_kubeconfig=str(path))
+        seen = look.observe(wanted, lambda *_command: (0, "", ""))
+        assert seen.unwritable == reason
+        told = [f"{f.message}; {f.remedy}" for f in judge(seen, wanted) if f.name == "write_kubeconfig"]
+        remedy = "name another file, or move away what is there"
+        assert told == ([f"k3a_write_kubeconfig {path} cannot be written: {reason}; {remedy}"] if reason else [])
+        assert look.observe(replace(wanted, server=False), lambda *_command: (0, "", "")).unwritable == ""
+
+
 def test_the_dns_servers_are_those_of_the_given_file_or_of_the_one_that_pods_get(tmp_path, monkeypatch):
     stub, real = tmp_path / "stub", tmp_path / "real"
     stub.write_text("nameserver 127.0.0.53\n")

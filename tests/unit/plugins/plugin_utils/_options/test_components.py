@@ -26,6 +26,16 @@ def test_the_components_travel_as_json():
     assert [each["name"] for each in known if each["routes"]] == ["flannel"]
 
 
+def test_the_arguments_are_those_of_the_host_with_the_user_who_reads_what_they_name():
+    given = {"k3a_kube_scheduler_arg": ["config=/etc/scheduler.yaml"], "k3a_kubelet_arg": ["config=/etc/kubelet.yaml"]}
+    for roles, server in ((["server"], True), (["agent"], False)):
+        known = {each["name"]: each for each in components.components({**DEFAULTS, **given}, roles)}
+        scheduler, kubelet = known["scheduler"], known["kubelet"]
+        assert scheduler["arguments"] == (["config=/etc/scheduler.yaml"] if server else [])
+        assert kubelet["arguments"] == ([] if server else ["config=/etc/kubelet.yaml"])
+        assert (scheduler["users"], kubelet["users"]) == ((["kube-scheduler"] if server else []), [])
+
+
 def test_a_host_has_the_ports_of_its_roles():
     server, agent = ports(["server"]), ports(["agent"])
     assert server[("tcp", 2379)] == "etcd" and ("tcp", 2379) not in agent

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import grp
+import os
+import tempfile
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._host import readable
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+class TestFilesOfTheOperator:
+    """A file that was made for the one user of before would end the unit, once it has its own."""
+
+    @pytest.fixture
+    def file(self):
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            os.chmod(folder, 0o755)
+            path = f"{folder}/policy.yaml"
+            with open(path, "w", encoding="utf-8"):
+                pass
+            os.chown(path, 0, grp.getgrnam("daemon").gr_gid)
+            yield path
+
+    @pytest.mark.parametrize("mode, reads", [(0o644, True), (0o640, True), (0o604, False), (0o600, False)])
+    def test_the_user_may_read_it_or_it_is_refused(self, file, mode, reads):
+        os.chmod(file, mode)
+        if reads:
+            assert readable.unreadable([f"config={file}", "v=3"], "daemon") == ("", "")
+            return
+        told = f"{file}, which the argument config={file} names, cannot be read by daemon, as whom it runs"
+        assert readable.unreadable([f"config={file}"], "daemon")[0] == told
+
+    def test_so_is_the_way_to_it(self, file):
+        os.chmod(os.path.dirname(file), 0o700)
+        assert not readable.readable_for(file, "daemon")
+
+    def test_a_user_that_is_still_to_be_made_is_one_of_all(self, file):
+        os.chmod(file, 0o644)
+        assert readable.readable_for(file, "k3a-nobody")
+        os.chmod(file, 0o640)
+        assert not readable.readable_for(file, "k3a-nobody")
+
+    def test_its_group_can_be_made_before_it(self, file):
+        """A host that is taken over has neither, and is refused before it gets them."""
+        os.chmod(file, 0o640)
+        os.chown(file, 0, grp.getgrnam("audio").gr_gid)
+        remedy = readable.unreadable([f"config={file}"], "k3a-nobody")[1]
+        assert remedy.startswith("make that group with groupadd --system k3a-nobody, and give the file, and ")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(readable.pwd, "getpwnam", {}.__getitem__)
+            assert readable.unreadable([f"config={file}"], "audio") == ("", "")
+
+    def test_what_is_no_file_is_no_matter_of_ours(self):
+        assert readable.unreadable(["feature-gates=A=true", "x=/k3a/nothing", "v"], "daemon") == ("", "")
