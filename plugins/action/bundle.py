@@ -18,7 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import progress, shipping
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import Bundle, open_bundle, other_architecture
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import steps
 
 MODULE = "k3a.cluster.bundle"
@@ -52,11 +52,9 @@ class ActionModule(HostAction):
         report = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if report.get("failed"):
             return report
-        if report["architecture"] != manifest.architecture:
-            raise BundleError(
-                f"the bundle {bundle.path} is for {manifest.architecture}, this host is {report['architecture']}: "
-                "build or choose a bundle for it (k3a_bundle)"
-            )
+        problem = other_architecture(bundle.path, manifest, report["architecture"])
+        if problem:
+            raise BundleError(f"{problem}; set k3a_bundle to one for the host")
         observed = report
         missing = missing_files(manifest, report)
         if not report["complete"]:

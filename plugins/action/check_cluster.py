@@ -251,10 +251,12 @@ def kubeconfig_findings(
 ) -> list[HostFinding]:
     """What is wrong with the operator's kubeconfig; where nobody knows the cluster's CA, it is not judged."""
     path, authority = hosts[0].settings.get("kubeconfig"), answer.ca_certificates.get("server", "")
+    content = files.read_bytes(operator_kubeconfig.place(path)) if path else None
+    if path and content is None:
+        return operator_kubeconfig.place_findings(path)
     if not path or not (authority or first_server):
         return []
     pinned = tokens.ca_hash(authority) if authority else first_server.seen.authority if first_server else ""
-    content = files.read_bytes(operator_kubeconfig.place(path))
     return operator_kubeconfig.kubeconfig_findings(path, content, pinned)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import r
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
-from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import shared_bundle
+from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import other_architecture, shared_bundle
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import findings as cluster
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups, identity, reports
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostFacts
@@ -78,10 +78,10 @@ class ActionModule(HostAction):
             findings.append(problem)
         if facts:
             findings += cluster.clock_findings(cluster.clock_offset(before, facts.clock, after))
-        if manifest and facts and facts.architecture != manifest.architecture:
-            bundle = f"the bundle {values['k3a_bundle']} is for {manifest.architecture}"
-            message = f"{bundle}, and the host is {facts.architecture}"
-            findings.append(Finding("bundle_architecture", FAIL, message, "set k3a_bundle to one for the host"))
+        if manifest and facts:
+            other = other_architecture(values["k3a_bundle"], manifest, facts.architecture)
+            if other:
+                findings.append(Finding("bundle_architecture", FAIL, other, "set k3a_bundle to one for the host"))
         settings = public_settings(values)
         published = {"https_listen_port", "advertise_address"} <= settings.keys()
         host = {

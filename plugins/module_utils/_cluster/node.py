@@ -44,7 +44,8 @@ OWN_NAMESPACES = (".kubelet.kubernetes.io", ".node.kubernetes.io")
 RESERVED_NAMESPACES = (".kubernetes.io", ".k8s.io")
 
 NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{NAME}")
+_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_KEY = re.compile(rf"((?P<prefix>{_PART}(\.{_PART})*)/)?{NAME}")
 _VALUE = re.compile(rf"({NAME})?")
 
 Node = Mapping[str, Any]
@@ -65,12 +66,23 @@ class Wanted(NamedTuple):
     wait: bool = True
 
 
+def valid_key(text: str) -> bool:
+    """Whether it can be the key of a label, an annotation or a taint."""
+    match = _KEY.fullmatch(text)
+    return match is not None and len(match["prefix"] or "") <= 253
+
+
+def valid_value(text: str) -> bool:
+    """Whether it can be the value of a label or a taint."""
+    return _VALUE.fullmatch(text) is not None
+
+
 def wanted_node(spec: Mapping[str, Any]) -> Wanted:
     """The node of an option, each entry written as for K3s: key=value, key=value:effect or key:effect."""
     name = spec["name"]
     labels = _pairs(spec.get("labels") or [], f"node {name}: label")
     for key, value in labels.items():
-        if not _VALUE.fullmatch(value):
+        if not valid_value(value):
             raise NodeError(f"node {name}: label {key}={value}: a value has at most 63 of the characters A-Za-z0-9-_.")
     annotations = _pairs(spec.get("annotations") or [], f"node {name}: annotation")
     taints = [_taint(text, f"node {name}: taint") for text in spec.get("taints") or []]
@@ -89,7 +101,7 @@ def _pairs(entries: Iterable[str], what: str) -> dict[str, str]:
 
 
 def _key(key: str, what: str, entry: str) -> str:
-    if not _KEY.fullmatch(key):
+    if not valid_key(key):
         raise NodeError(f"{what} {entry!r}: {key!r} is not a valid key")
     return key
 
@@ -99,7 +111,7 @@ def _taint(text: str, what: str) -> dict[str, str]:
     key, equals, value = pair.partition("=")
     if effect not in EFFECTS:
         raise NodeError(f"{what} {text!r} does not end in an effect: {', '.join(':' + effect for effect in EFFECTS)}")
-    if not _VALUE.fullmatch(value):
+    if not valid_value(value):
         raise NodeError(f"{what} {text!r}: {value!r} is not a valid value")
     return {"key": _key(key, what, text), **({"value": value} if equals else {}), "effect": effect}
 

@@ -103,6 +103,11 @@ OPTIONS = {
 }
 
 
+def valid_mode(text: str) -> bool:
+    """Whether it is the mode of a file, in octal digits."""
+    return re.fullmatch("0?[0-7]{3}", text) is not None
+
+
 def sources(layout: Layout) -> tuple[str, str, str]:
     """The CA, certificate and key that the kubeconfig holds."""
     certificate, key = (layout.tls(f"{ADMINISTRATOR.name}.{suffix}") for suffix in ("crt", "key"))
@@ -122,7 +127,7 @@ def wanted_file(params: dict[str, Any], contents: list[bytes]) -> files.File:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
-    if not re.fullmatch("0?[0-7]{3}", params["mode"]):
+    if not valid_mode(params["mode"]):
         raise K3aError(f"mode is {params['mode']!r}; write it as quoted octal digits, such as '0600'")
     if not files.has_group(params["group"]):
         raise K3aError(f"the host has no group {params['group']}; make it, or name another one")

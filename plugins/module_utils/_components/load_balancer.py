@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, Declaration, Port
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import is_port
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -45,7 +46,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
     fallback = [address for address in dict.fromkeys(params["fallback"]) if address not in servers]
     for address in (*servers, *fallback):
         port = _ADDRESS.fullmatch(address)
-        if not port or not 0 < int(port.group(1)) < 65536:
+        if not port or not is_port(int(port.group(1))):
             raise LoadBalancerError(f"{address!r} is no address of a server: give HOST:PORT, as in 192.0.2.10:6443")
     if not servers and not fallback:
         raise LoadBalancerError("the load balancer needs at least one address in servers or fallback")
@@ -54,7 +55,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
 
 def listen_address(port: int) -> str:
     """Where it takes connections."""
-    if not 0 < port < 65536:
+    if not is_port(port):
         raise LoadBalancerError(f"{port} is no port: choose one from 1 to 65535")
     if port == HEALTH_PORT:
         raise LoadBalancerError(f"port {port} is that of the load balancer's own health endpoint: choose another")

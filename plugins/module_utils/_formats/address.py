@@ -273,6 +273,11 @@ def is_ip(text: str) -> bool:
     return True
 
 
+def is_port(number: int) -> bool:
+    """Whether something can listen at a port of this number."""
+    return 0 < number < 65536
+
+
 def in_url(ip: str) -> str:
     """An address as the host of a URL."""
     return f"[{ip}]" if ":" in ip else ip

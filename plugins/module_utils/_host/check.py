@@ -500,7 +500,7 @@ def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         given, kept = tokens.parse(wanted.token), tokens.parse(seen.token)
     except tokens.TokenError:
         return  # told once for all servers, as is a token that pins another CA
-    if given.ca_hash in ("", kept.ca_hash) and given.password != kept.password:
+    if tokens.of_another_server(given, kept):
         message = "k3a_token is not the token that this server keeps"
         remedy = "give the cluster's token or none; rotate_token.yml replaces it"
         yield Finding("token", FAIL, message, remedy)

@@ -65,10 +65,15 @@ def secure_token(pem: str, password: str) -> str:
 
 
 def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
-    """The password in a token given by the operator, short or secure; a secure one must pin this CA."""
+    """The password in a server token, given by the operator unless it has another name."""
+    return token_of(token, pem, name).password
+
+
+def token_of(token: str, pem: str, name: str = "k3a_token") -> tokens.Token:
+    """A server token, short or secure; a secure one must pin this CA."""
     try:
         found = tokens.parse(token)
-        pinned = found.ca_hash and found.ca_hash != tokens.ca_hash(pem)
+        pinned = tokens.pins_another(found, pem)
     except TokenError as error:
         raise TokenError(f"{name}: {error}") from None
     if found.id:
@@ -79,7 +84,7 @@ def password_of(token: str, pem: str, name: str = "k3a_token") -> str:
         raise TokenError(
             f"{name} pins the CA of another cluster; give this cluster's token, or its short form"
         )
-    return found.password
+    return found
 
 
 def encryption_configuration(provider: str, key: str) -> str:
@@ -212,7 +217,7 @@ def check_token(layout: Layout, given: str) -> None:
     server = read_authorities(layout).get("server")
     if not given or not kept or not server:
         return
-    if password_of(given, server) != password_of(kept.strip(), server, layout.token):
+    if tokens.of_another_server(token_of(given, server), token_of(kept.strip(), server, layout.token)):
         raise TokenError(
             f"k3a_token differs from the server token in {layout.token}; remove k3a_token or give the same one"
         )

@@ -82,6 +82,16 @@ def parse(text: str) -> Token:
     return Token(pinned, user, password)
 
 
+def pins_another(token: Token, bundle: str) -> bool:
+    """Whether it is of another cluster than the one with this CA; a short token is of any."""
+    return bool(token.ca_hash) and token.ca_hash != ca_hash(bundle)
+
+
+def of_another_server(given: Token, kept: Token) -> bool:
+    """Whether two tokens of one cluster have different passwords."""
+    return given.ca_hash in ("", kept.ca_hash) and given.password != kept.password
+
+
 def _malformed() -> str:
     return (
         "invalid token format: it starts with K10 but is neither K10<hash>::<user>:<password> nor"

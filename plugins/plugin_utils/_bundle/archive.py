@@ -53,6 +53,13 @@ class Part:
     size: int
 
 
+def other_architecture(path: str, manifest: Manifest, host: str) -> str:
+    """Why a host of an architecture cannot have a bundle; nothing when it can."""
+    if manifest.architecture == host:
+        return ""
+    return f"the bundle {path} is for {manifest.architecture}, and the host is {host}"
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A bundle whose manifest has been checked, and whose files are all there in full length."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import os
 
 import yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding
@@ -25,6 +27,25 @@ class ForeignFileError(K3aError):
 def place(path: str) -> str:
     """Where the file is, of a path as an operator gives it."""
     return os.path.abspath(os.path.expanduser(path))
+
+
+def obstacle(path: str) -> str:
+    """What keeps a new file from being written at a path; nothing where it can be."""
+    folder = os.path.dirname(place(path))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        files.refuse_place(place(path))
+    except OSError as error:
+        return sentence(error)
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder}: {os.strerror(errno.EACCES)}"
+
+
+def place_findings(path: str) -> list[HostFinding]:
+    """A place at which a file that is not there yet cannot be."""
+    reason = obstacle(path)
+    message = f"k3a_kubeconfig {place(path)} on the controller cannot be written: {reason}"
+    return [HostFinding((), Finding("kubeconfig", FAIL, message, "name a file that you can write"))] if reason else []
 
 
 def parse(content: bytes) -> dict[str, str]:

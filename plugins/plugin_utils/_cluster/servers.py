@@ -250,7 +250,7 @@ def token_findings(given: Mapping[str, str], authority: str, new: bool = False) 
             message = "k3a_token is a bootstrap token, with which agents join"
             finding = Finding("token", FAIL, message, "give servers a password of their own")
             problems.setdefault(finding, []).append(host)
-        elif token.ca_hash and (new or (authority and token.ca_hash != tokens.ca_hash(authority))):
+        elif (new and token.ca_hash) or (authority and tokens.pins_another(token, authority)):
             message = "k3a_token is of another cluster: it pins another CA"
             remedy = "give this cluster's token, or its short form"
             problems.setdefault(Finding("token", FAIL, message, remedy), []).append(host)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
-from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, NAME
+from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, valid_key, valid_value
+from ansible_collections.k3a.cluster.plugins.module_utils._components.kubeconfig import valid_mode
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
@@ -22,8 +23,6 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, registries
 
 _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_KEY = re.compile(rf"(?P<prefix>{_DNS}/)?{NAME}")
-_VALUE = re.compile(rf"({NAME})?")
 
 # From this level on clients of the API log the content of requests and answers.
 LOGS_CONTENT = 8
@@ -59,7 +58,7 @@ def _log_warnings(values: Values) -> list[Finding]:
 
 def _kubeconfig_warnings(values: Values) -> list[Finding]:
     name, mode = "k3a_write_kubeconfig_mode", values.get("k3a_write_kubeconfig_mode", "")
-    if not re.fullmatch(r"0?[0-7]{3}", mode):
+    if not valid_mode(mode):
         return []
     if int(mode, 8) & 0o007:
         message = f"{name} {mode} shows every user of the host a key to the whole cluster"
@@ -190,7 +189,7 @@ def _tls_san(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if not 0 < values[name] < 65536:
+    if not address.is_port(values[name]):
         yield f"{name} {values[name]} is not a port", "choose one from 1 to 65535"
     elif name == "k3a_https_listen_port" and values[name] in _port_range(values.get("k3a_service_node_port_range", "")):
         yield f"{name} {values[name]} lies inside k3a_service_node_port_range", "choose one outside"
@@ -245,7 +244,7 @@ def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _mode(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if not re.fullmatch(r"0?[0-7]{3}", values[name]):
+    if not valid_mode(values[name]):
         yield f"{name} {values[name]!r} is not a file mode", 'write it as in "0600"'
 
 
@@ -287,7 +286,7 @@ def _arguments(name: str, values: Values, flags: Mapping[str, Sequence[str]]) ->
 def _labels(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
         key, equals, value = text.partition("=")
-        if not equals or not _key(key) or (name == "k3a_node_label" and not _VALUE.fullmatch(value)):
+        if not equals or not valid_key(key) or (name == "k3a_node_label" and not valid_value(value)):
             yield f"{name}: {text!r} is not of the form key=value", "write it as in example.com/disk=ssd"
 
 
@@ -295,15 +294,10 @@ def _taints(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
         key_value, _colon, effect = text.rpartition(":")
         key, _equals, value = key_value.partition("=")
-        if not _key(key) or not _VALUE.fullmatch(value):
+        if not valid_key(key) or not valid_value(value):
             yield f"{name}: {text!r} is not of the form key=value:effect", "write it as in dedicated=db:NoSchedule"
         elif effect not in EFFECTS:
             yield f"{name}: {text!r} has the unknown effect {effect!r}", f"use one of {', '.join(EFFECTS)}"
-
-
-def _key(text: str) -> bool:
-    match = _KEY.fullmatch(text)
-    return match is not None and len(match["prefix"] or "") <= 254
 
 
 def _registries(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -347,7 +341,7 @@ _PROXY = re.compile(
 
 def _proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     match = _PROXY.fullmatch(values[name])
-    if values[name] and (not match or not 0 < int(match["port"] or 1) < 65536):
+    if values[name] and (not match or not address.is_port(int(match["port"] or 1))):
         # Not shown: it may hold a password.
         remedy = "write it as in http://proxy.example.org:3128, and in a password % as %25, # as %23 and so on"
         yield f"{name} is not the URL of a proxy", remedy

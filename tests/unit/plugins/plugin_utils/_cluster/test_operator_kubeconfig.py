@@ -50,3 +50,17 @@ def test_where_there_is_no_cluster_it_shows_that_there_was_one():
 def test_what_is_no_kubeconfig_is_not_overwritten(content):
     (text,) = told(content, MINE)
     assert "would be overwritten, but it is not a kubeconfig with an embedded certificate; move it away" in text
+
+
+def test_a_place_where_no_file_can_be_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    assert own.place_findings(str(tmp_path / "new" / "kubeconfig")) == []
+    assert [str(found) for found in own.place_findings(str(tmp_path / "file" / "kubeconfig"))] == [
+        f"inventory: k3a_kubeconfig {tmp_path}/file/kubeconfig on the controller cannot be written: {tmp_path}/file: Not a"
+        " directory; name a file that you can write"
+    ]
+
+
+def test_so_is_one_where_this_user_may_not_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(own.os, "access", lambda folder, _mode: folder != str(tmp_path))
+    assert own.obstacle(str(tmp_path / "new" / "kubeconfig")) == f"{tmp_path}: Permission denied"
