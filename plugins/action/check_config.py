@@ -13,10 +13,12 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.edge import reports_errors
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.host_action import HostAction
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.secret import NotSecret, unlogged
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
 from ansible_collections.k3a.cluster.plugins.plugin_utils._bundle.archive import other_architecture, shared_bundle
@@ -100,8 +102,19 @@ class ActionModule(HostAction):
             ),
         }
         unwise = variables.warnings(values) if server else []
-        told = [*findings, *wrong, *unwise, *problems]
+        told = [*findings, *wrong, *unwise, *problems, *(self._secrecy() if server and facts else ())]
         return {**result, **seen, "host": host, "findings": [*map(vars, told), *seen.get("findings", [])]}
+
+    def _secrecy(self) -> list[Finding]:
+        """A connection by which no key of a CA can be brought, since it would be shown."""
+        try:
+            with unlogged(self):
+                return []
+        except NotSecret as error:
+            message, _separator, remedy = str(error).partition("; ")
+            return [Finding("connection", FAIL, message, remedy)]
+        except K3aError:
+            return []  # who repeats no text shows none; the exchange itself says why
 
     def _values(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         """The host's variables of the right type, the roles' defaults included, and findings about the others."""

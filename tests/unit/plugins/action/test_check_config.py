@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
 from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
@@ -36,6 +37,13 @@ class Task:
         self.check_mode = False
 
 
+class Connection:
+    transport = "pigeon"
+
+    def __init__(self):
+        self._play_context = PlayContext()
+
+
 class Action(ActionModule):
     """The action with a module that answers what it is told to; everything else is real."""
 
@@ -44,6 +52,7 @@ class Action(ActionModule):
         self._loader = DataLoader()
         self._templar = Templar(loader=self._loader)
         self._supports_check_mode = True
+        self._connection = Connection()
         self.answer = answer
         self.options = None
 
@@ -331,3 +340,12 @@ def test_what_a_host_says_and_cannot_be_used_is_a_finding_about_it_alone(run, sa
     assert result["facts"] == {}
     (report,) = reports.host_reports([result])
     assert report.facts is None
+
+
+@pytest.mark.parametrize("host, is_told", [("node-1", True), ("node-2", False)])
+def test_a_connection_that_would_show_the_keys_of_cas_is_told_of_servers(run, monkeypatch, host, is_told):
+    monkeypatch.delattr(Connection, "transport")
+    monkeypatch.setattr(Connection, "__init__", lambda self: None)
+    expected = "the connection Connection would show a secret that is to travel over it, so nothing was exchanged; "
+    found = [each.startswith(expected) for each in told(run(host=host)[0]) if "connection" in each]
+    assert found == ([True] if is_told else [])
