@@ -26,11 +26,12 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Certificate,
     Declaration,
     Port,
+    Refused,
     Remains,
     User,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
-from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
+from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -43,6 +44,20 @@ DECLARATION = Declaration(
     program="kube-proxy",
     health=f"http://127.0.0.1:{HEALTH}/healthz",
     arguments="kube_proxy_arg",
+    fixed=("hostname-override", "kubeconfig", "master"),
+    refused=(
+        Refused("config", "beside a file kube-proxy heeds no other arguments", "write what is in it as arguments"),
+        *(
+            Refused(flag, "kube-proxy then does no more than that and ends", "remove it")
+            for flag in ("cleanup", "init-only", "write-config-to")
+        ),
+        *(
+            Refused(flag, "its health is asked for at loopback", "remove it")
+            for flag in ("healthz-bind-address", "healthz-port")
+        ),
+        Refused("proxy-mode", "what the host needs for it has to be there", "set k3a_proxy_mode"),
+        Refused("cluster-cidr", "the other components have to know it, too", "set k3a_cluster_cidr"),
+    ),
     awaited_by="flannel",
     ports=(Port(METRICS), Port(HEALTH)),
     certificates=(Certificate("client-kube-proxy", "client", "system:kube-proxy", approved=True),),
@@ -62,7 +77,12 @@ OPTIONS = component.argument_spec(
         "extra_args": options.EXTRA_ARGS,
     }
 )
-UNTOUCHED_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+UNTOUCHED_CONNTRACK = {
+    "conntrack-max-per-core": "0",
+    "conntrack-min": "0",
+    "conntrack-tcp-timeout-close-wait": "0s",
+    "conntrack-tcp-timeout-established": "0s",
+}
 # kube-proxy looks for the size of the table where only root may. The kernel has the same among the settings of the
 # network, which are open to a process that has the capability.
 TABLE_SIZE = (
@@ -70,33 +90,27 @@ TABLE_SIZE = (
 )
 
 
-def configuration(params: dict[str, Any], node_name: str, client: str) -> dict[str, Any]:
-    """The KubeProxyConfiguration of this node."""
+def _arguments(params: dict[str, Any], node_name: str, client: str) -> dict[str, str]:
+    """What it is told of this node. By a file it would be told alone: beside one it heeds no other arguments."""
     return {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": client},
-        "clusterCIDR": ",".join(params["cluster_cidr"]),
-        **({} if params["manage_conntrack"] else {"conntrack": UNTOUCHED_CONNTRACK}),
-        "healthzBindAddress": f"127.0.0.1:{HEALTH}",
-        "hostnameOverride": node_name,
-        "metricsBindAddress": f"127.0.0.1:{METRICS}",
-        "mode": params["proxy_mode"],
+        "cluster-cidr": ",".join(params["cluster_cidr"]),
+        **({} if params["manage_conntrack"] else UNTOUCHED_CONNTRACK),
+        "healthz-bind-address": f"127.0.0.1:{HEALTH}",
+        "hostname-override": node_name,
+        "kubeconfig": client,
+        "metrics-bind-address": f"127.0.0.1:{METRICS}",
+        "proxy-mode": params["proxy_mode"],
+        **flags.logging(params),
     }
 
 
 def kube_proxy_component(params: dict[str, Any], node_name: str, pending: Collection[str] = ()) -> component.Component:
     """kube-proxy as it should run on this node, where pending files are about to be replaced."""
     layout = layouts.Layout(params["data_dir"])
-    config = layout.agent_etc("kube-proxy.yaml")
     client = layout.agent_etc("kube-proxy.kubeconfig")
-    own = (("config", config), ("kubeconfig", client))
     renewed = layouts.Credentials(DECLARATION.unit, layout.node_client("client-kube-proxy"))
-    credentials = layouts.Credentials(DECLARATION.unit, (*own, *renewed.sources))
-    document = configuration(params, node_name, credentials.path("kubeconfig"))
-    # What it logs is by its arguments; of the others it takes none beside its file.
-    common = {"config": credentials.path("config"), **flags.logging(params)}
-    arguments = flags.merge(common, params["extra_args"])
+    credentials = layouts.Credentials(DECLARATION.unit, (("kubeconfig", client), *renewed.sources))
+    arguments = flags.merge(_arguments(params, node_name, credentials.path("kubeconfig")), params["extra_args"])
     command = systemd.command_line(program(params, DECLARATION.program), arguments)
     service = (
         *layouts.run_as(DECLARATION.users[0].name),
@@ -114,10 +128,9 @@ def kube_proxy_component(params: dict[str, Any], node_name: str, pending: Collec
         unit=systemd.unit_text(
             "Kubernetes service proxy (k3a)", (*layouts.AFTER_NETWORK, *layouts.NEVER_GIVE_UP), service
         ),
-        files=(
-            files.File(config, yaml.dump(document).encode(), mode=0o600),
-            files.File(client, kubeconfig.by_credentials(params["server_url"], credentials).encode(), mode=0o600),
-        ),
+        files=(files.File(client, kubeconfig.by_credentials(params["server_url"], credentials).encode(), mode=0o600),),
+        # Of earlier versions.
+        absent=(layout.agent_etc("kube-proxy.yaml"),),
         # Not its certificate: on a machine that joined by a token it is renewed, and handed over, without a run.
         inputs=(layout.agent_tls("server-ca.crt"),),
         outdated=(handed.outdated(renewed, pending),),

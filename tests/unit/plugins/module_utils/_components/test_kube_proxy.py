@@ -14,7 +14,6 @@ from ansible_collections.k3a.cluster.tests.unit.component_samples import (
 )
 
 HANDED = "/run/credentials/k3a-kube-proxy.service"
-CONFIG = "/var/lib/k3a/agent/etc/kube-proxy.yaml"
 URL = "https://10.0.0.1:6443"
 
 
@@ -22,38 +21,43 @@ def component_of(**given):
     return kube_proxy.kube_proxy_component(params_for(kube_proxy, server_url=URL, **given), "w1")
 
 
-def test_the_configuration():
-    assert document(component_of(), CONFIG) == {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": f"{HANDED}/kubeconfig"},
-        "clusterCIDR": "10.42.0.0/16",
-        "healthzBindAddress": "127.0.0.1:10256",
-        "hostnameOverride": "w1",
-        "metricsBindAddress": "127.0.0.1:10249",
-        "mode": "nftables",
-    }
-
-
-def test_choices_reach_the_configuration():
-    written = document(
-        component_of(proxy_mode="iptables", cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], manage_conntrack=False),
-        CONFIG,
-    )
-    assert (written["mode"], written["clusterCIDR"]) == ("iptables", "10.42.0.0/16,fd00:42::/56")
-    assert written["conntrack"] == {
-        "maxPerCore": 0,
-        "min": 0,
-        "tcpEstablishedTimeout": "0s",
-        "tcpCloseWaitTimeout": "0s",
-    }
-
-
 def test_the_arguments():
-    unit = component_of(extra_args=["v=4"]).unit
-    assert command(unit) == [f"{BUNDLE}/bin/kube-proxy", f"--config={HANDED}/config", "--v=4"]
+    unit = component_of(extra_args=["v=4", "nodeport-addresses=primary", "metrics-bind-address=0.0.0.0:10249"]).unit
+    assert command(unit) == [
+        f"{BUNDLE}/bin/kube-proxy",
+        "--cluster-cidr=10.42.0.0/16",
+        "--healthz-bind-address=127.0.0.1:10256",
+        "--hostname-override=w1",
+        f"--kubeconfig={HANDED}/kubeconfig",
+        "--metrics-bind-address=0.0.0.0:10249",
+        "--nodeport-addresses=primary",
+        "--proxy-mode=nftables",
+        "--v=4",
+    ]
     assert unknown_flags(unit) == []
     assert "CAP_NET_ADMIN" in directives(unit)["CapabilityBoundingSet"][0]
+
+
+def test_choices_reach_the_arguments():
+    unit = component_of(
+        proxy_mode="iptables", cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], manage_conntrack=False
+    ).unit
+    assert unknown_flags(unit) == []
+    assert {
+        "--cluster-cidr=10.42.0.0/16,fd00:42::/56",
+        "--proxy-mode=iptables",
+        "--conntrack-max-per-core=0",
+        "--conntrack-min=0",
+        "--conntrack-tcp-timeout-established=0s",
+        "--conntrack-tcp-timeout-close-wait=0s",
+    } <= set(command(unit))
+
+
+def test_a_file_beside_which_it_would_heed_no_arguments_is_not_there():
+    component = component_of()
+    assert "--config" not in component.unit
+    assert component.absent == ("/var/lib/k3a/agent/etc/kube-proxy.yaml",)
+    assert {"config", "write-config-to"} <= {each.flag for each in kube_proxy.DECLARATION.refused}
 
 
 def test_it_is_not_root_and_is_handed_what_is_root_s():
@@ -61,7 +65,6 @@ def test_it_is_not_root_and_is_handed_what_is_root_s():
     found = directives(component.unit)
     assert (found["User"], found["Group"]) == (["kube-proxy"], ["kube-proxy"])
     assert "client.key:/var/lib/k3a/agent/tls/client-kube-proxy.key" in found["LoadCredential"]
-    assert f"config:{CONFIG}" in found["LoadCredential"]
     assert {(file.owner, file.mode) for file in component.files} == {("root", 0o600)}
     user = document(component, "/var/lib/k3a/agent/etc/kube-proxy.kubeconfig")["users"][0]["user"]
     assert user == {"client-certificate": f"{HANDED}/client.crt", "client-key": f"{HANDED}/client.key"}
