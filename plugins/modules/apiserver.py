@@ -68,6 +68,13 @@ options:
         nodes, without contents; what nodes report of themselves, and requests for certificates, with them.
     type: dict
     default: {}
+  jwt_authenticators:
+    description:
+      - Whose tokens the API server believes besides the cluster's own, each an item of C(jwt) in Kubernetes's
+        C(AuthenticationConfiguration).
+    type: list
+    elements: dict
+    default: []
   service_external_ips:
     description: Whether a Service may be given addresses in C(externalIPs), which then lead to it on every node.
     type: bool

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
@@ -34,6 +35,22 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import kubelet_
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+# The variable that has the way in which flags of OIDC are said beside an authentication configuration.
+JWT = "k3a_jwt_authenticators"
+OIDC_FLAGS = tuple(
+    f"oidc-{name}"
+    for name in (
+        "ca-file",
+        "client-id",
+        "groups-claim",
+        "groups-prefix",
+        "issuer-url",
+        "required-claim",
+        "signing-algs",
+        "username-claim",
+        "username-prefix",
+    )
+)
 DECLARATION = Declaration(
     name="apiserver",
     role=SERVER,
@@ -49,6 +66,26 @@ DECLARATION = Declaration(
         ),
         Refused("secure-port", "nodes and load balancers have to know the port, too", "set k3a_https_listen_port"),
         Refused("advertise-address", "others have to know the address, too", "set k3a_advertise_address"),
+        Refused(
+            "audit-log-path",
+            "the API server may write to no other directory",
+            "leave it out, and read the log in server/logs of the data directory, or set it to -, for the journal",
+            harmless=("-",),
+        ),
+        Refused("authentication-config", "k3a writes that file", "name those whose tokens are believed in " + JWT),
+        Refused(
+            "anonymous-auth",
+            "k3a's authentication configuration says what may be asked without a name",
+            "remove it: without a name only health and the cluster's CA are told",
+        ),
+        *(
+            Refused(
+                flag,
+                "the API server takes none of its kind beside an authentication configuration, which it has",
+                f"describe the issuer in {JWT}, with issuer.url, issuer.audiences and claimMappings",
+            )
+            for flag in OIDC_FLAGS
+        ),
     ),
     ports=(Port(6443, ANYWHERE, option="https_listen_port"),),
     certificates=(
@@ -81,6 +118,11 @@ AUTHENTICATION = {
     "kind": "AuthenticationConfiguration",
     "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ANONYMOUS_PATHS]},
 }
+
+
+def authentication(authenticators: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Who may ask without a name, and whose tokens are believed besides the cluster's own."""
+    return {**AUTHENTICATION, **({"jwt": list(authenticators)} if authenticators else {})}
 
 
 # In bytes; a longer event of the audit log loses the content of its request.
@@ -190,7 +232,7 @@ def apiserver_component(
         sources.append((ENCRYPTION, layout.cred(ENCRYPTION)))
     credentials = layouts.Credentials(DECLARATION.unit, tuple(sources))
     configuration = {
-        "authentication.yaml": AUTHENTICATION,
+        "authentication.yaml": authentication(params["jwt_authenticators"]),
         "admission.yaml": admission(params["pod_security_level"]),
         "audit-policy.yaml": params["audit_policy"] or audit_policy(),
     }
@@ -204,9 +246,7 @@ def apiserver_component(
         etcd_guard.before_start(params["data_dir"], "apiserver"),
         (
             "ExecStart",
-            systemd.command_line(
-                program(params, DECLARATION.program), flags.merge(arguments, params["extra_args"])
-            ),
+            systemd.command_line(program(params, DECLARATION.program), flags.merge(arguments, params["extra_args"])),
         ),
         *credentials.directives,
         *layouts.KEEP_RUNNING,
@@ -336,6 +376,7 @@ OPTIONS = component.argument_spec(
             "default": "baseline",
         },
         "audit_policy": {"type": "dict", "default": {}},
+        "jwt_authenticators": {"type": "list", "elements": "dict", "default": []},
         "service_external_ips": {"type": "bool", "default": False},
         "environment": options.ENVIRONMENT,
         "v": options.V,

@@ -50,6 +50,7 @@ CLUSTER_WIDE = (
 SERVER_WIDE = (
     "audit_policy",
     "disable",
+    "jwt_authenticators",
     "pod_security_level",
     "secrets_encryption",
     "secrets_encryption_provider",

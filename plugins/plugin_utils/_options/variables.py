@@ -370,6 +370,41 @@ def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} is not an audit policy", "give it apiVersion audit.k8s.io/v1, kind Policy and a list of rules"
 
 
+AUTHENTICATOR = frozenset({"claimMappings", "claimValidationRules", "issuer", "userValidationRules"})
+_AS_AN_EXAMPLE = (
+    "write it as in {issuer: {url: https://idp.example.org, audiences: [k8s]}, "
+    "claimMappings: {username: {claim: sub, prefix: 'idp:'}}}"
+)
+
+
+def _authenticators(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    """What the API server does not start with; it reads the rest itself."""
+    known = set()
+    for number, authenticator in enumerate(values[name], 1):
+        where = f"{name}, item {number}"
+        for key in sorted(map(str, authenticator.keys() - AUTHENTICATOR)):
+            yield f"{where} has no setting {key!r}", f"use {', '.join(sorted(AUTHENTICATOR))}"
+        issuer, username = (_inside(authenticator, *path) for path in (("issuer",), ("claimMappings", "username")))
+        url = issuer.get("url")
+        if not isinstance(url, str) or not re.fullmatch(r"https://[^\s/@]+(/\S*)?", url):
+            yield f"{where}: issuer.url is no URL that begins with https://", _AS_AN_EXAMPLE
+        elif url in known:
+            yield f"{where}: {url} is the issuer of another item, too", "leave one"
+        known.add(url)
+        if not isinstance(issuer.get("audiences"), list) or not issuer["audiences"]:
+            yield f"{where}: issuer.audiences is no list of whom a token is for", _AS_AN_EXAMPLE
+        if not ({"claim", "prefix"} <= username.keys() or "expression" in username):
+            yield f"{where}: claimMappings.username has neither claim and prefix nor expression", _AS_AN_EXAMPLE
+
+
+def _inside(mapping: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """A mapping in a mapping; where there is none, an empty one."""
+    for key in keys:
+        found = mapping.get(key)
+        mapping = found if isinstance(found, Mapping) else {}
+    return mapping
+
+
 def _pids(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if values[name] != -1 and values[name] < 1:
         yield f"{name} is {values[name]}, with which no pod can start", "give a positive number, or -1 for no limit"
@@ -432,5 +467,6 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_https_proxy", _proxy),
     ("k3a_no_proxy", _no_proxy),
     ("k3a_audit_policy", _audit_policy),
+    ("k3a_jwt_authenticators", _authenticators),
     ("k3a_coredns_custom", _coredns),
 )

@@ -238,6 +238,12 @@ def test_an_operators_audit_policy_is_taken_as_it_is():
     assert document(component_of(audit_policy=own), f"{ETC}/audit-policy.yaml") == own
 
 
+def test_further_authenticators_stand_beside_who_may_ask_without_a_name():
+    path, jwt = f"{ETC}/authentication.yaml", [{"issuer": {"url": "https://idp.example.org", "audiences": ["k8s"]}}]
+    assert "jwt" not in document(component_of(), path)
+    assert document(component_of(jwt_authenticators=jwt), path) == {**document(component_of(), path), "jwt": jwt}
+
+
 def test_the_files_of_its_configuration_are_readable_for_its_user():
     assert {(file.mode, file.owner, file.group) for file in component_of().files} == {(0o640, "root", "kube")}
     logs = component_of().directories[-1]

@@ -37,7 +37,13 @@ def refusal(name, value, option):
 class TestEveryVariable:
     """The forms in which YAML, an INI inventory and -e give a value are one value."""
 
-    @pytest.mark.parametrize("name", named("list"))
+    @pytest.mark.parametrize("name", [name for name in named("list") if VARIABLES[name]["elements"] == "dict"])
+    def test_a_list_of_mappings(self, name):
+        for form in ([{"a": [1]}], '[{"a": [1]}]', "[{a: [1]}]"):
+            assert typed(name, form, VARIABLES[name]) == [{"a": [1]}]
+        assert typed(name, "", VARIABLES[name]) == []
+
+    @pytest.mark.parametrize("name", [name for name in named("list") if VARIABLES[name]["elements"] != "dict"])
     def test_a_list(self, name):
         option = VARIABLES[name]
         wanted = items(option)

@@ -3,10 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec, variables
 
 DEFAULTS = {name: value for name, value in spec.defaults().items() if name not in ("k3a_bundle", "k3a_kubeconfig")}
+AUTHENTICATOR = {
+    "issuer": {"url": "https://idp.example.org/realms/x", "audiences": ["k8s"]},
+    "claimMappings": {"username": {"claim": "email", "prefix": ""}},
+}
 FLAGS = {"kubelet": ["max-pods", "v"], "kube-apiserver": ["audit-log-path"], "etcd": ["snapshot-count"]}
 
 
@@ -182,6 +189,22 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
             [{"rules": []}, {"kind": "Policy"}],
         ),
         (
+            "k3a_jwt_authenticators",
+            [
+                [],
+                [AUTHENTICATOR],
+                [{**AUTHENTICATOR, "claimMappings": {"username": {"expression": "claims.sub"}}}],
+                [AUTHENTICATOR, {**AUTHENTICATOR, "issuer": {"url": "https://b.example.org", "audiences": ["k8s"]}}],
+            ],
+            [
+                [AUTHENTICATOR, AUTHENTICATOR],
+                [{**AUTHENTICATOR, "claimMapping": {}}],
+                [{**AUTHENTICATOR, "issuer": {"url": "http://idp.example.org", "audiences": ["k8s"]}}],
+                [{**AUTHENTICATOR, "issuer": {"url": "https://idp.example.org", "audiences": []}}],
+                [{**AUTHENTICATOR, "claimMappings": {"username": {"claim": "email"}}}],
+            ],
+        ),
+        (
             "k3a_coredns_custom",
             [{"example.server": "example.org { whoami }", "log.override": "log"}],
             [{"example": "x"}, {"a.server": ["x"]}],
@@ -257,8 +280,28 @@ class TestArguments:
         assert messages(k3a_kube_apiserver_arg=[argument]) == [f"k3a_kube_apiserver_arg: {sentence}"]
 
     @pytest.mark.parametrize(
+        "argument, way",
+        [
+            ("oidc-issuer-url=https://idp.example.org/realms/x", "describe the issuer in k3a_jwt_authenticators, with"),
+            ("anonymous-auth=false", "remove it: without a name only health and the cluster's CA are told"),
+            ("authentication-config=/etc/a.yaml", "name those whose tokens are believed in k3a_jwt_authenticators"),
+            ("audit-log-path=/var/log/kubernetes/audit.log", "leave it out, and read the log in server/logs of the data"),
+        ],
+    )
+    def test_a_flag_with_which_the_api_server_does_not_start_beside_its_own_configuration(self, argument, way):
+        values = {**DEFAULTS, "k3a_kube_apiserver_arg": [argument]}
+        (finding,) = variables.variable_findings(values, {})
+        assert finding.remedy.startswith(way)
+
+    def test_every_flag_of_oidc_that_the_api_server_has_is_among_them(self):
+        recorded = json.loads((Path(__file__).parents[3] / "component_flags.json").read_text())["flags"]["kube-apiserver"]
+        oidc = {flag for flag in recorded if flag.startswith("oidc-")}
+        assert oidc and oidc <= components.REFUSED["k3a_kube_apiserver_arg"].keys()
+
+    @pytest.mark.parametrize(
         "name, argument",
         [
+            ("k3a_kube_apiserver_arg", "audit-log-path=-"),
             ("k3a_kube_apiserver_arg", "bind-address=0.0.0.0"),
             ("k3a_kube_apiserver_arg", "bind-address=::"),
             ("k3a_kube_scheduler_arg", "bind-address=0.0.0.0"),
