@@ -36,6 +36,7 @@ FROM_VARIABLES = (
     "flannel_iface",
     "node_ip",
     "node_name",
+    "protect_kernel_defaults",
     "proxy_mode",
     "resolv_conf",
     "service_cidr",

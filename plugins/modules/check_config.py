@@ -96,6 +96,10 @@ options:
     type: bool
     default: false
     description: Whether the node's name ends in an id of the machine.
+  protect_kernel_defaults:
+    type: bool
+    default: false
+    description: Whether settings of the kernel that the kubelet wants otherwise are findings, and not changed.
   write_kubeconfig:
     type: path
     default: /etc/k3a/k3a.yaml
@@ -296,6 +300,7 @@ OPTIONS = {
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
+    "protect_kernel_defaults": {"type": "bool", "default": False},
     "write_kubeconfig": options.WRITE_KUBECONFIG,
     "write_kubeconfig_group": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},

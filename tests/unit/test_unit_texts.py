@@ -72,7 +72,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**IPS, "server_url": URL, "v": 4, "environment": {"GODEBUG": "netdns=go"}},
     ],
     "kube_proxy": [
-        {"server_url": URL},
+        {"server_url": URL, "node_name": "s1"},
         {"server_url": URL, "node_name": "w1", "proxy_mode": "iptables", "manage_conntrack": False, "data_dir": "/srv/k3a", "extra_args": ["v=4"]},
         {"server_url": URL, **LOGGING},
     ],

@@ -18,7 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, host, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
@@ -96,6 +96,7 @@ class Wanted:
     bundle_id: str
     bundle_size: int
     with_node_id: bool = False
+    protect_kernel_defaults: bool = False
     token: str = ""
     # Whose the administrator's kubeconfig on a server is to be.
     write_kubeconfig_group: str = ""
@@ -115,7 +116,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of ours: its unit, whether it makes routes, and its ports, users and further arguments on this host."""
+    """A component of ours: its unit, whether it makes routes, and its ports, users and further arguments on a host."""
 
     name: str
     unit: str
@@ -205,6 +206,8 @@ class Observed:
     foreign: tuple[str, ...] = ()
     # Accounts with the names of our units' users.
     accounts: tuple[Account, ...] = ()
+    # Settings of the kernel that the kubelet wants otherwise, as they are.
+    kernel_settings: tuple[tuple[str, str], ...] = ()
     # The files of the operator's that components may not read: what is wrong, and what to do.
     unreadable: tuple[tuple[str, str], ...] = ()
     # Why the administrator's kubeconfig cannot be where it is to be.
@@ -220,6 +223,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_commands(seen, wanted),
         *_python(seen),
         *_kernel(seen, wanted),
+        *_kernel_defaults(seen, wanted),
         *_memory(seen, wanted),
         *_storage(seen, wanted),
         *_resolver(seen, wanted),
@@ -333,6 +337,17 @@ def _kernel(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if unknown:
         message = f"whether kernel {seen.kernel.release} has {', '.join(unknown)} cannot be told"
         yield Finding("kernel_unknown", WARN, message, "make sure that it has")
+
+
+def _kernel_defaults(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """Settings that somebody else answers for: nobody changes them then, and the kubelet does not start."""
+    if not (wanted.agent and wanted.protect_kernel_defaults):
+        return
+    for key, value in seen.kernel_settings:
+        message = f"{key} is {value}, which k3a_protect_kernel_defaults keeps k3a and the kubelet from changing"
+        wanted_value = host.KUBELET_SETTINGS[key]
+        remedy = f"set it to {wanted_value} in /etc/sysctl.d, and now with sysctl -w, or leave the variable out"
+        yield Finding("kernel_defaults", FAIL, message, remedy)
 
 
 def _memory(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, host, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
@@ -104,10 +104,17 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_kept=EtcdIdentity() if etcd.cluster_id else _kept(layout),
         real_data_dir=os.path.realpath(wanted.data_dir),
         accounts=accounts.find(check.wanted_users(wanted)),
+        kernel_settings=_other_settings(host.KUBELET_SETTINGS),
         unreadable=_unreadable(wanted.components),
         unwritable=_unwritable(wanted.write_kubeconfig) if wanted.server and wanted.write_kubeconfig else "",
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
     )
+
+
+def _other_settings(wanted: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The settings of the kernel that differ, as they are."""
+    found = {key: host.read_setting(key) for key in wanted}
+    return tuple((key, has) for key, has in found.items() if has and host.has_to_change(key, wanted[key], has, ()))
 
 
 def _unreadable(components: Iterable[check.Component]) -> tuple[tuple[str, str], ...]:

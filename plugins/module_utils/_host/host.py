@@ -31,15 +31,19 @@ MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
 SYSCTL = "/etc/sysctl.d/60-k3a.conf"
 SYSCTL_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
-# What packets between pods need, and what the kubelet otherwise sets by itself on every start.
-SETTINGS = {
-    "net.ipv4.conf.all.forwarding": "1",
-    "net.ipv4.conf.default.forwarding": "1",
-    "net.bridge.bridge-nf-call-iptables": "1",
+# What the kubelet otherwise sets by itself on every start, and does not start without where it may not.
+KUBELET_SETTINGS = {
     "kernel.panic": "10",
     "kernel.panic_on_oops": "1",
     "vm.overcommit_memory": "1",
     "vm.panic_on_oom": "0",
+}
+# What packets between pods need, and that.
+SETTINGS = {
+    "net.ipv4.conf.all.forwarding": "1",
+    "net.ipv4.conf.default.forwarding": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    **KUBELET_SETTINGS,
 }
 SETTINGS_IPV6 = {
     "net.ipv6.conf.all.forwarding": "1",

@@ -95,6 +95,18 @@ def test_nothing_is_wrong_with_a_fresh_host():
     assert found() == {}
 
 
+def test_settings_of_the_kernel_that_nobody_may_change():
+    others = {"kernel_settings": (("kernel.panic", "0"),)}
+    assert found(**others) == {}, "they are set"
+    key, text = the_only(found(wanted=replace(WANTED, protect_kernel_defaults=True), **others))
+    assert key == ("fail", "kernel_defaults")
+    assert text == (
+        "kernel.panic is 0, which k3a_protect_kernel_defaults keeps k3a and the kubelet from changing; set it to 10 in"
+        " /etc/sysctl.d, and now with sysctl -w, or leave the variable out"
+    )
+    assert found(wanted=replace(WANTED, protect_kernel_defaults=True, agent=False), **others) == {}
+
+
 class TestNames:
     def test_the_node_is_called_as_the_host_in_lower_case(self):
         assert check.node_name(FRESH, WANTED) == "node-1"

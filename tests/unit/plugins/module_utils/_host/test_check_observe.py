@@ -81,12 +81,19 @@ def test_a_file_that_a_component_may_not_read_is_a_finding(tmp_path):
     path.touch(0o600)
     argument = f"config={path}"
     component = Component("scheduler", "k3a-scheduler.service", False, (), ("daemon",), ("v=2", argument))
-    seen = look.observe(replace(WANTED, components=(component,)), lambda *_command: (0, "", ""))
-    (told,) = [finding for finding in judge(seen, WANTED) if finding.name == "arguments"]
+    wanted = replace(WANTED, components=(component,))
+    seen = look.observe(wanted, lambda *_command: (0, "", ""))
+    (told,) = [finding for finding in judge(seen, wanted) if finding.name == "arguments"]
     assert told.message == f"{path}, which the argument {argument} names, cannot be read by daemon, as whom it runs"
     for other in (replace(component, users=()), replace(component, arguments=("v=2",))):
         seen = look.observe(replace(WANTED, components=(other,)), lambda *_command: (0, "", ""))
         assert seen.unreadable == ()
+
+
+def test_settings_of_the_kernel_that_the_kubelet_wants_otherwise_are_seen(monkeypatch):
+    values = {**look.host.KUBELET_SETTINGS, "kernel.panic": "0", "vm.panic_on_oom": None}
+    monkeypatch.setattr(look.host, "read_setting", values.get)
+    assert look.observe(WANTED, lambda *_command: (0, "", "")).kernel_settings == (("kernel.panic", "0"),)
 
 
 def test_what_is_in_the_way_of_the_kubeconfig_is_a_finding(tmp_path):
