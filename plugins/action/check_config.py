@@ -39,6 +39,8 @@ FROM_VARIABLES = (
     "protect_kernel_defaults",
     "proxy_mode",
     "resolv_conf",
+    "secrets_encryption",
+    "secrets_encryption_provider",
     "service_cidr",
     "snapshotter",
     "swap",

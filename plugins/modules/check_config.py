@@ -100,6 +100,15 @@ options:
     type: bool
     default: false
     description: Whether settings of the kernel that the kubelet wants otherwise are findings, and not changed.
+  secrets_encryption:
+    type: bool
+    default: true
+    description: Whether Secrets are to be encrypted; a server that encrypts them, or with another cipher, is a finding.
+  secrets_encryption_provider:
+    type: str
+    choices: [secretbox, aescbc, aesgcm]
+    default: secretbox
+    description: The cipher for O(secrets_encryption).
   write_kubeconfig:
     type: path
     default: /etc/k3a/k3a.yaml
@@ -301,6 +310,12 @@ OPTIONS = {
     "bundle_size": {"type": "int", "default": 1024**3},
     "with_node_id": {"type": "bool", "default": False},
     "protect_kernel_defaults": {"type": "bool", "default": False},
+    "secrets_encryption": {"type": "bool", "default": True},
+    "secrets_encryption_provider": {
+        "type": "str",
+        "choices": ["secretbox", "aescbc", "aesgcm"],
+        "default": "secretbox",
+    },
     "write_kubeconfig": options.WRITE_KUBECONFIG,
     "write_kubeconfig_group": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},

@@ -18,7 +18,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, host, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, host, kept, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
@@ -97,6 +97,8 @@ class Wanted:
     bundle_size: int
     with_node_id: bool = False
     protect_kernel_defaults: bool = False
+    secrets_encryption: bool = True
+    secrets_encryption_provider: str = "secretbox"
     token: str = ""
     # Whose the administrator's kubeconfig on a server is to be.
     write_kubeconfig_group: str = ""
@@ -206,6 +208,8 @@ class Observed:
     foreign: tuple[str, ...] = ()
     # Accounts with the names of our units' users.
     accounts: tuple[Account, ...] = ()
+    # With what a server encrypts Secrets.
+    encryption: str = ""
     # Settings of the kernel that the kubelet wants otherwise, as they are.
     kernel_settings: tuple[tuple[str, str], ...] = ()
     # The files of the operator's that components may not read: what is wrong, and what to do.
@@ -231,6 +235,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_routes(seen, wanted),
         *_ports(seen, wanted),
         *_token(seen, wanted),
+        *_kept(seen, wanted),
         *_arguments(seen),
         *_kubeconfig(seen, wanted),
         *_accounts(seen, wanted),
@@ -519,6 +524,18 @@ def _token(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         message = "k3a_token is not the token that this server keeps"
         remedy = "give the cluster's token or none; rotate_token.yml replaces it"
         yield Finding("token", FAIL, message, remedy)
+
+
+def _kept(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    if not wanted.server:
+        return
+    encrypts = kept.other_encryption(seen.encryption, wanted.secrets_encryption, wanted.secrets_encryption_provider)
+    for name, (message, remedy) in (
+        ("secrets_encryption", encrypts),
+        ("disable_agent", kept.lasting_node(seen.installed, wanted.agent)),
+    ):
+        if message:
+            yield Finding(name, FAIL, message, remedy)
 
 
 def _arguments(seen: Observed) -> Iterable[Finding]:

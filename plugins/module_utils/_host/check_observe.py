@@ -20,7 +20,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, host, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, host, kept, resolver
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
@@ -104,6 +104,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         etcd_kept=EtcdIdentity() if etcd.cluster_id else _kept(layout),
         real_data_dir=os.path.realpath(wanted.data_dir),
         accounts=accounts.find(check.wanted_users(wanted)),
+        encryption=kept.provider_in(layout) if wanted.server else "",
         kernel_settings=_other_settings(host.KUBELET_SETTINGS),
         unreadable=_unreadable(wanted.components),
         unwritable=_unwritable(wanted.write_kubeconfig) if wanted.server and wanted.write_kubeconfig else "",

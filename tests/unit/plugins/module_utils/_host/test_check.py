@@ -107,6 +107,14 @@ def test_settings_of_the_kernel_that_nobody_may_change():
     assert found(wanted=replace(WANTED, protect_kernel_defaults=True, agent=False), **others) == {}
 
 
+def test_what_a_server_keeps_whatever_its_variables_say_later():
+    here = {"encryption": "secretbox", "installed": frozenset({"kubelet", "etcd"})}
+    assert found(**here) == {}
+    other = replace(WANTED, agent=False, secrets_encryption=False)
+    assert found(wanted=other, **here).keys() == {("fail", "secrets_encryption"), ("fail", "disable_agent")}
+    assert found(wanted=replace(other, server=False, agent=True), **here) == {}
+
+
 class TestNames:
     def test_the_node_is_called_as_the_host_in_lower_case(self):
         assert check.node_name(FRESH, WANTED) == "node-1"
