@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
             found = [
                 *common_findings(hosts, []),
                 *findings.label_findings(hosts),
+                *findings.external_findings(hosts),
                 *recorded.record_findings(hosts, joined_cluster(options["join_info"])),
             ]
         elif hosts:

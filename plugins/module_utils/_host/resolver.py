@@ -33,7 +33,11 @@ def servers_in(path: str) -> tuple[str, ...] | None:
 
 
 def are_reachable(servers: Sequence[str]) -> bool:
-    """Whether there are servers, and none that only the host itself can reach."""
+    """Whether there are servers, and none that only the host itself can reach.
+
+    A link-local address of IPv4 is one that pods reach through their node: clouds have their DNS there. One of IPv6 is
+    none without the interface, which pods do not have.
+    """
     return bool(servers) and all(_is_reachable(server.split("%")[0]) for server in servers)
 
 
@@ -42,4 +46,4 @@ def _is_reachable(server: str) -> bool:
         ip = ipaddress.ip_address(server)
     except ValueError:
         return False
-    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+    return not (ip.is_loopback or (ip.version == 6 and ip.is_link_local) or ip.is_unspecified or ip.is_multicast)

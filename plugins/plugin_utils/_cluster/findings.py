@@ -203,6 +203,14 @@ def label_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     ]
 
 
+def external_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
+    """Addresses that a machine which joins by a token would have to be given certificates for, and is not."""
+    message = "k3a_node_external_ip: a machine that joins by a token has certificates for its Node's addresses alone"
+    remedy = "leave it out, or add the machine to the inventory"
+    given = tuple(report.name for report in reports if report.settings.get("node_external_ip"))
+    return [HostFinding(given, Finding("node_external_ip", FAIL, message, remedy))] if given else []
+
+
 def cross_findings(reports: Sequence[HostReport]) -> list[HostFinding]:
     """What is wrong between hosts: two that are one, and values that must agree."""
     return [*_duplicates(reports), *_disagreements(reports)]

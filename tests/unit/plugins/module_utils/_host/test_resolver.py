@@ -37,13 +37,13 @@ def test_a_link_into_a_resolver_that_does_not_run_leads_to_no_file(tmp_path):
         (["127.0.0.53"], False),
         (["10.0.0.1", "127.0.0.1"], False),
         (["fe80::1%eth0"], False),
-        (["169.254.169.253"], False),
+        (["169.254.169.254"], True),
         (["0.0.0.0"], False),
         (["ns.example"], False),
         ([], False),
     ],
 )
-def test_a_pod_reaches_servers_that_are_neither_the_host_nor_its_link(servers, reachable):
+def test_a_pod_reaches_servers_that_are_not_the_host_and_need_no_interface(servers, reachable):
     assert resolver.are_reachable(servers) is reachable
 
 

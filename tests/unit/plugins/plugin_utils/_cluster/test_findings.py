@@ -350,6 +350,14 @@ class TestExcluded:
 
 
 class TestLabels:
+    def test_a_machine_has_no_certificates_for_addresses_that_its_node_does_not_have(self):
+        hosts = [looked("a-1", node_external_ip=["203.0.113.7"]), looked("b-2", node_external_ip=[])]
+        assert [str(found) for found in cluster.external_findings(hosts)] == [
+            "a-1: k3a_node_external_ip: a machine that joins by a token has certificates for its Node's addresses alone;"
+            " leave it out, or add the machine to the inventory"
+        ]
+        assert cluster.external_findings(hosts[1:]) == []
+
     def test_a_node_may_not_give_itself_every_label(self):
         hosts = [
             looked("a-1", node_label=["example.com/disk=ssd", "node-role.kubernetes.io/worker="]),
