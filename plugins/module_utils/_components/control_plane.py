@@ -30,13 +30,16 @@ def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
     return layout.server_etc(f"{name}.kubeconfig")
 
 
-def client_credentials(layout: layouts.Layout, name: str, leaf: str, *more: str) -> layouts.Credentials:
-    """The credentials of a client of the API, and further files of server/tls by their names."""
+def client_credentials(
+    layout: layouts.Layout, name: str, leaf: str, *more: str, elsewhere: Mapping[str, files.File] | None = None
+) -> layouts.Credentials:
+    """The credentials of a client of the API, and further files of server/tls by their names, or of other places."""
+    places = {file: other.path for file, other in (elsewhere or {}).items()}
     sources = [
         ("kubeconfig", kubeconfig_path(layout, name)),
         ("client.crt", layout.tls(f"{leaf}.crt")),
         ("client.key", layout.tls(f"{leaf}.key")),
-        *((file, layout.tls(file)) for file in ("server-ca.crt", *more)),
+        *((file, places.get(file, layout.tls(file))) for file in ("server-ca.crt", *more)),
     ]
     return layouts.Credentials(f"k3a-{name}.service", tuple(sources))
 

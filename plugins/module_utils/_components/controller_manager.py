@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import apiserver, control_plane
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, options
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
     SERVER,
     Certificate,
@@ -23,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -63,11 +65,25 @@ OPTIONS = component.argument_spec(
 )
 
 
+SIGNERS = ("kubelet-serving-ca", "client-ca")
+
+
+def issuer(layout: Layout, name: str) -> files.File | None:
+    """The certificate of a CA without those above it, which the controller manager refuses beside it; if there are any.
+
+    K3s calls such a file the same.
+    """
+    first, *above = pem.each_certificate(files.read_bytes(layout.tls(f"{name}.crt"))) or [""]
+    return files.File(layout.server_etc(f"{name}.nochain.crt"), first.encode(), mode=0o600) if above else None
+
+
 def controller_manager_component(params: dict[str, Any]) -> component.Component:
     """The controller manager as it should run on this server."""
-    pairs = [f"{name}-ca.{kind}" for name in ("kubelet-serving", "client") for kind in ("crt", "key")]
+    layout = Layout(params["data_dir"])
+    issuers = {f"{name}.crt": file for name in SIGNERS for file in [issuer(layout, name)] if file}
+    pairs = [f"{name}.{kind}" for name in SIGNERS for kind in ("crt", "key")]
     credentials = control_plane.client_credentials(
-        Layout(params["data_dir"]), DECLARATION.name, "client-controller", *pairs, "service.key"
+        layout, DECLARATION.name, "client-controller", *pairs, "service.key", elsewhere=issuers
     )
     client = (credentials.path("client-ca.crt"), credentials.path("client-ca.key"))
     kubelet = (credentials.path("kubelet-serving-ca.crt"), credentials.path("kubelet-serving-ca.key"))
@@ -94,7 +110,8 @@ def controller_manager_component(params: dict[str, Any]) -> component.Component:
         "terminated-pod-gc-threshold": "1000",
         "use-service-account-credentials": "true",
     }
-    return control_plane.client_component(DECLARATION, params, credentials, arguments)
+    wanted = control_plane.client_component(DECLARATION, params, credentials, arguments)
+    return replace(wanted, files=(*wanted.files, *issuers.values()))
 
 
 @reports_errors

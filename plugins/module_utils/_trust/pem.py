@@ -43,6 +43,11 @@ def certificates_in(content: bytes | None) -> str:
     return b"".join(_CERTIFICATE.findall(content or b"")).decode(errors="replace")
 
 
+def each_certificate(content: bytes | None) -> list[str]:
+    """The certificates of a PEM text one by one, each with its last line's end."""
+    return [found.decode(errors="replace").rstrip("\n") + "\n" for found in _CERTIFICATE.findall(content or b"")]
+
+
 def without_certificates(content: bytes | None) -> bytes:
     """What of a PEM text is no certificate: a key, of whatever kind."""
     return _CERTIFICATE.sub(b"", content or b"")

@@ -83,3 +83,19 @@ def test_dual_stack_and_further_arguments():
         "--controllers=*,bootstrapsigner,tokencleaner,-ttl",
         "--node-cidr-mask-size-ipv6=64",
     } <= set(words)
+
+
+def test_of_a_ca_below_another_one_it_is_given_its_own_certificate_alone(tmp_path):
+    """As an operator brings one: it refuses a file with two."""
+    chain = [f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n" for name in ("issuer", "root")]
+    tls = tmp_path / "server/tls"
+    tls.mkdir(parents=True)
+    (tls / "client-ca.crt").write_text("".join(chain))
+    (tls / "kubelet-serving-ca.crt").write_text(chain[0])
+    component = component_of(data_dir=str(tmp_path))
+    own = f"{tmp_path}/server/etc/client-ca.nochain.crt"
+    assert {file.path: file.content for file in component.files}[own] == chain[0].encode()
+    handed = directives(component.unit)["LoadCredential"]
+    assert f"client-ca.crt:{own}" in handed
+    assert f"kubelet-serving-ca.crt:{tls}/kubelet-serving-ca.crt" in handed
+    assert [file.path for file in component_of().files] == ["/var/lib/k3a/server/etc/controller-manager.kubeconfig"]
