@@ -178,7 +178,14 @@ nodes:
   returned: with O(host_reports), when nothing is in the way
   type: list
   elements: dict
-  sample: [{host: agent-1, name: agent-1, labels: [], annotations: [], internal_ips: [192.0.2.20], taints: []}]
+  sample:
+    - host: agent-1
+      name: agent-1
+      labels: []
+      annotations: []
+      internal_ips: [192.0.2.20]
+      taints: []
+      foreign_network: false
 config:
   description:
     - What all nodes of the cluster have in common, for machines that join by a token.

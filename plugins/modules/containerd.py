@@ -84,6 +84,13 @@ options:
     description: Whether the devices of a container belong to the user and the group of its security context.
     type: bool
     default: false
+  flannel_backend:
+    description:
+      - With V(none) containerd looks for CNI plugins in C(/opt/cni/bin) too, and for their configuration in
+        C(/etc/cni/net.d), where those put them who bring a network. Otherwise the network is flannel's.
+    type: str
+    choices: [vxlan, host-gw, wireguard-native, none]
+    default: vxlan
 """
 
 EXAMPLES = r"""

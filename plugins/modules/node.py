@@ -49,6 +49,11 @@ options:
         description: Whether to wait for this one, when O(wait) says so. Of others RV(nodes[].ready) tells how they are.
         type: bool
         default: true
+      foreign_network:
+        description:
+          - Whether somebody else brings the node's network. It is not waited for then where only that is missing.
+        type: bool
+        default: false
       internal_ips:
         description: Addresses that the node will have; in check mode RV(nodes) tells them of a node that is to come.
         type: list
@@ -134,6 +139,14 @@ nodes:
       type: str
   sample:
     - {name: server-1, ready: true, roles: [control-plane], internal_ip: 10.0.0.1, kubelet_version: v1.37.2}
+waiting:
+  description:
+    - The nodes among O(nodes) that wait for the work of somebody else, for a CNI plugin or the controller of a cloud,
+      and were not waited for. Pods come to them when that has been done.
+  returned: always
+  type: list
+  elements: str
+  sample: [agent-1 waits for a CNI plugin, which k3a_flannel_backend none leaves to others]
 """
 
 import time
@@ -166,6 +179,7 @@ OPTIONS: dict[str, Any] = {
             "taints": ENTRIES,
             "internal_ips": ENTRIES,
             "wait": {"type": "bool", "default": True},
+            "foreign_network": {"type": "bool", "default": False},
         },
     },
     "wait": {"type": "bool", "default": True},
@@ -187,7 +201,7 @@ def main() -> None:
 
 @reports_errors
 def run(module: AnsibleModule) -> None:
-    result: dict[str, Any] = {"changed": False, "nodes": [], "diff": []}
+    result: dict[str, Any] = {"changed": False, "nodes": [], "waiting": [], "diff": []}
     with during("Nodes", result):
         targets = [_node.wanted_node(spec) for spec in module.params["nodes"]]
         try:
@@ -258,7 +272,9 @@ def settle(
             stale = stale or bool(change)
         now = datetime.now(timezone.utc)
         lacks = {name: _node.lack(nodes.get(name), now) for name in sorted(awaited)}
-        unready = {name: lack for name, lack in lacks.items() if lack}
+        waiting = waits(targets, nodes)
+        result["waiting"] = [f"{name} {what}" for name, what in waiting.items()]
+        unready = {name: lack for name, lack in lacks.items() if lack and name not in waiting}
         if not unready and not stale:
             return
         if api.left < pause:
@@ -269,6 +285,12 @@ def settle(
             time.sleep(pause)
             pause = min(pause * 1.3, 1.0)
         nodes = observe(api)
+
+
+def waits(targets: list[_node.Wanted], nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The nodes that wait for somebody else, and for whom."""
+    found = {each.name: _node.waits_for(nodes.get(each.name), each.foreign_network) for each in targets}
+    return {name: what for name, what in found.items() if what}
 
 
 def send(

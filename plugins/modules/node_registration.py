@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  foreign_network:
+    description: Whether somebody else brings the node's network. It is not waited for then where only that is missing.
+    type: bool
+    default: false
   timeout:
     description: How many seconds to wait until the node is ready.
 """
@@ -84,6 +88,7 @@ OPTIONS: dict[str, Any] = {
     "labels": ENTRIES,
     "annotations": ENTRIES,
     "taints": ENTRIES,
+    "foreign_network": {"type": "bool", "default": False},
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
 }
@@ -111,7 +116,7 @@ class OwnNode:
                     self._api.request("PATCH", self._path, None, change, node_api.MERGE_PATCH)
                     changes.append(_node.diff(target.name, node, change))
                 lack = _node.lack(node, datetime.now(timezone.utc))
-                if node and not lack:
+                if node and (not lack or _node.waits_for(node, target.foreign_network)):
                     return node
             except node_api.ApiError as error:
                 if not passing(error):
@@ -189,7 +194,8 @@ def run(module: AnsibleModule) -> None:
             raise _node.NodeError(f"{leaves.KUBELET_CLIENT} is missing: this machine is no node yet; join it first")
     except (_node.NodeError, node_api.ApiError) as error:
         raise K3aError(str(error), changed=bool(changes), diff=changes) from None
-    for text in lacking(node, target.taints):
+    waits = _node.waits_for(node, target.foreign_network)
+    for text in [*lacking(node, target.taints), *([f"node {target.name} {waits}"] if waits else [])]:
         module.warn(text)
     module.exit_json(changed=bool(changes), diff=changes, node=_node.facts(node))
 

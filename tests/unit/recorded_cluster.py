@@ -134,7 +134,7 @@ class RecordedCluster:
             "ping": [({}, {"ping": "pong"})],
             "cluster_lock": [({}, {"changed": False, "was_holder": False, "interpreter": "/usr/bin/python3"})],
             "addon": [({}, {**documented("addon"), "changed": False, "diff": []})],
-            "node": [({}, {"changed": False, "nodes": [self.listed_node(host) for host in self.hosts], "diff": []})],
+            "node": [({}, {"changed": False, "nodes": list(map(self.listed_node, self.hosts)), "waiting": [], "diff": []})],
             "server_info": [({}, self.server_info())],
             "bootstrap": [({}, {"changed": False, "ca_certificates": self.certificates, "missing_paths": [], "diff": []})],
             "bundle": [({}, bundle_report())],

@@ -69,7 +69,7 @@ def settled(*nodes: dict[str, Any]) -> dict[str, Any]:
     tasks = DataLoader().load_from_file(str(ROLE / "tasks/settle.yml"), trusted_as_template=True)
     (block,) = (task for task in tasks if "block" in task)
     (task,) = (task for task in block["block"] if "k3a.cluster.addon" in task)
-    given = templar(_k3a_nodes={"nodes": list(nodes)}, **task.get("vars", {}))
+    given = templar(_k3a_nodes={"nodes": list(nodes), "waiting": []}, **task.get("vars", {}))
     return shipped(given.template(task["k3a.cluster.addon"]["addons"]))
 
 

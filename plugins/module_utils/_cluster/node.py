@@ -22,6 +22,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import yaml
 
 OWNED = "k3a.io/owned"
+# What a kubelet taints its node with until the controller of a cloud has seen it, and says of one without a CNI plugin.
+UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+NO_NETWORK = "cni plugin not initialized"
 ROLE_LABEL = "node-role.kubernetes.io/"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Kubernetes's own labels that a node may give itself: the well-known ones and all of these namespaces, as upstream's
@@ -64,6 +67,8 @@ class Wanted(NamedTuple):
     taints: list[dict[str, str]]
     addresses: list[str]
     wait: bool = True
+    # Whether somebody else brings its network.
+    foreign_network: bool = False
 
 
 def valid_key(text: str) -> bool:
@@ -87,7 +92,8 @@ def wanted_node(spec: Mapping[str, Any]) -> Wanted:
     annotations = _pairs(spec.get("annotations") or [], f"node {name}: annotation")
     taints = [_taint(text, f"node {name}: taint") for text in spec.get("taints") or []]
     addresses = list(spec.get("internal_ips") or [])
-    return Wanted(name, labels, annotations, taints, addresses, spec.get("wait", True))
+    foreign = bool(spec.get("foreign_network"))
+    return Wanted(name, labels, annotations, taints, addresses, spec.get("wait", True), foreign)
 
 
 def _pairs(entries: Iterable[str], what: str) -> dict[str, str]:
@@ -240,6 +246,19 @@ def lack(node: Node | None, now: datetime) -> str:
     if ready is None:
         return "has not reported its state yet"
     return "" if ready["status"] == "True" else f"is not Ready: {_told(ready, now)}"
+
+
+def waits_for(node: Node | None, foreign_network: bool) -> str:
+    """For whose work a node waits that is none of ours, and can come at any time; empty when it waits for nobody."""
+    conditions = {entry["type"]: entry for entry in (node or {}).get("status", {}).get("conditions") or []}
+    ready = conditions.get("Ready", {})
+    if node is None or not ready:
+        return ""
+    if ready["status"] == "True" and any(taint["key"] == UNINITIALIZED for taint in node["spec"].get("taints") or []):
+        return "waits for the controller of its cloud, as cloud-provider=external says of the kubelet"
+    if foreign_network and ready["status"] == "False" and NO_NETWORK in (ready.get("message") or ""):
+        return "waits for a CNI plugin, which k3a_flannel_backend none leaves to others"
+    return ""
 
 
 def _told(condition: Mapping[str, str], now: datetime) -> str:

@@ -59,6 +59,8 @@ DECLARATION = Declaration(
         )
     ),
 )
+# containerd's own places, to which those who bring a network write.
+FOREIGN_PLUGINS, FOREIGN_NETWORKS = "/opt/cni/bin", "/etc/cni/net.d"
 NAMESPACE = "k8s.io"
 CRI_RUNTIME = "io.containerd.cri.v1.runtime"
 CRI_IMAGES = "io.containerd.cri.v1.images"
@@ -86,7 +88,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
                 "restrict_oom_score_adj": params["restrict_oom_score_adj"],
                 # Absent by default: what is added to a file for all restarts every runtime.
                 **({"device_ownership_from_security_context": True} if params["nonroot_devices"] else {}),
-                "cni": {"bin_dirs": plugin_directories(params), "conf_dir": layout.agent_etc("cni/net.d")},
+                "cni": network(params, layout),
                 "containerd": {
                     "default_runtime_name": "runc",
                     "runtimes": {
@@ -110,6 +112,14 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
             "io.containerd.service.v1.diff-service": {"sync_fs": True},
         },
     }
+
+
+def network(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """Where containerd looks for a network: flannel's is k3a's own; what others bring has the places that all use."""
+    own = plugin_directories(params)
+    if params["flannel_backend"] == "none":
+        return {"bin_dirs": [FOREIGN_PLUGINS, *own], "conf_dir": FOREIGN_NETWORKS}
+    return {"bin_dirs": own, "conf_dir": layout.agent_etc("cni/net.d")}
 
 
 def pause_image(params: dict[str, Any]) -> str:
@@ -235,6 +245,7 @@ OPTIONS = component.argument_spec(
         "registry_secrets": {"type": "dict", "default": {}, "no_log": True},
         "restrict_oom_score_adj": {"type": "bool", "default": False},
         "nonroot_devices": {"type": "bool", "default": False},
+        "flannel_backend": options.FLANNEL_BACKEND,
         "environment": options.ENVIRONMENT,
         "debug": options.DEBUG,
         **proxies.OPTIONS,

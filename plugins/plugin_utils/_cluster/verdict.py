@@ -145,6 +145,7 @@ def described_nodes(reports: Sequence[HostReport]) -> list[dict[str, Any]]:
             "annotations": [*report.annotations, *report.settings["node_annotation"]],
             "internal_ips": list(report.seen.node_ips),
             "taints": report.settings["node_taint"],
+            "foreign_network": report.settings["flannel_backend"] == "none",
         }
         for report in reports
         if report.node and report.facts

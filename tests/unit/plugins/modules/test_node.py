@@ -67,3 +67,15 @@ def test_nodes_as_they_should_be_are_asked_for_once(tmp_path: Path, asked_at: An
         node.converge(called(tmp_path, False, 60), TARGETS, result)
         assert Answers.asked == ["/api/v1/nodes"]
     assert not result["changed"] and [entry["ready"] for entry in result["nodes"]] == [True, True]
+
+
+def test_a_node_that_waits_for_a_network_of_others_is_told_and_not_waited_for(tmp_path: Path, asked_at: Any) -> None:
+    without = registered("n1", "False")
+    without["status"]["conditions"][0]["message"] = f"NetworkReady=false: {_node.NO_NETWORK}"
+    with answering() as url:
+        asked_at(url)
+        Answers.paths = {"/api/v1/nodes": {"items": [without, registered("n2", "True")]}}
+        result = empty()
+        targets = [_node.wanted_node({"name": name, "foreign_network": True}) for name in ("n1", "n2")]
+        node.converge(called(tmp_path, False, 60), targets, result)
+    assert result["waiting"] == ["n1 waits for a CNI plugin, which k3a_flannel_backend none leaves to others"]

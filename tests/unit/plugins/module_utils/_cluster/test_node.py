@@ -208,6 +208,28 @@ def test_what_keeps_a_node(live: dict[str, Any], lack: str) -> None:
     assert _node.lack(live, NOW) == lack
 
 
+CLOUD = {"key": _node.UNINITIALIZED, "value": "true", "effect": "NoSchedule"}
+NO_PLUGIN = ready("False", reason="KubeletNotReady", message="Network plugin returns error: cni plugin not initialized")
+
+
+@pytest.mark.parametrize(
+    ("live", "foreign", "waits"),
+    [
+        (None, True, ""),
+        (node(), True, ""),
+        (node(status=ready("True")), True, ""),
+        (node(status=NO_PLUGIN), True, "waits for a CNI plugin, which k3a_flannel_backend none leaves to others"),
+        (node(status=NO_PLUGIN), False, ""),
+        (node(status=ready("Unknown", message="Kubelet stopped posting node status.")), True, ""),
+        (node(taints=[CLOUD], status=ready("True")), False, "waits for the controller of its cloud, as cloud-provider="),
+        (node(taints=[CLOUD], status=ready("False", message="PLEG is not healthy")), False, ""),
+    ],
+)
+def test_a_node_may_wait_for_somebody_else(live: dict[str, Any] | None, foreign: bool, waits: str) -> None:
+    found = _node.waits_for(live, foreign)
+    assert found.startswith(waits) and bool(found) == bool(waits)
+
+
 def test_a_node_that_is_not_there() -> None:
     assert _node.lack(None, NOW).startswith("is not registered")
 

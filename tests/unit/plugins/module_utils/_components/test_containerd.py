@@ -91,6 +91,11 @@ def test_the_pause_image_is_the_bundles_unless_one_is_chosen():
         assert configuration_of(**given)["plugins"][containerd.CRI_IMAGES]["pinned_images"] == {"sandbox": expected}
 
 
+def test_a_network_that_somebody_else_brings_is_where_all_bring_it():
+    runtime = configuration_of(flannel_backend="none")["plugins"][containerd.CRI_RUNTIME]
+    assert runtime["cni"] == {"bin_dirs": ["/opt/cni/bin", f"{BUNDLE}/cni"], "conf_dir": "/etc/cni/net.d"}
+
+
 def test_programs_are_called_by_the_places_that_their_contents_name():
     """Each program has a directory of its own, so the configuration names several."""
     files = "/var/lib/k3a/data/files"
