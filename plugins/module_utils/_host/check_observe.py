@@ -20,7 +20,14 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, check, data_directory, host, kept, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import (
+    accounts,
+    check,
+    data_directory,
+    host,
+    kept,
+    resolver,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
