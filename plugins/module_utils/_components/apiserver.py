@@ -26,6 +26,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     Refused,
     User,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
@@ -72,6 +73,29 @@ DECLARATION = Declaration(
             "leave it out, and read the log in server/logs of the data directory, or set it to -, for the journal",
             harmless=("-",),
         ),
+        Refused(
+            "authorization-config",
+            "the API server takes none beside authorization-mode, which it has",
+            "set authorization-mode, and authorization-webhook-config-file where Webhook is in it",
+        ),
+        *refused(
+            "components know the API by certificates of the cluster's own CA",
+            "name further names in k3a_tls_san, or a further certificate in tls-sni-cert-key",
+            "client-ca-file",
+            "tls-cert-file",
+            "tls-private-key-file",
+        ),
+        *refused(
+            "the API server knows etcd and kubelets by the cluster's own CAs",
+            "remove it",
+            "etcd-cafile",
+            "etcd-certfile",
+            "etcd-keyfile",
+            "kubelet-certificate-authority",
+            "kubelet-client-certificate",
+            "kubelet-client-key",
+        ),
+        Refused("service-node-port-range", "k3a keeps the API's port out of it", "set k3a_service_node_port_range"),
         Refused("authentication-config", "k3a writes that file", "name those whose tokens are believed in " + JWT),
         Refused(
             "anonymous-auth",

@@ -19,7 +19,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import (
     systemd,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Refused, refused
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
@@ -49,6 +49,15 @@ def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
     problem, remedy = unreadable(arguments, user)
     if problem:
         raise K3aError(f"{problem}; {remedy}")
+
+
+def refused_of_client(port: int) -> tuple[Refused, ...]:
+    """What neither of the two may be told otherwise, given its port."""
+    at_loopback = "its health is asked for at loopback, at its usual port"
+    return (
+        *refused(at_loopback, "remove it", "bind-address", harmless=("0.0.0.0", "127.0.0.1", "::")),
+        *refused(at_loopback, "remove it", "secure-port", harmless=(str(port),)),
+    )
 
 
 LEADER_ELECT: dict[str, Any] = {"leader_elect": {"type": "bool", "default": False}}

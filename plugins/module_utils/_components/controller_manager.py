@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Port,
     Rule,
     User,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -36,7 +37,16 @@ DECLARATION = Declaration(
     program="kube-controller-manager",
     health=f"https://127.0.0.1:{PORT}/healthz",
     arguments="kube_controller_manager_arg",
-    fixed=("cluster-cidr", "service-cluster-ip-range"),
+    fixed=("cluster-cidr", "kubeconfig", "master", "service-cluster-ip-range"),
+    refused=(
+        *control_plane.refused_of_client(PORT),
+        *refused(
+            "each kind of request has a CA of its own here, beside which it does not start",
+            "remove it",
+            "cluster-signing-cert-file",
+            "cluster-signing-key-file",
+        ),
+    ),
     awaited_by="scheduler",
     ports=(Port(PORT),),
     certificates=(Certificate("client-controller", "client", "system:kube-controller-manager"),),

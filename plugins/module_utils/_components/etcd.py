@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Port,
     User,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import interpreter
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -57,6 +58,35 @@ DECLARATION = Declaration(
         "strict-reconfig-check",
         "unsafe-no-fsync",
         "wal-dir",
+    ),
+    refused=(
+        *refused(
+            "the other servers have to know the address", "set k3a_node_ip", "listen-client-urls", "listen-peer-urls"
+        ),
+        *refused(
+            "its health is asked for at loopback",
+            "set k3a_etcd_expose_metrics",
+            "listen-metrics-urls",
+            harmless=("http://0.0.0.0:2381", "http://127.0.0.1:2381"),
+        ),
+        *refused(
+            "etcd may write nowhere but to its data",
+            "remove it, and read its journal",
+            "log-outputs",
+            harmless=("default", "stderr", "stdout", "systemd/journal"),
+        ),
+        *refused(
+            "servers and the API know each other by the cluster's own CAs",
+            "remove it",
+            "cert-file",
+            "key-file",
+            "trusted-ca-file",
+            "peer-cert-file",
+            "peer-key-file",
+            "peer-trusted-ca-file",
+            "auto-tls",
+            "peer-auto-tls",
+        ),
     ),
     ports=(Port(2379, SERVERS), Port(2380, SERVERS), Port(2381)),
     certificates=(

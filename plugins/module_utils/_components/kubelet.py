@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Port,
     Remains,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
@@ -41,7 +42,29 @@ DECLARATION = Declaration(
     program="kubelet",
     health="http://127.0.0.1:10248/healthz",
     arguments="kubelet_arg",
-    fixed=("hostname-override",),
+    fixed=("bootstrap-kubeconfig", "hostname-override", "kubeconfig"),
+    refused=(
+        *refused("the kubelet then knows none of what k3a's file says", "give what is in it as flags", "config"),
+        *refused("its addresses are in certificates and records, too", "set k3a_node_ip", "node-ip"),
+        *refused(
+            "its health is asked for at loopback, at port 10248",
+            "remove it",
+            "healthz-bind-address",
+            "healthz-port",
+            harmless=("0.0.0.0", "127.0.0.1", "10248"),
+        ),
+        *refused("the runtime is the bundle's containerd", "remove it", "container-runtime-endpoint"),
+        *refused("containerd uses systemd's", "remove it", "cgroup-driver", harmless=("systemd",)),
+        *refused("a run waits until the node is registered", "remove it", "register-node", harmless=("true",)),
+        *refused(
+            "the API and the kubelet know each other by the cluster's own CAs",
+            "remove it",
+            "cert-dir",
+            "client-ca-file",
+            "tls-cert-file",
+            "tls-private-key-file",
+        ),
+    ),
     awaited_by="flannel",
     ports=(Port(10248), Port(10250, NODES)),
     certificates=(

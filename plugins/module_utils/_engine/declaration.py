@@ -150,6 +150,11 @@ class Refused:
     harmless: tuple[str, ...] = ()
 
 
+def refused(why: str, remedy: str, *flags: str, harmless: tuple[str, ...] = ()) -> tuple[Refused, ...]:
+    """Several flags that may not be among further arguments for the same reason."""
+    return tuple(Refused(flag, why, remedy, harmless) for flag in flags)
+
+
 @dataclass(frozen=True)
 class Declaration:
     """A component: its name, the role whose hosts have it, its program, and all that others have to know of it.

@@ -293,6 +293,48 @@ class TestArguments:
         (finding,) = variables.variable_findings(values, {})
         assert finding.remedy.startswith(way)
 
+    @pytest.mark.parametrize(
+        "name, argument, way",
+        [
+            ("k3a_kube_apiserver_arg", "authorization-config=/etc/a.yaml", "set authorization-mode, and authorization-webhook"),
+            ("k3a_kube_apiserver_arg", "tls-cert-file=/etc/a.crt", "name further names in k3a_tls_san, or a further"),
+            ("k3a_kube_controller_manager_arg", "secure-port=0", "remove it"),
+            ("k3a_kube_controller_manager_arg", "cluster-signing-cert-file=/etc/ca.crt", "remove it"),
+            ("k3a_kube_scheduler_arg", "bind-address=10.0.0.1", "remove it"),
+            ("k3a_etcd_arg", "listen-metrics-urls=http://10.0.0.1:2381", "set k3a_etcd_expose_metrics"),
+            ("k3a_etcd_arg", "log-outputs=/var/log/etcd.log", "remove it, and read its journal"),
+            ("k3a_kubelet_arg", "node-ip=10.0.0.1", "set k3a_node_ip"),
+            ("k3a_kubelet_arg", "cgroup-driver=cgroupfs", "remove it"),
+            ("k3a_kubelet_arg", "register-node=false", "remove it"),
+            ("k3a_kubelet_arg", "healthz-port=0", "remove it"),
+            ("k3a_kube_proxy_arg", "config=/etc/p.yaml", "write what is in it as arguments"),
+            ("k3a_kube_proxy_arg", "proxy-mode=ipvs", "set k3a_proxy_mode"),
+        ],
+    )
+    def test_a_flag_with_which_a_run_would_end_in_the_middle(self, name, argument, way):
+        (finding,) = variables.variable_findings({**DEFAULTS, name: [argument]}, {})
+        assert finding.remedy.startswith(way)
+
+    @pytest.mark.parametrize(
+        "name, argument",
+        [
+            ("k3a_kubelet_arg", "cgroup-driver=systemd"),
+            ("k3a_kubelet_arg", "max-pods=250"),
+            ("k3a_etcd_arg", "listen-metrics-urls=http://0.0.0.0:2381"),
+            ("k3a_etcd_arg", "quota-backend-bytes=8589934592"),
+            ("k3a_kube_controller_manager_arg", "bind-address=0.0.0.0"),
+            ("k3a_kube_apiserver_arg", "authorization-mode=Node,RBAC,Webhook"),
+            ("k3a_kube_proxy_arg", "metrics-bind-address=0.0.0.0:10249"),
+        ],
+    )
+    def test_flags_of_guides_that_work(self, name, argument):
+        assert variables.variable_findings({**DEFAULTS, name: [argument]}, {}) == []
+
+    @pytest.mark.parametrize("name", components.REFUSED)
+    def test_what_is_refused_is_a_flag_of_the_program(self, name):
+        recorded = json.loads((Path(__file__).parents[3] / "component_flags.json").read_text())["flags"]
+        assert components.REFUSED[name].keys() <= set(recorded[components.ARGUMENTS[name]])
+
     def test_every_flag_of_oidc_that_the_api_server_has_is_among_them(self):
         recorded = json.loads((Path(__file__).parents[3] / "component_flags.json").read_text())["flags"]["kube-apiserver"]
         oidc = {flag for flag in recorded if flag.startswith("oidc-")}
