@@ -23,11 +23,10 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_ker
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
-
-FAIL, WARN = "fail", "warn"
 
 OLDEST_SYSTEMD = 247
 MIB = 1024 * 1024
@@ -63,16 +62,6 @@ KUBERNETES_UNITS = (
     "snap.microk8s.daemon-kubelite.service",
 )
 FIREWALL_UNITS = ("firewalld.service", "ufw.service")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, and what to do about it."""
-
-    name: str
-    level: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -163,6 +152,8 @@ class Observed:
     swap: tuple[str, ...]
     kernel: Kernel
     commands: frozenset[str]
+    # The version of the command nft, as it tells it; nothing where it does not, or does not matter.
+    nft: str
     # The Python that would have to run what systemd starts, and cannot.
     lacking_python: str
     active_units: frozenset[str]
@@ -228,6 +219,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_python(seen),
         *_kernel(seen, wanted),
         *_kernel_defaults(seen, wanted),
+        *_versions(seen, wanted),
         *_memory(seen, wanted),
         *_storage(seen, wanted),
         *_resolver(seen, wanted),
@@ -353,6 +345,16 @@ def _kernel_defaults(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         wanted_value = host.KUBELET_SETTINGS[key]
         remedy = f"set it to {wanted_value} in /etc/sysctl.d, and now with sysctl -w, or leave the variable out"
         yield Finding("kernel_defaults", FAIL, message, remedy)
+
+
+def _versions(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """What the bundle's programs refuse when they start is told before they are there."""
+    if not wanted.agent:
+        return
+    for name, version, least in kernel_features.too_old(seen.kernel.release, seen.nft, wanted.proxy_mode):
+        message = f"{name} {version} is too old: kube-proxy and flannel need {least} for k3a_proxy_mode nftables"
+        remedy = "set k3a_proxy_mode to iptables for all hosts of the cluster, or use a newer distribution"
+        yield Finding(f"{name}_version", FAIL, message, remedy)
 
 
 def _memory(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

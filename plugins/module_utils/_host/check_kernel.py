@@ -58,6 +58,28 @@ BRIDGE = (Feature("BRIDGE", "bridge"), Feature("BRIDGE_NETFILTER", "br_netfilter
 BACKENDS = {"vxlan": Feature("VXLAN", "vxlan"), "wireguard-native": Feature("WIREGUARD", "wireguard")}
 OVERLAY = Feature("OVERLAY_FS", "overlay")
 
+# kube-proxy refuses an older kernel in this mode. An older command nft, it and flannel refuse.
+NFTABLES_KERNEL, NFTABLES_COMMAND = "5.13", "1.0.1"
+
+
+def too_old(release: str, nft: str, proxy_mode: str) -> list[tuple[str, str, str]]:
+    """What this proxy mode needs newer, with its version and the oldest that does; what tells no version is let be."""
+    if proxy_mode != "nftables":
+        return []
+    wanted = (("kernel", release, NFTABLES_KERNEL), ("nft", nft, NFTABLES_COMMAND))
+    return [each for each in wanted if () < _numbers(each[1]) < _numbers(each[2])]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(map(int, match[1].split("."))) if match else ()
+
+
+def nft_version(shown: str) -> str:
+    """The version in what C(nft --version) prints: nftables v0.9.8 (E.D.S.)."""
+    match = re.match(r"nftables v(\d+(?:\.\d+)*)", shown)
+    return match[1] if match else ""
+
 
 def wanted_features(
     cgroup: int, families: list[int], proxy_mode: str, flannel_backend: str, snapshotter: str

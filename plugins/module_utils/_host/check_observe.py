@@ -30,7 +30,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import read_kernel, text_of
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import nft_version, read_kernel, text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY, RecordDamaged
@@ -77,6 +77,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         swap=proc.swaps(text_of("/proc/swaps")),
         kernel=read_kernel(),
         commands=frozenset(name for name in check.wanted_commands(wanted) if shutil.which(name, path=PATH)),
+        nft=_nft_version(wanted, run),
         lacking_python=_lacking_python(sys.executable, run),
         active_units=active_units,
         static_pods=_has_files("/etc/kubernetes/manifests"),
@@ -139,6 +140,12 @@ def _unwritable(path: str) -> str:
     except OSError as error:
         return sentence(error)
     return f"{path} is there and no kubeconfig" if content and b"clusters" not in content else ""
+
+
+def _nft_version(wanted: check.Wanted, run: Run) -> str:
+    """Which nft the components will run; asked only where an old one is in the way."""
+    nft = shutil.which("nft", path=PATH)
+    return nft_version(run([nft, "--version"])[1]) if nft and wanted.proxy_mode == "nftables" else ""
 
 
 def _lacking_python(running: str, run: Run) -> str:

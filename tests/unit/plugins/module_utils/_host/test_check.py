@@ -64,6 +64,7 @@ FRESH = check.Observed(
     swap=(),
     kernel=Kernel("6.1.0-44-amd64", BUILT_IN, frozenset(), frozenset()),
     commands=frozenset(check.COMMANDS),
+    nft="1.0.6",
     lacking_python="",
     active_units=frozenset(),
     static_pods=False,
@@ -227,6 +228,33 @@ class TestSystem:
         assert key == ("warn", "swap")
         assert text.startswith("swap is on (/dev/zram0)")
         assert ("fail", "swap") in found(wanted=replace(WANTED, swap="fail"), swap=("/dev/zram0",))
+
+
+class TestVersions:
+    """Of the kernel and of nft, as a Debian 11 has them."""
+
+    OLD = replace(FRESH, kernel=replace(FRESH.kernel, release="5.10.0-30-amd64"), nft="0.9.8")
+
+    def test_both_are_refused_with_the_other_mode_as_the_remedy(self):
+        need = "is too old: kube-proxy and flannel need"
+        remedy = "set k3a_proxy_mode to iptables for all hosts of the cluster, or use a newer distribution"
+        assert found(self.OLD) == {
+            ("fail", "kernel_version"): f"kernel 5.10.0-30-amd64 {need} 5.13 for k3a_proxy_mode nftables; {remedy}",
+            ("fail", "nft_version"): f"nft 0.9.8 {need} 1.0.1 for k3a_proxy_mode nftables; {remedy}",
+        }
+
+    def test_the_other_mode_takes_them(self):
+        iptables = {name: "y" for name in BUILT_IN}
+        iptables.update((f.symbol, "y") for f in wanted_features(2, [4], "iptables", "vxlan", "overlayfs"))
+        seen = replace(
+            self.OLD,
+            kernel=replace(self.OLD.kernel, config=iptables),
+            commands=FRESH.commands | check.IPTABLES_COMMANDS.keys(),
+        )
+        assert found(seen, replace(WANTED, proxy_mode="iptables")) == {}
+
+    def test_a_server_that_is_no_node_takes_them(self):
+        assert found(self.OLD, replace(WANTED, agent=False)) == {}
 
 
 class TestKernel:

@@ -104,3 +104,36 @@ def test_the_running_kernel_can_be_read():
     running = kernel.read_kernel()
     assert running.release
     assert "proc" in running.present
+
+
+@pytest.mark.parametrize(
+    "release, nft, old",
+    [
+        ("6.1.0-44-amd64", "1.0.6", []),
+        ("5.13.0", "1.0.1", []),
+        ("5.14.0-570.el9.x86_64", "1.1.1", []),
+        ("6.12.25+rpt-rpi-v8", "1.1.3", []),
+        ("5.10.0-30-amd64", "0.9.8", ["kernel", "nft"]),
+        ("4.18.0-553.el8_10.x86_64", "1.0.4", ["kernel"]),
+        ("5.15.0-91-generic", "1.0.0", ["nft"]),
+        ("5.9", "", ["kernel"]),
+        ("of-somebody", "", []),
+    ],
+)
+def test_versions_are_compared_as_numbers_and_one_that_is_not_told_is_let_be(release, nft, old):
+    assert [name for name, _version, _least in kernel.too_old(release, nft, "nftables")] == old
+    assert kernel.too_old(release, nft, "iptables") == []
+
+
+@pytest.mark.parametrize(
+    "shown, version",
+    [
+        ("nftables v1.0.6 (Lester Gooch #5)\n", "1.0.6"),
+        ("nftables v0.9.8 (E.D.S.)\n", "0.9.8"),
+        ("nftables v1.0.1 (Fearless Fosdick #3)\n", "1.0.1"),
+        ("sh: nft: not found", ""),
+        ("", ""),
+    ],
+)
+def test_nft_tells_its_version(shown, version):
+    assert kernel.nft_version(shown) == version

@@ -69,6 +69,14 @@ def test_this_machine_is_observed_and_judged():
     assert isinstance(judge(seen, WANTED), list)
 
 
+def test_nft_is_asked_for_its_version_where_that_matters(monkeypatch):
+    monkeypatch.setattr(look.shutil, "which", lambda name, path: f"/usr/sbin/{name}")
+    told = {"/usr/sbin/nft": "nftables v0.9.8 (E.D.S.)\n"}
+    run = lambda command: (0, told.get(command[0], ""), "")  # noqa: E731
+    assert look.observe(WANTED, run).nft == "0.9.8"
+    assert look.observe(replace(WANTED, proxy_mode="iptables"), run).nft == ""
+
+
 @pytest.mark.parametrize("group, there", [("", True), ("root", True), ("nobody-has-it", False)])
 def test_whether_the_host_has_the_group_of_the_kubeconfig_is_seen(group, there):
     seen = look.observe(replace(WANTED, write_kubeconfig_group=group), lambda *_command: (0, "", ""))
