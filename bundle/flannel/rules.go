@@ -30,8 +30,12 @@ func keepTrafficRules(ctx context.Context, config *subnet.Config, lease *lease.L
 	}
 	if config.EnableNFTables {
 		installed := countRules(ctx, config)
+		forwards := forwardRules{}
+		forwards.keep(ctx, config, resync)
 		go func() {
 			for sleep(ctx, resync) {
+				// Docker, or a firewall, may be started later.
+				forwards.keep(ctx, config, resync)
 				if countRules(ctx, config) == installed {
 					continue
 				}

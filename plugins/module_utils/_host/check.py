@@ -15,12 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import ANYWHERE, LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import accounts, data_directory, host, kept, resolver
+from ansible_collections.k3a.cluster.plugins.module_utils._host import (
+    accounts,
+    check_firewall,
+    data_directory,
+    host,
+    kept,
+    resolver,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
@@ -61,7 +69,7 @@ KUBERNETES_UNITS = (
     "snap.kubelet.daemon.service",
     "snap.microk8s.daemon-kubelite.service",
 )
-FIREWALL_UNITS = ("firewalld.service", "ufw.service")
+FIREWALL_UNITS = ("firewalld.service",)
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,6 @@ class Observed:
     lacking_python: str
     active_units: frozenset[str]
     static_pods: bool
-    firewall_rules: bool
     selinux: bool
     mount: Mount
     space: Space
@@ -171,6 +178,7 @@ class Observed:
     routes: tuple[address.Route, ...]
     sockets: tuple[Socket, ...]
     holders: dict[int, Holder]
+    firewall: Firewall = Firewall()
     etcd_data: bool = False
     authority: str = ""
     token: str = ""
@@ -231,7 +239,8 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_arguments(seen),
         *_kubeconfig(seen, wanted),
         *_accounts(seen, wanted),
-        *_neighbours(seen, wanted),
+        *_neighbours(seen),
+        *check_firewall.findings(seen.firewall, _firewall_need(seen, wanted)),
     ]
 
 
@@ -477,13 +486,6 @@ def reached_ports(wanted: Wanted) -> list[Port]:
     return [port for port in wanted_ports(wanted) if port.reach != LOOPBACK]
 
 
-def _in_words(ports: Iterable[Port]) -> str:
-    numbers: dict[str, list[int]] = {}
-    for port in ports:
-        numbers.setdefault(port.protocol.upper(), []).append(port.number)
-    return " and ".join(f"{protocol} {', '.join(map(str, sorted(own)))}" for protocol, own in numbers.items())
-
-
 def contested(sockets: Sequence[Socket], wanted: Wanted) -> list[tuple[Port, Socket]]:
     """The sockets that stand where one of ours has to be."""
     return [
@@ -572,17 +574,30 @@ def _accounts(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
             yield Finding(f"user_{name}", WARN, message, remedy)
 
 
-def _neighbours(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+def _neighbours(seen: Observed) -> Iterable[Finding]:
     for unit in sorted(seen.active_units.intersection(KUBERNETES_UNITS)):
         message = f"another Kubernetes runs on this host ({unit})"
         yield Finding("other_kubernetes", FAIL, message, "remove it first, or use another host")
     if seen.static_pods and "kubelet.service" not in seen.active_units:
         message = "/etc/kubernetes/manifests holds static pods of another Kubernetes"
         yield Finding("other_kubernetes", WARN, message, "remove what is left of it")
-    if "firewalld.service" in seen.active_units or seen.firewall_rules:
-        which = "firewalld" if "firewalld.service" in seen.active_units else "ufw"
-        remedy = f"let the nodes' and the cluster's networks through, {_in_words(reached_ports(wanted))}"
-        yield Finding("firewall", WARN, f"{which} filters packets on this host", remedy)
     if seen.selinux:
         remedy = "set it to permissive, or bring a policy that lets containerd run containers"
         yield Finding("selinux", WARN, "SELinux is enforcing, and the collection brings no policy for it", remedy)
+
+
+def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
+    try:
+        ips = tuple(node_ips(seen, wanted))
+    except address.AddressError:  # which is a finding already
+        ips = ()
+    ports = {(port.protocol, port.number): port.reach for port in reached_ports(wanted)}
+    return check_firewall.Need(
+        ports=tuple(ports),
+        ports_of_api=tuple(port for port, reach in ports.items() if reach == ANYWHERE),
+        cluster_cidr=wanted.cluster_cidr if wanted.agent and wanted.flannel_backend != "none" else (),
+        node_ips=ips,
+        interface=next((a.interface for a in seen.addresses if a.ip in ips), ""),
+        has_flannel=wanted.agent and wanted.flannel_backend != "none",
+        is_node=bool(seen.installed),
+    )

@@ -23,9 +23,11 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     accounts,
     check,
+    check_firewall,
     data_directory,
     host,
     kept,
+    packet_filter,
     resolver,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
@@ -81,7 +83,6 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         lacking_python=_lacking_python(sys.executable, run),
         active_units=active_units,
         static_pods=_has_files("/etc/kubernetes/manifests"),
-        firewall_rules=bool(re.search(r"^ENABLED=yes", text_of("/etc/ufw/ufw.conf"), re.M)),
         selinux=text_of("/sys/fs/selinux/enforce").strip() == "1",
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
@@ -92,6 +93,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
+        firewall=_firewall("firewalld.service" in active_units, run),
         etcd_data=layout.etcd_has_data or Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(layout),
         installed=frozenset(units),
@@ -146,6 +148,21 @@ def _nft_version(wanted: check.Wanted, run: Run) -> str:
     """Which nft the components will run; asked only where an old one is in the way."""
     nft = shutil.which("nft", path=PATH)
     return nft_version(run([nft, "--version"])[1]) if nft and wanted.proxy_mode == "nftables" else ""
+
+
+def _firewall(firewalld: bool, run: Run) -> check_firewall.Firewall:
+    """What filters packets. Only tables are listed that may drop some: those of services can be long."""
+    nft, listed, tables = shutil.which("nft", path=PATH), "", []
+    if nft:
+        listed = run([nft, "--json", "list", "chains"])[1]
+        names = dict.fromkeys(chain[:2] for chain in packet_filter.base_chains(listed))
+        tables = [run([nft, "--json", "list", "table", *name])[1] for name in names]
+    return check_firewall.Firewall(
+        rules=packet_filter.read_filter(listed, tables),
+        has_iptables=shutil.which("iptables", path=PATH) is not None,
+        firewalld=check_firewall.read_firewalld() if firewalld else None,
+        ufw=check_firewall.read_ufw(),
+    )
 
 
 def _lacking_python(running: str, run: Run) -> str:

@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall, Opened
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
@@ -68,7 +69,6 @@ FRESH = check.Observed(
     lacking_python="",
     active_units=frozenset(),
     static_pods=False,
-    firewall_rules=False,
     selinux=False,
     mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
     space=check.Space(20_000 * check.MIB, 1_000_000),
@@ -482,14 +482,34 @@ class TestNeighbours:
     def test_what_kubeadm_left_warns(self):
         assert the_only(found(static_pods=True))[0] == ("warn", "other_kubernetes")
 
-    def test_firewalls_and_selinux_warn(self):
-        key, text = the_only(found(active_units=frozenset({"firewalld.service"})))
-        assert key == ("warn", "firewall")
-        assert text.endswith("cluster's networks through, TCP 2379, 6443, 10250 and UDP 8472")
-        # ufw's unit is active on every Ubuntu, with or without rules.
-        assert found(active_units=frozenset({"ufw.service"})) == {}
-        assert the_only(found(firewall_rules=True))[1].startswith("ufw filters packets")
+    def test_selinux_warns(self):
         assert the_only(found(selinux=True))[0] == ("warn", "selinux")
+
+
+class TestFirewall:
+    CLOSED = Firewall(firewalld=Opened())
+
+    def test_what_is_closed_is_refused_before_the_host_is_a_node(self):
+        key, text = the_only(found(firewall=self.CLOSED))
+        assert key == ("fail", "firewall")
+        assert text == (
+            "firewalld drops packets of pods (10.42.0.0/16) and packets to TCP 2379, 6443, 10250 and UDP 8472; run "
+            "firewall-cmd --permanent --zone=trusted --add-source=10.42.0.0/16 && firewall-cmd --permanent "
+            "--add-port=2379/tcp --add-port=6443/tcp --add-port=10250/tcp --add-port=8472/udp && firewall-cmd --reload, "
+            "or switch firewalld off"
+        )
+
+    def test_a_node_that_works_as_its_operator_wants_is_not_stopped(self):
+        seen = replace(FRESH, firewall=self.CLOSED, installed=frozenset({"flannel"}))
+        assert the_only(found(seen))[0] == ("warn", "firewall")
+
+    def test_a_server_that_is_no_node_has_no_pods(self):
+        _key, text = the_only(found(wanted=replace(WANTED, agent=False), firewall=self.CLOSED))
+        assert "pods" not in text
+
+    def test_another_network_than_flannel_is_its_operators_matter(self):
+        _key, text = the_only(found(wanted=replace(WANTED, flannel_backend="none"), firewall=self.CLOSED))
+        assert "pods" not in text
 
 
 def test_everything_is_told_at_once():
