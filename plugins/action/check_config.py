@@ -41,6 +41,7 @@ FROM_VARIABLES = (
     "resolv_conf",
     "secrets_encryption",
     "secrets_encryption_provider",
+    "selinux",
     "service_cidr",
     "snapshotter",
     "swap",

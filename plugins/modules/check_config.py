@@ -79,6 +79,10 @@ options:
     type: bool
     default: false
     description: Accept a host with cgroup v1.
+  selinux:
+    type: bool
+    default: false
+    description: Whether programs and containers will have labels of SELinux; a host that enforces it needs them.
   swap:
     type: str
     choices: [warn, fail]
@@ -149,6 +153,11 @@ options:
         elements: str
         default: []
         description: Its further arguments on this host; a file in one that its user may not read is a finding.
+      rules:
+        type: list
+        elements: str
+        default: []
+        description: Its tables of nftables, and how the names of its chains in the tables of others begin.
       ports:
         type: list
         elements: dict
@@ -305,6 +314,7 @@ OPTIONS = {
     "snapshotter": options.SNAPSHOTTER,
     "resolv_conf": {"type": "str", "default": ""},
     "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
+    "selinux": options.SELINUX,
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
@@ -329,6 +339,7 @@ OPTIONS = {
             "routes": {"type": "bool", "required": True},
             "users": {"type": "list", "elements": "str", "required": True},
             "arguments": {"type": "list", "elements": "str", "default": []},
+            "rules": {"type": "list", "elements": "str", "default": []},
             "ports": {
                 "type": "list",
                 "elements": "dict",

@@ -91,6 +91,10 @@ options:
     type: str
     choices: [vxlan, host-gw, wireguard-native, none]
     default: vxlan
+  selinux:
+    description: Whether containers run with the labels of SELinux that container-selinux has for them.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -31,6 +31,12 @@ options:
     type: str
     choices: [vxlan, host-gw, wireguard-native, none]
     default: vxlan
+  selinux:
+    description:
+      - Give what k3a has on a host with SELinux the labels of container-selinux, by a policy module C(k3a) that
+        M(k3a.cluster.reset) removes.
+    type: bool
+    default: false
   users:
     description: For the action plugin, which fills it in. The users that the components run as, and what each is for.
     type: dict

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, go_architecture
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import during, reports_errors
 
@@ -88,6 +88,8 @@ def converge(params: dict[str, Any]) -> dict[str, Any]:
         store_of.apply(store_of.plan(store, params["id"], params["link"]))
         if params["link"]:
             store_of.sweep(store)
+        # Also what a run that was killed has left without.
+        selinux.restore(store.root)
     return {**result, "changed": bool(shipped or result["changed"]), "installed_files": shipped}
 
 

@@ -87,6 +87,7 @@ def configuration(params: dict[str, Any]) -> dict[str, Any]:
                 "enable_unprivileged_icmp": True,
                 "restrict_oom_score_adj": params["restrict_oom_score_adj"],
                 # Absent by default: what is added to a file for all restarts every runtime.
+                **({"enable_selinux": True} if params["selinux"] else {}),
                 **({"device_ownership_from_security_context": True} if params["nonroot_devices"] else {}),
                 "cni": network(params, layout),
                 "containerd": {
@@ -153,6 +154,8 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
         ("Type", "notify"),
         ("Environment", f"PATH={shim}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         *proxies.directives(params, environment),
+        # What containerd makes in there gets the label of the directory.
+        *((("ExecStartPre", f"-/usr/sbin/restorecon -F {snapshots(params)}"),) if params["selinux"] else ()),
         ("ExecStart", systemd.command_line(program(params, DECLARATION.program), [f"--config={config}"])),
         *KEEP_RUNNING,
         *MEMORY,
@@ -175,7 +178,10 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
             (("After", "network.target local-fs.target"), *NEVER_GIVE_UP),
             service,
         ),
-        directories=(files.Directory(layout.agent_etc("containerd"), 0o700),),
+        directories=(
+            files.Directory(layout.agent_etc("containerd"), 0o700),
+            *((files.Directory(snapshots(params), 0o700),) if params["selinux"] else ()),
+        ),
         files=(
             files.File(
                 config, toml.dump(configuration(params)).encode(), mode=0o600, secret=holds_secret(params, config)
@@ -188,6 +194,11 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
         links=(files.Link("/etc/crictl.yaml", crictl),),
         healthy=(health.listens(CONTAINERD_SOCKET),),
     )
+
+
+def snapshots(params: dict[str, Any]) -> str:
+    """Where the layers of containers are."""
+    return f"{params['data_dir']}/agent/containerd/io.containerd.snapshotter.v1.{params['snapshotter']}/snapshots"
 
 
 def runs() -> bool:
@@ -246,6 +257,7 @@ OPTIONS = component.argument_spec(
         "restrict_oom_score_adj": {"type": "bool", "default": False},
         "nonroot_devices": {"type": "bool", "default": False},
         "flannel_backend": options.FLANNEL_BACKEND,
+        "selinux": options.SELINUX,
         "environment": options.ENVIRONMENT,
         "debug": options.DEBUG,
         **proxies.OPTIONS,

@@ -32,6 +32,7 @@ LB_SERVER_PORT: Option = {"type": "int", "default": 6444}
 NODE_IP: Option = {"type": "list", "elements": "str", "default": []}
 NODE_NAME: Option = {"type": "str", "default": ""}
 PROXY_MODE: Option = {"type": "str", "choices": ["nftables", "iptables"], "default": "nftables"}
+SELINUX: Option = {"type": "bool", "default": False}
 SERVICE_CIDR: Option = {"type": "list", "elements": "str", "default": ["10.43.0.0/16"]}
 SNAPSHOTTER: Option = {"type": "str", "choices": ["overlayfs", "native"], "default": "overlayfs"}
 V: Option = {"type": "int", "default": 0}

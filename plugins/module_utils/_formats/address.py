@@ -23,7 +23,8 @@ KUBERNETES_SERVICE = 1
 CLUSTER_DNS_SERVICE = 10
 
 # Interfaces that Kubernetes makes: their addresses and routes come and go with pods and say nothing about the host.
-CLUSTER_INTERFACES = ("cni0", "flannel", "veth", "kube-")
+POD_BRIDGE = "cni0"
+CLUSTER_INTERFACES = (POD_BRIDGE, "flannel", "veth", "kube-")
 
 _RTM_NEWADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 20, 22, 2, 3
 _NLM_F_REQUEST_DUMP = 0x301

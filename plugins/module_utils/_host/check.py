@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import options, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import ANYWHERE, LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -101,6 +101,7 @@ class Wanted:
     write_kubeconfig_group: str = ""
     write_kubeconfig: str = ""
     components: tuple[Component, ...] = ()
+    selinux: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ class Component:
     ports: tuple[Port, ...]
     users: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    # Its tables of nftables, and how its chains in the tables of others begin.
+    rules: tuple[str, ...] = ()
 
 
 def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
@@ -133,6 +136,7 @@ def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...
             tuple(Port(**port) for port in each["ports"]),
             tuple(each["users"]),
             tuple(each.get("arguments") or ()),
+            tuple(each.get("rules", ())),
         )
         for each in declared
     )
@@ -166,7 +170,8 @@ class Observed:
     lacking_python: str
     active_units: frozenset[str]
     static_pods: bool
-    selinux: bool
+    # Its mode; nothing where it is off.
+    selinux: str
     mount: Mount
     space: Space
     # Of the records of who the host is, which are not in the data directory.
@@ -179,6 +184,7 @@ class Observed:
     sockets: tuple[Socket, ...]
     holders: dict[int, Holder]
     firewall: Firewall = Firewall()
+    selinux_knows_containers: bool = False
     etcd_data: bool = False
     authority: str = ""
     token: str = ""
@@ -224,6 +230,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_records(seen),
         *_init(seen, wanted),
         *_commands(seen, wanted),
+        *_selinux(seen, wanted),
         *_python(seen),
         *_kernel(seen, wanted),
         *_kernel_defaults(seen, wanted),
@@ -301,6 +308,22 @@ def _init(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
 def wanted_commands(wanted: Wanted) -> dict[str, str]:
     """The commands the host must bring, each with the package that usually has it."""
     return {**COMMANDS, **(IPTABLES_COMMANDS if wanted.proxy_mode == "iptables" else {})}
+
+
+def _selinux(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """Which label a program has decides whether it may run, and as what."""
+    if seen.selinux == "enforcing" and not wanted.selinux:
+        message = "SELinux is enforcing, by which systemd may not run what k3a installs"
+        remedy = "set k3a_selinux to true, or SELinux to permissive (setenforce 0, and in /etc/selinux/config)"
+        yield Finding("selinux", FAIL, message, remedy)
+    elif seen.selinux and wanted.selinux:
+        if not seen.selinux_knows_containers:
+            message = "k3a_selinux is true, and the host's policy of SELinux has no labels for containers"
+            yield Finding("selinux", FAIL, message, "install the package container-selinux")
+        for command, package in sorted(selinux.COMMANDS.items()):
+            if command not in seen.commands:
+                message = f"the host has no command {command}, which k3a_selinux needs"
+                yield Finding(f"command_{command}", FAIL, message, f"install it (package {package})")
 
 
 def _commands(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
@@ -581,9 +604,6 @@ def _neighbours(seen: Observed) -> Iterable[Finding]:
     if seen.static_pods and "kubelet.service" not in seen.active_units:
         message = "/etc/kubernetes/manifests holds static pods of another Kubernetes"
         yield Finding("other_kubernetes", WARN, message, "remove what is left of it")
-    if seen.selinux:
-        remedy = "set it to permissive, or bring a policy that lets containerd run containers"
-        yield Finding("selinux", WARN, "SELinux is enforcing, and the collection brings no policy for it", remedy)
 
 
 def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:

@@ -23,7 +23,6 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.packet_filter im
 
 FIREWALLD_DIRECTORIES = ("/usr/lib/firewalld", "/etc/firewalld")
 UFW = "/etc/ufw"
-BRIDGE = "cni0"
 
 # A protocol with the first and the last of some ports.
 Range = tuple[str, int, int]
@@ -48,7 +47,11 @@ class Opened:
 
     def trusts(self, network: str) -> bool:
         """Whether everything from a network, or from the bridge on which pods are, is let through."""
-        return self.is_open or BRIDGE in self.interfaces or any(_is_in(network, source) for source in self.sources)
+        return (
+            self.is_open
+            or address.POD_BRIDGE in self.interfaces
+            or any(_is_in(network, source) for source in self.sources)
+        )
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,8 @@ def _dropped_networks(rules: Filter, need: Need, appends: bool) -> dict[packet_f
     for network in need.cluster_cidr:
         family = address.family(network)
         ways = (
-            Packet(family, iifname=BRIDGE, oifname=need.interface, saddr=network),
-            Packet(family, oifname=BRIDGE, saddr=network, daddr=network),
+            Packet(family, iifname=address.POD_BRIDGE, oifname=need.interface, saddr=network),
+            Packet(family, oifname=address.POD_BRIDGE, saddr=network, daddr=network),
         )
         for way in ways:
             for chain, fate in packet_filter.fates(rules, "forward", way, appends).items():
@@ -167,7 +170,7 @@ def _dropped_ports(rules: Filter, need: Need) -> dict[packet_filter.Chain, list[
         ways = [Packet(family, need.interface, protocol=protocol, dport=number) for family in families]
         if (protocol, number) in need.ports_of_api:
             ways += [
-                Packet(address.family(cidr), BRIDGE, saddr=cidr, protocol=protocol, dport=number)
+                Packet(address.family(cidr), address.POD_BRIDGE, saddr=cidr, protocol=protocol, dport=number)
                 for cidr in need.cluster_cidr
             ]
         for way in ways:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -78,12 +78,15 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         memory=proc.memory_total(text_of("/proc/meminfo")),
         swap=proc.swaps(text_of("/proc/swaps")),
         kernel=read_kernel(),
-        commands=frozenset(name for name in check.wanted_commands(wanted) if shutil.which(name, path=PATH)),
+        commands=frozenset(
+            name for name in (*check.wanted_commands(wanted), *selinux.COMMANDS) if shutil.which(name, path=PATH)
+        ),
         nft=_nft_version(wanted, run),
         lacking_python=_lacking_python(sys.executable, run),
         active_units=active_units,
         static_pods=_has_files("/etc/kubernetes/manifests"),
-        selinux=text_of("/sys/fs/selinux/enforce").strip() == "1",
+        selinux=selinux.mode(),
+        selinux_knows_containers=wanted.selinux and selinux.knows_containers(),
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
         record_space=_space(DIRECTORY),
@@ -93,7 +96,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
-        firewall=_firewall("firewalld.service" in active_units, run),
+        firewall=_firewall(wanted, "firewalld.service" in active_units, run),
         etcd_data=layout.etcd_has_data or Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(layout),
         installed=frozenset(units),
@@ -150,15 +153,16 @@ def _nft_version(wanted: check.Wanted, run: Run) -> str:
     return nft_version(run([nft, "--version"])[1]) if nft and wanted.proxy_mode == "nftables" else ""
 
 
-def _firewall(firewalld: bool, run: Run) -> check_firewall.Firewall:
+def _firewall(wanted: check.Wanted, firewalld: bool, run: Run) -> check_firewall.Firewall:
     """What filters packets. Only tables are listed that may drop some: those of services can be long."""
     nft, listed, tables = shutil.which("nft", path=PATH), "", []
+    own = tuple(name for each in wanted.components for name in each.rules)
     if nft:
         listed = run([nft, "--json", "list", "chains"])[1]
-        names = dict.fromkeys(chain[:2] for chain in packet_filter.base_chains(listed))
+        names = dict.fromkeys(chain[:2] for chain in packet_filter.base_chains(listed, own))
         tables = [run([nft, "--json", "list", "table", *name])[1] for name in names]
     return check_firewall.Firewall(
-        rules=packet_filter.read_filter(listed, tables),
+        rules=packet_filter.read_filter(listed, tables, own),
         has_iptables=shutil.which("iptables", path=PATH) is not None,
         firewalld=check_firewall.read_firewalld() if firewalld else None,
         ufw=check_firewall.read_ufw(),

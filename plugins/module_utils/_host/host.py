@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, process
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, process, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import Change, Directory, File
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
@@ -75,6 +75,8 @@ class Host:
     record: str
     users: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    # Which labels of SELinux what is in the data directory has; nothing where it is off, or not asked for.
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Plan:
     modules: tuple[str, ...]
     settings: dict[str, str]
     changes: tuple[Change, ...]
+    policy: str = ""
 
 
 def record_path(data_dir: str) -> str:
@@ -94,7 +97,9 @@ def record_path(data_dir: str) -> str:
     return f"{data_dir}/host.json"
 
 
-def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str], backend: str) -> Host:
+def wanted_host(
+    data_dir: str, families: Sequence[int], users: Mapping[str, str], backend: str, labelled: bool = False
+) -> Host:
     """The host that a node of these address families and this backend of flannel needs.
 
     C(users) are those of all components, with their purposes.
@@ -113,6 +118,7 @@ def wanted_host(data_dir: str, families: Sequence[int], users: Mapping[str, str]
         record=record_path(data_dir),
         users=tuple(users),
         modules=modules,
+        policy=selinux.policy(data_dir) if labelled and selinux.mode() else "",
     )
 
 
@@ -141,7 +147,9 @@ def make_plan(wanted: Host) -> Plan:
     settings = {
         key: value for key, value in wanted.settings.items() if has_to_change(key, value, read_setting(key), modules)
     }
+    policy = wanted.policy and files.file_change(File(selinux.POLICY, wanted.policy.encode(), mode=0o644))
     changes = [change for _item, change in (*directories, *texts) if change]
+    changes += [policy] if policy else []
     changes += [files.Change(f"user {user}", "", "present\n") for user in users]
     changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
     changes += [files.Change(key, f"{read_setting(key) or ''}\n", f"{value}\n") for key, value in settings.items()]
@@ -152,6 +160,7 @@ def make_plan(wanted: Host) -> Plan:
         modules=modules,
         settings=settings,
         changes=tuple(changes),
+        policy=wanted.policy if policy else "",
     )
 
 
@@ -169,6 +178,8 @@ def apply(wanted: Host, plan: Plan) -> None:
     record(wanted.record, {**others, **{key: read_setting(key) for key in plan.settings}})
     for key, value in plan.settings.items():
         write_setting(key, value)
+    if plan.policy:
+        selinux.install(plan.policy, wanted.directories[0].path)
 
 
 def record(path: str, former: dict[str, str | None]) -> None:
@@ -277,6 +288,7 @@ OPTIONS = {
     "data_dir": options.DATA_DIR,
     "cluster_cidr": options.CLUSTER_CIDR,
     "flannel_backend": options.FLANNEL_BACKEND,
+    "selinux": options.SELINUX,
     "users": {"type": "dict", "default": {}},
     "timeout": options.TIMEOUT,
 }
@@ -287,7 +299,7 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     families = address.families(params["cluster_cidr"])
-    wanted = wanted_host(params["data_dir"], families, params["users"], params["flannel_backend"])
+    wanted = wanted_host(params["data_dir"], families, params["users"], params["flannel_backend"], params["selinux"])
     plan = make_plan(wanted)
     if plan.changes and not module.check_mode:
         with host_lock(params["timeout"]):

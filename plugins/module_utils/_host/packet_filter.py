@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -21,9 +21,6 @@ from typing import Any, NamedTuple
 ACCEPT, DROP, ON, BACK = "accept", "drop", "continue", "return"
 # A rule of firewalld's stands for a zone or a service of its configuration, in which it is told of.
 FIREWALLD = "firewalld"
-# Of our components: flannel and kube-proxy let through what they have to.
-OURS = frozenset({"cni_hostport", "flannel-ipv4", "flannel-ipv6", "kube-proxy"})
-OUR_CHAINS = ("CNI-", "FLANNEL-", "KUBE-")
 # The chain to which flannel appends its rules where it drops what it does not know, as Docker and ufw have it.
 SHARED = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
 _FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
@@ -65,21 +62,26 @@ class Filter:
 
     hooks: tuple[Chain, ...] = ()
     rules: Mapping[tuple[str, ...], Sequence[Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
+    # How chains of our components begin: these let through what they have to.
+    own: tuple[str, ...] = ()
 
 
-def base_chains(shown: str) -> list[Chain]:
-    """The chains of others that may drop what the host forwards or gets, in what C(nft --json list chains) shows."""
+def base_chains(shown: str, own: Collection[str]) -> list[Chain]:
+    """The chains of others that may drop what the host forwards or gets, in what C(nft --json list chains) shows.
+
+    C(own) are names of our tables, and how our chains in the tables of others begin.
+    """
     chains = [_chain(each) for each in _items(shown, "chain")]
-    return [c for c in chains if c.hook in ("forward", "input") and c.table not in OURS and c.table != FIREWALLD]
+    return [c for c in chains if c.hook in ("forward", "input") and c.table not in (*own, FIREWALLD)]
 
 
-def read_filter(shown: str, tables: Iterable[str]) -> Filter:
+def read_filter(shown: str, tables: Iterable[str], own: Collection[str]) -> Filter:
     """The host's filter: its chains, and the listings of the tables they are in."""
     rules: dict[tuple[str, ...], list[Sequence[Mapping[str, Any]]]] = {}
     for table in tables:
         for rule in _items(table, "rule"):
             rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule["expr"])
-    return Filter(tuple(base_chains(shown)), rules)
+    return Filter(tuple(base_chains(shown, own)), rules, tuple(own))
 
 
 def _items(shown: str, kind: str) -> list[dict[str, Any]]:
@@ -130,7 +132,7 @@ def _verdicts(
         for verb in ("jump", "goto"):
             if verb in each:
                 target = each[verb]["target"]
-                if target.startswith(OUR_CHAINS):
+                if target.startswith(known.own):
                     return {ON}
                 fate = _walk(known, (*chain[:2], target), packet, depth - 1) if depth else {ACCEPT, DROP, ON}
                 return {BACK if end == ON and verb == "goto" else end for end in fate}

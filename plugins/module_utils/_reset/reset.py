@@ -33,7 +33,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._components import (
     kubelet,
     registry,
 )
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
@@ -252,6 +252,8 @@ def forget_host(node: Node) -> Iterable[Removal]:
     yield from forget_kubectl(node)
     if not tree.below(node.kubeconfig, RECORDS) and is_kubeconfig_of(node.data_dir, node.kubeconfig):
         yield from removal_of(node.kubeconfig, node)
+    if os.path.exists(selinux.POLICY):
+        yield Removal((f"SELinux policy module {selinux.MODULE}",), remove_policy)
     for user in own_users():
         yield Removal((f"user {user}",), partial(remove_user, user))
     settings = host.read_record(host.record_path(node.data_dir)) if node.ours else {}
@@ -476,6 +478,12 @@ def restore_setting(key: str, former: str) -> str | None:
     except host.HostError as error:
         return str(error)
     return None
+
+
+def remove_policy() -> None:
+    """Have SELinux forget our labels; what says that it knows them goes when it does not."""
+    process.run("semodule", "--remove", selinux.MODULE, check=False)
+    files.remove_file(selinux.POLICY)
 
 
 def remove_user(name: str) -> None:

@@ -69,6 +69,7 @@ def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
             "name": declared.name,
             "unit": declared.unit,
             "routes": declared.remains.routes,
+            "rules": [*declared.remains.tables, *declared.remains.chains],
             "ports": ports_of(declared, values) if declared.role in roles else [],
             "users": [user.name for user in declared.users] if declared.role in roles else [],
             "arguments": arguments_of(declared, values) if declared.role in roles else [],

@@ -325,13 +325,13 @@ _FLAGS = (
         why="the host's own nft or iptables is used, and the bundle has none",
         instead="leave it out",
     ),
-    Flag("selinux", TRUTH, BOTH, why="no policy of SELinux is brought", instead="leave it out"),
+    _variable("selinux", TRUTH, BOTH),
     # What K3s had once, or has by two names.
     _variable("kube-controller-arg", LIST, variable="k3a_kube_controller_manager_arg"),
     _variable("cluster-secret", on=AGENT, variable="k3a_token"),
     _variable("no-deploy", LIST, variable="k3a_disable"),
     Flag("no-flannel", TRUTH, AGENT, variable="k3a_flannel_backend", value="none"),
-    Flag("disable-selinux", TRUTH, AGENT, why="no policy of SELinux is brought", instead="leave it out"),
+    Flag("disable-selinux", TRUTH, AGENT, why="k3a_selinux is false by default", instead="leave it out"),
 )
 ALIASES = {
     "config": "c",

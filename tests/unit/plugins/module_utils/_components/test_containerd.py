@@ -245,3 +245,13 @@ def test_the_images_of_a_runtime_that_is_stopped_are_known_in_check_mode(tmp_pat
     assert "registry.example/k8s.io/image-039:v1" in containerd.present_images(params, foreseen=True)
     (store / "meta.db").write_bytes(b"damaged")
     assert containerd.present_images(params, foreseen=True) == set()
+
+
+def test_layers_have_the_label_of_containers_where_selinux_is_wanted():
+    assert "restorecon" not in component_of().unit
+    assert "enable_selinux" not in configuration_of()["plugins"]["io.containerd.cri.v1.runtime"]
+    labelled = component_of(selinux=True)
+    snapshots = "/var/lib/k3a/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
+    assert f"ExecStartPre=-/usr/sbin/restorecon -F {snapshots}\n" in labelled.unit
+    assert snapshots in [directory.path for directory in labelled.directories]
+    assert configuration_of(selinux=True)["plugins"]["io.containerd.cri.v1.runtime"]["enable_selinux"] is True

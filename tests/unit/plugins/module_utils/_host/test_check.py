@@ -69,7 +69,7 @@ FRESH = check.Observed(
     lacking_python="",
     active_units=frozenset(),
     static_pods=False,
-    selinux=False,
+    selinux="",
     mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
     space=check.Space(20_000 * check.MIB, 1_000_000),
     record_space=check.Space(1_000 * check.MIB, 100_000),
@@ -244,7 +244,7 @@ class TestVersions:
         }
 
     def test_the_other_mode_takes_them(self):
-        iptables = {name: "y" for name in BUILT_IN}
+        iptables = dict.fromkeys(BUILT_IN, "y")
         iptables.update((f.symbol, "y") for f in wanted_features(2, [4], "iptables", "vxlan", "overlayfs"))
         seen = replace(
             self.OLD,
@@ -336,9 +336,18 @@ class TestStorage:
     @pytest.mark.parametrize(
         "space, told",
         [
-            (check.Space(0, 1000), "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB"),
-            (check.Space(9 * check.MIB, 5), "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB"),
-            (check.Space(9 * check.MIB, None, False), "/etc/k3a cannot be written to, and k3a keeps there who the host is; mount it read-write"),
+            (
+                check.Space(0, 1000),
+                "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB",
+            ),
+            (
+                check.Space(9 * check.MIB, 5),
+                "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB",
+            ),
+            (
+                check.Space(9 * check.MIB, None, False),
+                "/etc/k3a cannot be written to, and k3a keeps there who the host is; mount it read-write",
+            ),
         ],
     )
     def test_the_records_need_room_wherever_the_data_is(self, space, told):
@@ -482,8 +491,38 @@ class TestNeighbours:
     def test_what_kubeadm_left_warns(self):
         assert the_only(found(static_pods=True))[0] == ("warn", "other_kubernetes")
 
-    def test_selinux_warns(self):
-        assert the_only(found(selinux=True))[0] == ("warn", "selinux")
+
+class TestSelinux:
+    WANTED = replace(WANTED, selinux=True)
+    TOOLS = FRESH.commands | {"restorecon", "semodule"}
+
+    def test_one_that_is_enforcing_is_refused(self):
+        assert the_only(found(selinux="enforcing")) == (
+            ("fail", "selinux"),
+            "SELinux is enforcing, by which systemd may not run what k3a installs; set k3a_selinux to true, or SELinux to "
+            "permissive (setenforce 0, and in /etc/selinux/config)",
+        )
+
+    @pytest.mark.parametrize("mode", ["", "permissive"])
+    def test_one_that_forbids_nothing_is_fine(self, mode):
+        assert found(selinux=mode) == {}
+
+    def test_with_the_labels_of_its_policy_it_is_fine(self):
+        seen = replace(FRESH, selinux="enforcing", selinux_knows_containers=True, commands=self.TOOLS)
+        assert found(seen, self.WANTED) == {}
+
+    def test_what_is_missing_for_labels_is_named(self):
+        assert found(wanted=self.WANTED, selinux="enforcing") == {
+            ("fail", "selinux"): "k3a_selinux is true, and the host's policy of SELinux has no labels for containers; "
+            "install the package container-selinux",
+            ("fail", "command_restorecon"): "the host has no command restorecon, which k3a_selinux needs; "
+            "install it (package policycoreutils)",
+            ("fail", "command_semodule"): "the host has no command semodule, which k3a_selinux needs; "
+            "install it (package policycoreutils)",
+        }
+
+    def test_without_selinux_the_variable_asks_for_nothing(self):
+        assert found(wanted=self.WANTED) == {}
 
 
 class TestFirewall:
@@ -519,7 +558,7 @@ def test_everything_is_told_at_once():
 
 def test_every_finding_is_two_clauses():
     worst = replace(
-        FRESH, systemd=0, swap=("/s",), commands=frozenset(), machine_id="", memory=1, selinux=True, cgroup=0
+        FRESH, systemd=0, swap=("/s",), commands=frozenset(), machine_id="", memory=1, selinux="enforcing", cgroup=0
     )
     findings = check.judge(worst, WANTED)
     assert len(findings) > 10

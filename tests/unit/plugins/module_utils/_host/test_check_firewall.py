@@ -54,7 +54,7 @@ USER_RULES = """*filter
 
 def filter_of(name):
     shown = json.dumps(SAMPLES[name])
-    return packet_filter.read_filter(shown, [shown])
+    return packet_filter.read_filter(shown, [shown], ())
 
 
 def told(firewall, need=NEED):

@@ -249,7 +249,9 @@ class TestInstalled:
         ours = (Component("etcd", "k3a-etcd.service", False, ()),)
         wanted = replace(WANTED, components=ours, data_dir=str(tmp_path))
         shown = "Id=k3a-etcd.service\nActiveState=active\n"
-        monkeypatch.setattr(os.path, "isdir", lambda path, real=os.path.isdir: path == "/run/systemd/system" or real(path))
+        monkeypatch.setattr(
+            os.path, "isdir", lambda path, real=os.path.isdir: path == "/run/systemd/system" or real(path)
+        )
         seen = look.observe(wanted, lambda command: (0, shown, ""))
         assert (seen.etcd.cluster_id, seen.etcd.member_id) == ("1", "2")
         assert asked == [(str(tmp_path), ["https://127.0.0.1:2379"])]

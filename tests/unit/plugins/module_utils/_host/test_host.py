@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from dataclasses import replace
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._drift import drift
@@ -228,7 +229,9 @@ def test_a_minimum_is_kept_only_where_the_kernel_has_less_by_itself(proc, tmp_pa
     proc("fs.inotify.max_user_instances", current)
     proc("fs.inotify.max_user_watches", "1000000")
     host.record(host.record_path(str(tmp_path)), former)
-    assert (host.wanted_host(str(tmp_path), [4], {}, "vxlan").settings.get("fs.inotify.max_user_instances") == "8192") is raised
+    assert (
+        host.wanted_host(str(tmp_path), [4], {}, "vxlan").settings.get("fs.inotify.max_user_instances") == "8192"
+    ) is raised
     assert "fs.inotify.max_user_watches" not in host.wanted_host(str(tmp_path), [4], {}, "vxlan").settings
 
 
@@ -256,3 +259,34 @@ def test_the_options_reach_the_host(seen, cidrs, ipv6):
 
 def test_what_a_host_lacks_is_one_sentence(seen):
     assert drift.check("host", {}) == {"failed": True, "msg": "the module vxlan is not there"}
+
+
+class TestLabels:
+    """Of SELinux."""
+
+    @pytest.fixture
+    def installed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(host.selinux, "POLICY", str(tmp_path / "etc/k3a.cil"))
+        done = []
+
+        def install(text, data_dir):
+            done.append(data_dir)
+            files.write_file(files.File(host.selinux.POLICY, text.encode(), mode=0o644))
+
+        monkeypatch.setattr(host.selinux, "install", install)
+        return done
+
+    @pytest.mark.parametrize(
+        "mode, labelled, wants", [("enforcing", True, True), ("enforcing", False, False), ("", True, False)]
+    )
+    def test_a_host_has_them_where_there_is_selinux_and_they_are_asked_for(self, mode, labelled, wants, monkeypatch):
+        monkeypatch.setattr(host.selinux, "mode", lambda: mode)
+        assert bool(host.wanted_host("/d", [4], {}, "vxlan", labelled).policy) is wants
+
+    def test_they_are_planned_and_installed_once(self, wanted, installed):
+        wanted = replace(wanted, policy="(policy)\n")
+        plan = host.make_plan(wanted)
+        assert host.selinux.POLICY in paths(plan)
+        host.apply(wanted, plan)
+        assert installed == [wanted.directories[0].path]
+        assert host.selinux.POLICY not in paths(host.make_plan(wanted))
