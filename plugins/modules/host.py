@@ -37,6 +37,13 @@ options:
         M(k3a.cluster.reset) removes.
     type: bool
     default: false
+  interfaces:
+    description:
+      - For the action plugin, which fills it in. The interfaces that the components make, which NetworkManager is told to
+        leave alone, where a host has it.
+    type: list
+    elements: str
+    default: []
   users:
     description: For the action plugin, which fills it in. The users that the components run as, and what each is for.
     type: dict

@@ -21,6 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     accounts,
     check_firewall,
+    check_neighbours,
     data_directory,
     host,
     kept,
@@ -30,6 +31,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_ker
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_neighbours import Neighbours
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
@@ -56,20 +58,6 @@ COMMANDS = {
     "umount": "mount",
 }
 IPTABLES_COMMANDS = {"iptables": "iptables", "iptables-restore": "iptables", "iptables-save": "iptables"}
-
-# Units of other Kubernetes distributions: two kubelets on one host destroy each other's pods.
-KUBERNETES_UNITS = (
-    "k0scontroller.service",
-    "k0sworker.service",
-    "k3s.service",
-    "k3s-agent.service",
-    "kubelet.service",
-    "rke2-agent.service",
-    "rke2-server.service",
-    "snap.kubelet.daemon.service",
-    "snap.microk8s.daemon-kubelite.service",
-)
-FIREWALL_UNITS = ("firewalld.service",)
 
 
 @dataclass(frozen=True)
@@ -169,7 +157,6 @@ class Observed:
     # The Python that would have to run what systemd starts, and cannot.
     lacking_python: str
     active_units: frozenset[str]
-    static_pods: bool
     # Its mode; nothing where it is off.
     selinux: str
     mount: Mount
@@ -184,6 +171,7 @@ class Observed:
     sockets: tuple[Socket, ...]
     holders: dict[int, Holder]
     firewall: Firewall = Firewall()
+    neighbours: Neighbours = Neighbours()
     selinux_knows_containers: bool = False
     etcd_data: bool = False
     authority: str = ""
@@ -246,7 +234,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_arguments(seen),
         *_kubeconfig(seen, wanted),
         *_accounts(seen, wanted),
-        *_neighbours(seen),
+        *check_neighbours.findings(seen.neighbours, seen.active_units, bool(seen.installed), wanted.agent),
         *check_firewall.findings(seen.firewall, _firewall_need(seen, wanted)),
     ]
 
@@ -595,15 +583,6 @@ def _accounts(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         elif accounts.may_be_used(account):
             message = f"the account {name} has a shell, a home and a person's number, and {use}"
             yield Finding(f"user_{name}", WARN, message, remedy)
-
-
-def _neighbours(seen: Observed) -> Iterable[Finding]:
-    for unit in sorted(seen.active_units.intersection(KUBERNETES_UNITS)):
-        message = f"another Kubernetes runs on this host ({unit})"
-        yield Finding("other_kubernetes", FAIL, message, "remove it first, or use another host")
-    if seen.static_pods and "kubelet.service" not in seen.active_units:
-        message = "/etc/kubernetes/manifests holds static pods of another Kubernetes"
-        yield Finding("other_kubernetes", WARN, message, "remove what is left of it")
 
 
 def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:

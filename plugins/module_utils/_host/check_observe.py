@@ -24,6 +24,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     accounts,
     check,
     check_firewall,
+    check_neighbours,
     data_directory,
     host,
     kept,
@@ -44,6 +45,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # So long, in seconds, the local etcd may take to say who it is; one that hangs is told of elsewhere.
 ETCD_PATIENCE = 3.0
+FIREWALLD = "firewalld.service"
 
 Kept = TypeVar("Kept")
 Run = Callable[..., tuple[int, str, str]]
@@ -84,7 +86,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         nft=_nft_version(wanted, run),
         lacking_python=_lacking_python(sys.executable, run),
         active_units=active_units,
-        static_pods=_has_files("/etc/kubernetes/manifests"),
+        neighbours=check_neighbours.observe(),
         selinux=selinux.mode(),
         selinux_knows_containers=wanted.selinux and selinux.knows_containers(),
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
@@ -96,7 +98,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         routes=tuple(address.routes()),
         sockets=sockets,
         holders=proc.holders(contested),
-        firewall=_firewall(wanted, "firewalld.service" in active_units, run),
+        firewall=_firewall(wanted, FIREWALLD in active_units, run),
         etcd_data=layout.etcd_has_data or Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(layout),
         installed=frozenset(units),
@@ -228,7 +230,7 @@ def parse_version(shown: str) -> int:
 def _systemd(run: Run, own: Sequence[str]) -> tuple[int, frozenset[str]]:
     if not os.path.isdir("/run/systemd/system"):
         return 0, frozenset()
-    units = (*check.KUBERNETES_UNITS, *check.FIREWALL_UNITS, *own)
+    units = (*check_neighbours.UNITS, FIREWALLD, *own)
     return (
         parse_version(_show(run, "--property=Version")),
         parse_units(_show(run, "--property=Id,ActiveState", *units)),
@@ -256,7 +258,3 @@ def _space(path: str) -> check.Space:
 
 def _bundles(data_dir: str) -> list[str]:
     return os.listdir(f"{data_dir}/data") if os.path.isdir(f"{data_dir}/data") else []
-
-
-def _has_files(directory: str) -> bool:
-    return os.path.isdir(directory) and bool(os.listdir(directory))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SYSUSERS = "/etc/sysusers.d/k3a.conf"
 MODULES_LOAD = "/etc/modules-load.d/k3a.conf"
 SYSCTL = "/etc/sysctl.d/60-k3a.conf"
+# NetworkManager would have a say in interfaces that it does not know.
+NETWORK_MANAGER = "/etc/NetworkManager/conf.d/k3a.conf"
 SYSCTL_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan")
 # What the kubelet otherwise sets by itself on every start, and does not start without where it may not.
@@ -98,11 +100,16 @@ def record_path(data_dir: str) -> str:
 
 
 def wanted_host(
-    data_dir: str, families: Sequence[int], users: Mapping[str, str], backend: str, labelled: bool = False
+    data_dir: str,
+    families: Sequence[int],
+    users: Mapping[str, str],
+    backend: str,
+    labelled: bool = False,
+    interfaces: Sequence[str] = (),
 ) -> Host:
     """The host that a node of these address families and this backend of flannel needs.
 
-    C(users) are those of all components, with their purposes.
+    C(users) are those of all components, with their purposes, and C(interfaces) those that they make.
     """
     modules = wanted_modules(backend)
     settings = {**SETTINGS, **(SETTINGS_IPV6 if 6 in families else {}), **raised(record_path(data_dir))}
@@ -111,6 +118,8 @@ def wanted_host(
         f"{'-' if key.startswith('net.bridge.') else ''}{key} = {value}\n" for key, value in settings.items()
     )
     texts = {SYSUSERS: sysusers, MODULES_LOAD: "\n".join(modules) + "\n", SYSCTL: sysctl}
+    if interfaces and os.path.isdir(os.path.dirname(NETWORK_MANAGER)):
+        texts[NETWORK_MANAGER] = unmanaged(interfaces)
     return Host(
         directories=(files.Directory(data_dir, 0o755),),
         files=tuple(files.File(path, text.encode(), mode=0o644) for path, text in texts.items()),
@@ -120,6 +129,12 @@ def wanted_host(
         modules=modules,
         policy=selinux.policy(data_dir) if labelled and selinux.mode() else "",
     )
+
+
+def unmanaged(interfaces: Iterable[str]) -> str:
+    """What has NetworkManager leave interfaces alone, besides those that it was told before."""
+    names = ";".join(f"interface-name:{name}" for name in interfaces)
+    return f"# The pod network of k3a.\n[keyfile]\nunmanaged-devices+={names}\n"
 
 
 def wanted_modules(backend: str) -> tuple[str, ...]:
@@ -174,6 +189,9 @@ def apply(wanted: Host, plan: Plan) -> None:
         _run(["systemd-sysusers", SYSUSERS])
     for name in plan.modules:
         _run(["modprobe", name])
+    if NETWORK_MANAGER in (file.path for file in plan.files):
+        # It may not run now; it reads the file whenever it starts.
+        process.run(["systemctl", "try-reload-or-restart", "NetworkManager.service"])
     others = {key: read_setting(key) for key in SET_BY_KUBE_PROXY if read_setting(key) is not None}
     record(wanted.record, {**others, **{key: read_setting(key) for key in plan.settings}})
     for key, value in plan.settings.items():
@@ -290,6 +308,7 @@ OPTIONS = {
     "flannel_backend": options.FLANNEL_BACKEND,
     "selinux": options.SELINUX,
     "users": {"type": "dict", "default": {}},
+    "interfaces": {"type": "list", "elements": "str", "default": []},
     "timeout": options.TIMEOUT,
 }
 
@@ -299,7 +318,14 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     families = address.families(params["cluster_cidr"])
-    wanted = wanted_host(params["data_dir"], families, params["users"], params["flannel_backend"], params["selinux"])
+    wanted = wanted_host(
+        params["data_dir"],
+        families,
+        params["users"],
+        params["flannel_backend"],
+        params["selinux"],
+        params["interfaces"],
+    )
     plan = make_plan(wanted)
     if plan.changes and not module.check_mode:
         with host_lock(params["timeout"]):

@@ -260,7 +260,7 @@ def forget_host(node: Node) -> Iterable[Removal]:
     for key, former in settings.items():
         if former is not None and host.read_setting(key) not in (former, None):
             yield Removal((f"kernel setting {key}",), partial(restore_setting, key, former))
-    for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS)):
+    for directory in map(os.path.dirname, (host.SYSCTL, host.MODULES_LOAD, host.SYSUSERS, host.NETWORK_MANAGER)):
         for name in tree.names(directory):
             # The number may have been another one once; what a killed run left has a dot, and something at the end.
             if re.fullmatch(r"(\d+-)?k3a\.conf|\.(\d+-)?k3a\.conf\..*", name):

@@ -49,8 +49,8 @@ def _with_parted_registries(arguments: Arguments) -> Arguments:
 
 
 def _with_users(arguments: Arguments) -> Arguments:
-    """The users that all components run as; the host need not know the components."""
-    return {**arguments, "users": registry.users()}
+    """The users that all components run as, and their interfaces; the host need not know the components."""
+    return {**arguments, "users": registry.users(), "interfaces": list(registry.remains().interfaces)}
 
 
 def _with_declared(arguments: Arguments) -> Arguments:

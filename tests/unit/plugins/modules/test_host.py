@@ -24,7 +24,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(_host, "missing_users", lambda _users: ())
     families_seen = []
 
-    def wanted(data_dir, families, _users, _backend, _labelled):
+    def wanted(data_dir, families, _users, _backend, _labelled, _interfaces):
         families_seen.append(families)
         texts = (File(str(tmp_path / "etc/k3a.conf"), b"kernel.panic = 10\n", 0o644),)
         return _host.Host((Directory(data_dir, 0o755),), texts, {"kernel.panic": "10"}, f"{data_dir}/host.json")

@@ -12,6 +12,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall, Opened
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_neighbours import Neighbours
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
 
@@ -68,7 +69,6 @@ FRESH = check.Observed(
     nft="1.0.6",
     lacking_python="",
     active_units=frozenset(),
-    static_pods=False,
     selinux="",
     mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
     space=check.Space(20_000 * check.MIB, 1_000_000),
@@ -479,17 +479,16 @@ class TestPorts:
 
 
 class TestNeighbours:
-    @pytest.mark.parametrize("unit", ["k3s.service", "kubelet.service", "rke2-agent.service"])
-    def test_another_kubernetes_is_refused(self, unit):
-        key, text = the_only(found(active_units=frozenset({unit, "ssh.service"})))
-        assert key == ("fail", "other_kubernetes")
-        assert unit in text
+    def test_other_software_is_judged_by_what_the_host_is(self):
+        left = Neighbours(leftovers=("/var/lib/rancher/k3s",))
+        assert the_only(found(neighbours=left))[0] == ("warn", "other_kubernetes")
+        assert found(neighbours=left, installed=frozenset({"flannel"})) == {}
+        assert the_only(found(active_units=frozenset({"k3s.service"})))[0] == ("fail", "other_kubernetes")
 
-    def test_our_own_kubelet_is_none(self):
-        assert found(active_units=frozenset({"k3a-kubelet.service"})) == {}
-
-    def test_what_kubeadm_left_warns(self):
-        assert the_only(found(static_pods=True))[0] == ("warn", "other_kubernetes")
+    def test_what_the_kubelet_needs_is_for_nodes(self):
+        lacking = Neighbours(has_kernel_messages=False)
+        assert the_only(found(neighbours=lacking))[0] == ("fail", "kernel_messages")
+        assert found(wanted=replace(WANTED, agent=False), neighbours=lacking) == {}
 
 
 class TestSelinux:

@@ -290,3 +290,26 @@ class TestLabels:
         host.apply(wanted, plan)
         assert installed == [wanted.directories[0].path]
         assert host.selinux.POLICY not in paths(host.make_plan(wanted))
+
+
+class TestNetworkManager:
+    def texts(self, interfaces):
+        return {f.path: f.content.decode() for f in host.wanted_host("/d", [4], {}, "vxlan", False, interfaces).files}
+
+    def test_it_leaves_the_interfaces_of_the_pod_network_alone(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(host, "NETWORK_MANAGER", str(tmp_path / "conf.d/k3a.conf"))
+        assert host.NETWORK_MANAGER not in self.texts(["cni0", "flannel.1"])
+        (tmp_path / "conf.d").mkdir()
+        assert self.texts(["cni0", "flannel.1"])[host.NETWORK_MANAGER] == (
+            "# The pod network of k3a.\n[keyfile]\nunmanaged-devices+=interface-name:cni0;interface-name:flannel.1\n"
+        )
+
+    def test_it_reads_the_file_when_that_changes(self, wanted, tmp_path, monkeypatch):
+        monkeypatch.setattr(host, "NETWORK_MANAGER", str(tmp_path / "k3a.conf"))
+        ran = []
+        monkeypatch.setattr(host.process, "run", ran.append)
+        wanted = replace(wanted, files=(*wanted.files, files.File(host.NETWORK_MANAGER, b"x\n", 0o644)))
+        host.apply(wanted, host.make_plan(wanted))
+        assert ran == [["systemctl", "try-reload-or-restart", "NetworkManager.service"]]
+        host.apply(wanted, host.make_plan(wanted))
+        assert len(ran) == 1

@@ -42,7 +42,11 @@ def test_registries_are_parted_from_their_secrets():
 
 
 def test_what_components_declare_is_handed_over():
-    assert steps.completed_arguments("host", {"data_dir": "/data"}) == {"data_dir": "/data", "users": registry.users()}
+    assert steps.completed_arguments("host", {"data_dir": "/data"}) == {
+        "data_dir": "/data",
+        "users": registry.users(),
+        "interfaces": list(registry.remains().interfaces),
+    }
     for profile in ("server", "agent"):
         arguments = {"profile": profile, "node_name": "n"}
         assert steps.completed_arguments("certificate", arguments) == {**arguments, "declared": registry.certificates(profile)}
