@@ -39,8 +39,8 @@ options:
     default: false
   interfaces:
     description:
-      - For the action plugin, which fills it in. The interfaces that the components make, which NetworkManager is told to
-        leave alone, where a host has it.
+      - For the action plugin, which fills it in. The interfaces that the components make. NetworkManager is told to
+        leave them alone, where a host has it.
     type: list
     elements: str
     default: []
