@@ -15,6 +15,7 @@ description:
     mode lists what goes.
   - Stops the units and kills the pods; removes units, users, mounts, network namespaces, interfaces, routes, packet
     filter rules and files; sets kernel settings back to what they were before.
+  - Puts back what the host had where k3a has a link of its own (C(/etc/crictl.yaml)).
   - Of O(data_dir) goes what k3a made in it, and the directory itself when nothing else is in it. A disk for it, for
     C(agent), C(server), C(data), C(data/files), C(agent/containerd), C(server/db) or C(server/db/etcd) in it, or for
     C(/var/lib/kubelet) loses what is k3a's and stays mounted. What else is mounted there is left as it is, with a

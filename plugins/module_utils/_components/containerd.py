@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 STREAM_PORT = 10010
+# Where crictl looks for its configuration, whoever has it.
+CRICTL = "/etc/crictl.yaml"
 NETWORK_NAMESPACES = "/run/netns"
 # Its shims and runc have these outside the directories that they are told to use, together with others of their kind.
 SHIM_SOCKETS, RUNC_STATE, NRI_SOCKET = "/run/containerd/s", "/run/containerd/runc", "/run/nri/nri.sock"
@@ -191,7 +193,7 @@ def containerd_component(params: dict[str, Any]) -> component.Component:
         reloaded=(files.File(crictl, yaml.dump(crictl_configuration()).encode(), mode=0o644), *hosts),
         absent=registries.surplus(certs_d, {host.path for host in hosts}),
         absent_secrets=proxies.surplus(params, environment),
-        links=(files.Link("/etc/crictl.yaml", crictl),),
+        links=(files.Link(CRICTL, crictl),),
         healthy=(health.listens(CONTAINERD_SOCKET),),
     )
 

@@ -174,6 +174,7 @@ def make_plan(
     directories = differing(component.directories, files.directory_change)
     changed_files = differing((*component.files, *component.reloaded), files.file_change)
     links = differing(component.links, files.link_change)
+    changes.extend(kept for link in links if (kept := files.former_change(link)))
     absent = differing(component.absent, files.absent_change)
     absent += differing(component.absent_secrets, functools.partial(files.absent_change, secret=True))
     # What others start reads everything anew each time, so nobody has to know what it read the last time.
@@ -235,6 +236,7 @@ def apply(component: Component, plan: Plan) -> None:
     for file in plan.files:
         files.write_file(file)
     for link in plan.links:
+        files.keep_former(link)
         files.make_link(link)
     for path in plan.absent:
         files.remove_file(path)

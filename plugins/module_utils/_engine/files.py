@@ -216,7 +216,25 @@ def link_change(link: Link) -> Change | None:
     if current is None and os.path.isdir(link.path):
         raise _refusal(errno.EISDIR, link.path)
     refuse_place(link.path)
-    return Change(link.path, f"link to {current}\n" if current else "", f"link to {link.target}\n")
+    before = f"link to {current}\n" if current else content_text(read_bytes(link.path), secret=False)
+    return Change(link.path, before, f"link to {link.target}\n")
+
+
+def former_of(path: str) -> str:
+    """Where what stood at a path before k3a is kept, until a reset puts it back."""
+    return f"{path}.before-k3a"
+
+
+def former_change(link: Link) -> Change | None:
+    """What is kept of somebody else's file, or link, before one of ours takes its place."""
+    if not os.path.lexists(link.path) or os.path.lexists(former_of(link.path)):
+        return None
+    if os.path.islink(link.path):
+        current = os.readlink(link.path)
+        # With another data directory ours led elsewhere.
+        ours = current.split("/")[-3:] == link.target.split("/")[-3:]
+        return None if ours else Change(former_of(link.path), "", f"link to {current}\n")
+    return Change(former_of(link.path), "", content_text(read_bytes(link.path), secret=False))
 
 
 def absent_change(path: str, secret: bool = False) -> Change | None:
@@ -282,6 +300,13 @@ def temporary_of(path: str) -> str:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     return temporary
+
+
+def keep_former(link: Link) -> None:
+    """Keep what somebody else has where a link of ours comes, by a second name: the first is never without it."""
+    if former_change(link):
+        os.link(link.path, former_of(link.path), follow_symlinks=False)
+        sync_directory(os.path.dirname(link.path))
 
 
 def make_link(link: Link) -> None:

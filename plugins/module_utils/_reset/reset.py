@@ -246,9 +246,13 @@ def forget_runtime(node: Node) -> Iterable[Removal]:
 
 def forget_host(node: Node) -> Iterable[Removal]:
     """What makes a host ready to be a node: commands, users, kernel settings and what keeps them."""
-    for path in ("/etc/crictl.yaml", *(f"/usr/local/bin/{name}" for name in tree.names("/usr/local/bin"))):
+    for path in (containerd.CRICTL, *(f"/usr/local/bin/{name}" for name in tree.names("/usr/local/bin"))):
         if node.ours and os.path.islink(path) and is_target_of_ours(os.readlink(path), node.data_dir):
-            yield from removal_of(path, node)
+            former = files.former_of(path)
+            if os.path.lexists(former):
+                yield Removal((path, former), partial(put_back, former, path))
+            else:
+                yield from removal_of(path, node)
     yield from forget_kubectl(node)
     if not tree.below(node.kubeconfig, RECORDS) and is_kubeconfig_of(node.data_dir, node.kubeconfig):
         yield from removal_of(node.kubeconfig, node)
@@ -478,6 +482,12 @@ def restore_setting(key: str, former: str) -> str | None:
     except host.HostError as error:
         return str(error)
     return None
+
+
+def put_back(former: str, path: str) -> None:
+    """Give back what somebody had at a path before k3a, in place of what k3a has there."""
+    os.rename(former, path)
+    files.sync_directory(os.path.dirname(path))
 
 
 def remove_policy() -> None:

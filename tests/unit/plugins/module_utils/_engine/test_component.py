@@ -553,7 +553,9 @@ class TestHang:
     def test_one_that_has_just_been_started_is_waited_for(self, sample, monkeypatch):
         component.converge(Module(), sample)
         self.active_for(monkeypatch, 10)
-        assert not component.converge(Module(check_mode=True), self.with_reason(sample, health.Silence("no")))["changed"]
+        assert not component.converge(Module(check_mode=True), self.with_reason(sample, health.Silence("no")))[
+            "changed"
+        ]
 
     def test_one_missed_answer_is_no_reason(self, sample, monkeypatch):
         component.converge(Module(), sample)
@@ -788,3 +790,14 @@ def test_withdrawing_stops_the_process_and_takes_its_files_away(sample, host, tm
 def test_the_units_file_is_for_root_alone(sample, host, tmp_path):
     component.converge(Module(), sample)
     assert files.ownership(str(tmp_path / "units/k3a-sample.service")) == (0o600, "root", "root")
+
+
+def test_what_somebody_has_in_the_place_of_a_link_is_kept_and_told(sample, host, tmp_path):
+    (tmp_path / "link").write_text("theirs\n")
+    told = {"path": sample.links[0].path, "kept": f"{sample.links[0].path}.before-k3a"}
+    announced = component.converge(Module(check_mode=True), sample)
+    assert set(told.values()) <= set(announced["changes"])
+    done = component.converge(Module(), sample)
+    assert (done["changes"], done["diff"]) == (announced["changes"], announced["diff"])
+    assert (tmp_path / "link.before-k3a").read_text() == "theirs\n" and (tmp_path / "link").is_symlink()
+    assert not component.converge(Module(check_mode=True), sample)["changed"]

@@ -186,6 +186,46 @@ def test_links_are_made_moved_and_then_right(tmp_path):
     assert names(tmp_path) == ["l"]
 
 
+class TestFormer:
+    """What somebody else has where a link of ours comes."""
+
+    @pytest.fixture
+    def link(self, tmp_path):
+        return files.Link(str(tmp_path / "crictl.yaml"), "/var/lib/k3a/agent/etc/crictl.yaml")
+
+    def test_a_file_is_kept_beside_and_both_are_told(self, tmp_path, link):
+        (tmp_path / "crictl.yaml").write_text("timeout: 9\n")
+        assert files.link_change(link).before == "timeout: 9\n"
+        assert files.former_change(link) == files.Change(f"{link.path}.before-k3a", "", "timeout: 9\n")
+        files.keep_former(link)
+        assert (tmp_path / "crictl.yaml").read_text() == "timeout: 9\n", "nobody is ever without it"
+        files.make_link(link)
+        assert (tmp_path / "crictl.yaml.before-k3a").read_text() == "timeout: 9\n"
+        assert files.former_change(link) is None
+
+    def test_a_link_of_somebody_is_kept_as_one(self, tmp_path, link):
+        (tmp_path / "crictl.yaml").symlink_to("/opt/crictl.yaml")
+        files.keep_former(link)
+        files.make_link(link)
+        assert os.readlink(tmp_path / "crictl.yaml.before-k3a") == "/opt/crictl.yaml"
+
+    def test_an_older_one_stays(self, tmp_path, link):
+        (tmp_path / "crictl.yaml.before-k3a").write_text("older\n")
+        (tmp_path / "crictl.yaml").write_text("newer\n")
+        assert files.former_change(link) is None
+        files.keep_former(link)
+        assert (tmp_path / "crictl.yaml.before-k3a").read_text() == "older\n"
+
+    @pytest.mark.parametrize("target", ["/var/lib/k3a/agent/etc/crictl.yaml", "/srv/k3a/agent/etc/crictl.yaml"])
+    def test_our_own_is_not_kept(self, tmp_path, link, target):
+        (tmp_path / "crictl.yaml").symlink_to(target)
+        assert files.former_change(link) is None
+
+    def test_nothing_is_kept_of_nothing(self, tmp_path, link):
+        files.keep_former(link)
+        assert names(tmp_path) == []
+
+
 def test_a_file_that_a_killed_run_left_half_written_is_taken_over(tmp_path):
     (tmp_path / ".server-ca.key.new").write_bytes(b"half a ke")
     files.write_file(files.owned_by_me(str(tmp_path / "server-ca.key"), b"a key\n"))

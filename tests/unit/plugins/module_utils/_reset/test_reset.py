@@ -108,7 +108,14 @@ def test_what_tells_that_k3a_was_here_goes_last(tmp_path, units, told):
 OTHERS = {
     "a directory for all": ("srv/data/customers", "srv/agent/readme", "srv/server/www/index.html"),
     "another program's": ("server/db/table", "server/etc/x.conf", "agent/etc/y.conf", "data/files/letter"),
-    "K3s's": ("agent/etc/x", "agent/tls/y", "data/current", "server/cred/passwd", "server/db/state.db", "server/tls/ca"),
+    "K3s's": (
+        "agent/etc/x",
+        "agent/tls/y",
+        "data/current",
+        "server/cred/passwd",
+        "server/db/state.db",
+        "server/tls/ca",
+    ),
     "an empty one": (),
 }
 
@@ -118,7 +125,9 @@ def test_nothing_goes_of_a_directory_that_is_somebody_elses(tmp_path, units, tol
     """Names such as db or tls say nothing: of a directory that no record names it takes a bundle to be ours."""
     make(tmp_path, *OTHERS[name])
     commands = tmp_path / "bin"
-    monkeypatch.setattr(reset.tree, "names", lambda path, real=reset.tree.names: real(path) if "/usr/local" not in path else [])
+    monkeypatch.setattr(
+        reset.tree, "names", lambda path, real=reset.tree.names: real(path) if "/usr/local" not in path else []
+    )
     before = holds(tmp_path)
     seen = reset.observe(str(tmp_path), False, "/etc/k3a/k3a.yaml", 1)
     assert not seen.ours
@@ -187,6 +196,23 @@ def test_a_command_is_ours_when_it_leads_to_what_we_made(target, ours):
     assert reset.is_target_of_ours(target, "/opt") is ours
 
 
+def test_what_somebody_had_before_us_comes_back(tmp_path, units, told, monkeypatch):
+    data_dir, crictl = tmp_path / "k3a", tmp_path / "crictl.yaml"
+    make(data_dir, "agent/etc/crictl.yaml", "host.json")
+    (data_dir / "host.json").write_text('{"settings": {}}')
+    monkeypatch.setattr(reset.containerd, "CRICTL", str(crictl))
+    for name in ("forget_kubectl", "own_users"):
+        monkeypatch.setattr(reset, name, lambda *_arguments: [])
+    crictl.symlink_to(data_dir / "agent/etc/crictl.yaml")
+    (tmp_path / "crictl.yaml.before-k3a").write_text("timeout: 9\n")
+    seen = reset.observe(str(data_dir), True, str(tmp_path / "none"), 1)
+    removals = [each for each in reset.forget_host(seen) if str(crictl) in each.what]
+    assert [each.what for each in removals] == [(str(crictl), f"{crictl}.before-k3a")]
+    reset.apply(removals)
+    assert crictl.read_text() == "timeout: 9\n" and not crictl.is_symlink()
+    assert not [each for each in reset.forget_host(seen) if str(crictl) in each.what], "it is not ours any more"
+
+
 @pytest.fixture
 def records(tmp_path, units, told, monkeypatch):
     """A host that has nothing but a data directory, units and records, these in a directory of the test."""
@@ -218,7 +244,9 @@ def test_a_data_directory_that_is_a_link_is_emptied_and_its_commands_go(tmp_path
 @pytest.mark.parametrize("killed_after", range(20))
 def test_one_that_is_killed_is_finished_by_the_next(tmp_path, units, records, monkeypatch, killed_after):
     data_dir = tmp_path / "k3a"
-    make(data_dir, "agent/tls/x", "agent/containerd/m/x", "server/tls/x", "server/token.next", "server/db/etcd/member/x")
+    make(
+        data_dir, "agent/tls/x", "agent/containerd/m/x", "server/tls/x", "server/token.next", "server/db/etcd/member/x"
+    )
     make(data_dir, f"data/{BUNDLE}/x", f"data/files/{BUNDLE}/x", "data/verified.json", "host.json")
     (data_dir / "host.json").write_text('{"settings": {}}')
     make(records, "identity.json")
