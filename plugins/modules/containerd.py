@@ -12,7 +12,8 @@ version_added: 1.0.0
 author: [k3a.cluster contributors (@k3a)]
 description:
   - Runs containerd as the unit C(k3a-containerd), with its configuration, those of its registries, and C(crictl.yaml).
-  - A C(/etc/crictl.yaml) that the host had is kept as C(/etc/crictl.yaml.before-k3a); M(k3a.cluster.reset) puts it back.
+  - A C(/etc/crictl.yaml) that the host had is kept as C(/etc/crictl.yaml.before-k3a).
+    M(k3a.cluster.reset) puts it back.
   - Imports and pins the images of the bundle that the runtime does not have.
   - Containers keep running when the unit stops or restarts.
   - Healthy means that its socket accepts connections.

@@ -75,9 +75,12 @@ class HostFinding:
 
 _NO_ROOT = re.compile(
     r"password is required|Missing \w+ password|Incorrect \w+ password|Sorry, try again|may not run sudo"
-    r"|not in the sudoers|is not allowed to (execute|run)|privilege escalation|must be setuid|sudo: .*not found",
+    r"|not in the sudoers|is not allowed to (execute|run)|privilege escalation|must be setuid|(sudo|doas|su): .*not found"
+    r"|doas: .*(not permitted|authorization required|failed)|become success",
     re.I,
 )
+# Modules are handed to Python on its standard input, which needs a connection that is no terminal.
+_NEEDS_TERMINAL = re.compile(r"must have a tty", re.I)
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python\S*: .*not found|requires a minimum of Python", re.I)
 
 
@@ -102,6 +105,10 @@ def fixed_address(url: str) -> str:
 def cannot_run(message: str, stderr: str, user: str | None) -> Finding | None:
     """Why no module can run on a host, when that is for the operator to settle; None for a fault of another kind."""
     for line in (line.strip() for text in (stderr, message) for line in text.splitlines()):
+        if _NEEDS_TERMINAL.search(line):
+            message = f"sudo on the host wants a terminal ({line.rstrip('.')})"
+            remedy = "take requiretty from its sudoers, for this user at least (Defaults:<user> !requiretty)"
+            return Finding("root", FAIL, message, remedy)
         if _NO_ROOT.search(line):
             who = f"the user {user}" if user else "the user of the connection"
             remedy = "let it run sudo without a password, or give the password with --ask-become-pass"

@@ -15,13 +15,7 @@ ExecStart=/srv/k3a/data/files/abc/kube-apiserver --secure-port=7443 \\
 
 
 def test_services_of_ours_by_their_components(tmp_path):
-    for name in (
-        "k3a-kubelet.service",
-        "k3a-load-balancer.service",
-        "k3a-x.timer",
-        "kubelet.service",
-        ".k3a-a.service.new",
-    ):
+    for name in ("k3a-kubelet.service", "k3a-load-balancer.service", "k3a-x.timer", "kubelet.service", ".k3a-a.service.new"):
         (tmp_path / name).write_text(f"[Unit]\n# {name}\n")
     assert list(own_units.installed(str(tmp_path))) == ["kubelet", "load-balancer"]
     assert own_units.installed(f"{tmp_path}/none") == {}
@@ -29,12 +23,7 @@ def test_services_of_ours_by_their_components(tmp_path):
 
 def test_every_unit_says_that_it_is_ours(tmp_path):
     texts = json.loads((Path(__file__).parents[3] / "unit_texts.json").read_text())
-    units = {
-        f"{name}-{number}": text
-        for name, found in texts.items()
-        for number, text in enumerate(_leaves(found))
-        if "ExecStart=" in text
-    }
+    units = {f"{name}-{number}": text for name, found in texts.items() for number, text in enumerate(_leaves(found)) if "ExecStart=" in text}
     assert len(units) > 20
     for name, text in units.items():
         (tmp_path / f"k3a-{name}.service").write_text(text)
@@ -47,9 +36,7 @@ def _leaves(found):
 
 
 def test_a_service_of_somebody_else_is_not_ours_whatever_its_name(tmp_path):
-    (tmp_path / "k3a-backup.service").write_text(
-        "[Unit]\nDescription=Backup of k3a\n[Service]\nExecStart=/usr/local/bin/backup\n"
-    )
+    (tmp_path / "k3a-backup.service").write_text("[Unit]\nDescription=Backup of k3a\n[Service]\nExecStart=/usr/local/bin/backup\n")
     (tmp_path / "k3a-etcd.service").write_text("")
     assert own_units.installed(str(tmp_path)) == {"etcd": ""}
 

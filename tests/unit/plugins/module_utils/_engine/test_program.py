@@ -14,14 +14,14 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import program
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
-COMMAND = """
+COMMAND = '''
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
 
 def main(arguments):
     print(flags.merge({"a": "b"}, arguments))
     return 3
-"""
+'''
 
 
 @pytest.fixture
@@ -39,9 +39,7 @@ def test_the_archive_is_a_program(command, tmp_path):
     path.write_bytes(program.archive({"merge": command}, [flags]))
 
     def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-I", "-S", path, *arguments], capture_output=True, text=True, check=False
-        )
+        return subprocess.run([sys.executable, "-I", "-S", path, *arguments], capture_output=True, text=True, check=False)
 
     done = run("merge", "c=d")
     assert (done.returncode, done.stdout, done.stderr) == (3, "['--a=b', '--c=d']\n", "")
@@ -96,6 +94,4 @@ def test_a_python_that_is_there_and_new_enough_is_usable():
 
 def test_an_old_python_is_not(monkeypatch):
     monkeypatch.setattr(program, "OLDEST_PYTHON", (99, 0))
-    assert not program.is_usable(
-        sys.executable, lambda command: (subprocess.run(command, check=False).returncode, "", "")
-    )
+    assert not program.is_usable(sys.executable, lambda command: (subprocess.run(command, check=False).returncode, "", ""))

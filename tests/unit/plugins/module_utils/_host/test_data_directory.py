@@ -24,9 +24,7 @@ def make(directory, *paths):
         (directory / path).write_text("")
 
 
-@pytest.mark.parametrize(
-    "path", ["/var/lib/k3a", "/srv/k3a", "/mnt/disk/k3a", "/opt/k3a/data", "/data/k3a", "/usr/local/k3a"]
-)
+@pytest.mark.parametrize("path", ["/var/lib/k3a", "/srv/k3a", "/mnt/disk/k3a", "/opt/k3a/data", "/data/k3a", "/usr/local/k3a"])
 def test_a_directory_of_its_own_is_fit(path):
     assert data_directory.unfit(path) == ""
 
@@ -62,14 +60,7 @@ def test_what_is_ours_is_named_and_what_is_not(tmp_path):
     (tmp_path / "server/logs").symlink_to("/var/log")
     assert {path[len(f"{tmp_path}/") :] for path in data_directory.own_paths(str(tmp_path))} == {
         *("agent/tls", "agent/containerd/io.containerd.x", "server/db/etcd/member", "server/db/etcd.env"),
-        *(
-            f"data/files/{BUNDLE}",
-            f"data/{BUNDLE}",
-            "data/verified.json",
-            "data/current",
-            "host.json",
-            "server/.token.new",
-        ),
+        *(f"data/files/{BUNDLE}", f"data/{BUNDLE}", "data/verified.json", "data/current", "host.json", "server/.token.new"),
     }
     assert [path[len(f"{tmp_path}/") :] for path in data_directory.foreign_paths(str(tmp_path))] == [
         *("notes", "agent/images", "server/db/mine", "data/photos"),

@@ -76,9 +76,7 @@ class TestImplied:
         assert (found.node_name, found.data_dir, found.cluster_cidr) == ("old", "/var/lib/k3a", ())
 
     def test_a_server_without_a_node_is_known_by_its_etcd(self):
-        units = {
-            "etcd": unit("/var/lib/k3a", "etcd", "--name=s1", "--initial-advertise-peer-urls=https://10.0.0.1:2380")
-        }
+        units = {"etcd": unit("/var/lib/k3a", "etcd", "--name=s1", "--initial-advertise-peer-urls=https://10.0.0.1:2380")}
         assert identity.implied(units, "m1", "/none").node_name == "s1"
 
     def test_units_are_read_as_the_components_write_them(self):
@@ -94,11 +92,7 @@ class TestImplied:
         )
         for name, text in RECORDED.items():
             # Python runs these, with the library as their program.
-            known = (
-                ""
-                if name in ("approver", "certificate-monitor", "certificate-renewal", "etcd-progress")
-                else "/var/lib/k3a"
-            )
+            known = "" if name in ("approver", "certificate-monitor", "certificate-renewal", "etcd-progress") else "/var/lib/k3a"
             assert identity.implied({name: text}, "m1", "/none").data_dir == known, name
 
 

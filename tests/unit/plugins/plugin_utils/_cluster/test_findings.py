@@ -214,6 +214,23 @@ class TestCannotRun:
         assert finding.message.startswith("the user plain cannot become root (")
         assert "--ask-become-pass" in finding.remedy
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "doas: Operation not permitted",
+            "doas: Authorization required",
+            "/bin/sh: 1: sudo: not found",
+            "Task failed: Premature end of stream waiting for become success.",
+        ],
+    )
+    def test_other_ways_than_sudo(self, line):
+        assert cluster.cannot_run("", line, "plain").name == "root"
+
+    def test_a_sudo_that_wants_a_terminal(self):
+        finding = cluster.cannot_run("", "sudo: sorry, you must have a tty to run sudo", "plain")
+        assert finding.message == "sudo on the host wants a terminal (sudo: sorry, you must have a tty to run sudo)"
+        assert finding.remedy.startswith("take requiretty from its sudoers")
+
     def test_nobody_said_which_user(self):
         finding = cluster.cannot_run("Missing sudo password", "", None)
         assert finding.message == "the user of the connection cannot become root (Missing sudo password)"
