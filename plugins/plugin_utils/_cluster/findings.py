@@ -75,8 +75,8 @@ class HostFinding:
 
 _NO_ROOT = re.compile(
     r"password is required|Missing \w+ password|Incorrect \w+ password|Sorry, try again|may not run sudo"
-    r"|not in the sudoers|is not allowed to (execute|run)|privilege escalation|must be setuid|(sudo|doas|su): .*not found"
-    r"|doas: .*(not permitted|authorization required|failed)|become success",
+    r"|not in the sudoers|is not allowed to (execute|run)|privilege escalation|must be setuid|sudo: .*not found"
+    r"|doas: .*(not found|not permitted|authorization required|failed)|become success",
     re.I,
 )
 # Modules are handed to Python on its standard input, which needs a connection that is no terminal.
