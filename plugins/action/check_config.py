@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, NODES, SERVER, SERVERS
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
@@ -71,7 +71,7 @@ class ActionModule(HostAction):
         wrong = variables.variable_findings(values, manifest.flags if manifest else {})
         wrong += variables.manifest_findings(values, functools.partial(text_of, self._loader))
         server = task_vars["inventory_hostname"] in groups.servers(task_vars["groups"])
-        options = self._options(values, wrong, manifest, server)
+        options = self._options(values, wrong, manifest, server, task_vars)
 
         before = time.time()
         seen, problems = self._look(options, task_vars)
@@ -144,7 +144,12 @@ class ActionModule(HostAction):
             return None, [cluster.bundle_finding(error)]
 
     def _options(
-        self, values: dict[str, Any], wrong: list[Finding], manifest: Manifest | None, server: bool
+        self,
+        values: dict[str, Any],
+        wrong: list[Finding],
+        manifest: Manifest | None,
+        server: bool,
+        task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         """The module's options: the task's own, else the variables, less those that were found to be wrong."""
         bad = {finding.name for finding in wrong}
@@ -154,6 +159,7 @@ class ActionModule(HostAction):
             if f"k3a_{name}" in values and f"k3a_{name}" not in bad
         }
         options |= {"server": server, "agent": not (server and values.get("k3a_disable_agent"))}
+        options["without_peers"] = without_peers(task_vars["groups"]) if server else []
         if server and "k3a_token" in values:
             options["token"] = values["k3a_token"]
         if manifest:
@@ -177,6 +183,12 @@ class ActionModule(HostAction):
         user = task_vars.get("ansible_user")
         finding = cluster.cannot_run(str(seen.get("msg", "")), str(seen.get("module_stderr", "")), user)
         return ({}, [finding]) if finding else (seen, [])
+
+
+def without_peers(known: groups.Groups) -> list[str]:
+    """From where nobody comes to a server: in a cluster of one server no other server, in one of one host no node."""
+    alone = [SERVERS] if len(groups.servers(known)) == 1 else []
+    return [*alone, NODES] if alone and not groups.agents(known) else alone
 
 
 def usable_claims(seen: dict[str, Any]) -> tuple[HostFacts | None, Finding | None]:

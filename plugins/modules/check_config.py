@@ -96,6 +96,11 @@ options:
     type: int
     default: 1073741824
     description: Bytes that the bundle takes when it is unpacked.
+  without_peers:
+    type: list
+    elements: str
+    default: []
+    description: From where nobody comes to this host, V(servers) or V(nodes); a firewall may keep such ports closed.
   with_node_id:
     type: bool
     default: false
@@ -318,6 +323,7 @@ OPTIONS = {
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
+    "without_peers": {"type": "list", "elements": "str", "default": []},
     "with_node_id": {"type": "bool", "default": False},
     "protect_kernel_defaults": {"type": "bool", "default": False},
     "secrets_encryption": {"type": "bool", "default": True},

@@ -90,6 +90,8 @@ class Wanted:
     write_kubeconfig: str = ""
     components: tuple[Component, ...] = ()
     selinux: bool = False
+    # From where nobody comes to this host: which of SERVERS and NODES there are no others of.
+    without_peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -590,7 +592,8 @@ def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
         ips = tuple(node_ips(seen, wanted))
     except address.AddressError:  # which is a finding already
         ips = ()
-    ports = {(port.protocol, port.number): port.reach for port in reached_ports(wanted)}
+    reached = [port for port in reached_ports(wanted) if port.reach not in wanted.without_peers]
+    ports = {(port.protocol, port.number): port.reach for port in reached}
     return check_firewall.Need(
         ports=tuple(ports),
         ports_of_api=tuple(port for port, reach in ports.items() if reach == ANYWHERE),

@@ -159,7 +159,8 @@ def _dropped_networks(rules: Filter, need: Need, appends: bool) -> dict[packet_f
             for chain, fate in packet_filter.fates(rules, "forward", way, appends).items():
                 certain = found.setdefault(chain, {})
                 certain[network] = certain.get(network, False) or fate == {DROP}
-    return found
+    # One that lets through what it does not know drops some by a condition, such as a list of hosts, and not pods.
+    return {chain: told for chain, told in found.items() if any(told.values()) or chain.policy == DROP}
 
 
 def _dropped_ports(rules: Filter, need: Need) -> dict[packet_filter.Chain, list[tuple[str, int]]]:

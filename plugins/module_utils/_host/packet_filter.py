@@ -198,8 +198,8 @@ def _is(left: Any, value: Any, packet: Packet) -> bool | None:
     if left.get("ct", {}).get("key") == "state":
         return value == "new"
     meta, payload = left.get("meta", {}).get("key"), left.get("payload", {})
-    if meta in ("iifname", "oifname"):
-        return _is_interface(packet.iifname if meta == "iifname" else packet.oifname, value)
+    if meta in ("iif", "iifname", "oif", "oifname"):
+        return _is_interface(packet.iifname if meta.startswith("iif") else packet.oifname, value)
     if meta == "l4proto" and packet.protocol:
         return value == packet.protocol
     if meta == "nfproto":

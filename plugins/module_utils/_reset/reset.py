@@ -248,9 +248,9 @@ def forget_host(node: Node) -> Iterable[Removal]:
     """What makes a host ready to be a node: commands, users, kernel settings and what keeps them."""
     for path in (containerd.CRICTL, *(f"/usr/local/bin/{name}" for name in tree.names("/usr/local/bin"))):
         if node.ours and os.path.islink(path) and is_target_of_ours(os.readlink(path), node.data_dir):
-            former = files.former_of(path)
-            if os.path.lexists(former):
-                yield Removal((path, former), partial(put_back, former, path))
+            theirs = files.former_of(path)
+            if os.path.lexists(theirs):
+                yield Removal((path, theirs), partial(put_back, theirs, path))
             else:
                 yield from removal_of(path, node)
     yield from forget_kubectl(node)

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.template import Templar, trust_as_template
-from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule
+from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule, without_peers
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
 from ansible_collections.k3a.cluster.plugins.modules import check_config as module
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports
@@ -113,6 +113,19 @@ def test_the_groups_say_what_a_host_becomes(run):
     assert run(k3a_disable_agent=True)[1]["agent"] is False
     # On an agent the variable, perhaps set for all, means nothing.
     assert run(host="node-2", k3a_disable_agent=True)[1]["agent"] is True
+
+
+@pytest.mark.parametrize(
+    "groups, alone",
+    [
+        ({"server": ["a"]}, ["servers", "nodes"]),
+        ({"server": ["a"], "agent": ["b"]}, ["servers"]),
+        ({"k3a_server": ["a", "b"], "agent": ["c"]}, []),
+        ({"server": ["a", "b"]}, []),
+    ],
+)
+def test_the_groups_say_who_comes_to_a_server(groups, alone):
+    assert without_peers(groups) == alone
 
 
 def test_variables_are_the_modules_options_and_the_task_has_the_last_word(run):

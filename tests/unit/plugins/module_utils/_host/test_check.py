@@ -545,6 +545,13 @@ class TestFirewall:
         _key, text = the_only(found(wanted=replace(WANTED, agent=False), firewall=self.CLOSED))
         assert "pods" not in text
 
+    def test_ports_to_which_nobody_comes_may_be_closed(self):
+        seen = replace(FRESH, firewall=Firewall(ufw=Opened()))
+        _key, text = the_only(found(seen, replace(WANTED, without_peers=("servers",))))
+        assert "packets to TCP 6443, 10250 and UDP 8472;" in text
+        _key, text = the_only(found(seen, replace(WANTED, without_peers=("servers", "nodes"))))
+        assert "packets to TCP 6443;" in text
+
     def test_another_network_than_flannel_is_its_operators_matter(self):
         _key, text = the_only(found(wanted=replace(WANTED, flannel_backend="none"), firewall=self.CLOSED))
         assert "pods" not in text

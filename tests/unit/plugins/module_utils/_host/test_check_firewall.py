@@ -166,3 +166,15 @@ class TestRules:
     def test_what_ufw_makes_is_for_ufw_to_open(self):
         findings = told(Firewall(filter_of("rejecting"), has_iptables=True, ufw=Opened(is_open=True)))
         assert len(findings) == 1 and "ip filter FORWARD drops" in findings[0][1]
+
+    @pytest.mark.parametrize("policy, level", [("accept", None), ("drop", "warn")])
+    def test_a_list_of_hosts_is_told_where_the_rest_is_dropped(self, policy, level):
+        """As crowdsec's bouncer has one."""
+        chain = {"family": "ip", "table": "crowdsec", "name": "chain-f", "hook": "forward", "policy": policy}
+        match = {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@blocked"}
+        verdict = {"drop": None} if policy == "accept" else {"accept": None}
+        rule = {"family": "ip", "table": "crowdsec", "chain": "chain-f", "expr": [{"match": match}, verdict]}
+        shown = json.dumps({"nftables": [{"chain": chain}, {"rule": rule}]})
+        findings = told(Firewall(packet_filter.read_filter(shown, [shown], ())))
+        assert [each for each, _text in findings] == ([level] if level else [])
+        assert all("may drop packets of pods" in text for _level, text in findings)

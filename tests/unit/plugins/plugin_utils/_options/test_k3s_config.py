@@ -231,6 +231,7 @@ class TestTranslation:
             "k3a_kube_controller_manager_arg": ["terminated-pod-gc-threshold=10", "profiling=true"],
             "k3a_kubelet_arg": ["streaming-connection-idle-timeout=5m", "make-iptables-util-chains=true"],
             "k3a_node_taint": ["CriticalAddonsOnly=true:NoExecute"],
+            "k3a_selinux": True,
         }
         assert [note for note in notes if note.startswith("disable")] == [
             "disable: Not taken over: traefik, servicelb. Of what K3s packages only coredns is, so that nothing else can "
