@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from typing import NamedTuple
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -21,26 +22,27 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 POLICY, MODULE = "/etc/k3a/k3a.cil", "k3a"
 ENFORCE = "/sys/fs/selinux/enforce"
 CONFIGURATION = "/etc/selinux/config"
-# What container-selinux defines, and nothing else that we know of.
-RUNTIME = "container_runtime_exec_t"
 COMMANDS = {"restorecon": "policycoreutils", "semodule": "policycoreutils"}
 
+
+class Names(NamedTuple):
+    """What a family of policies calls the types in which it differs from others."""
+
+    runtime: str
+    state: str
+    shared_memory: str
+
+
+# Of container-selinux, which Fedora and its relatives have, and of the reference policy, which Debian has.
+FAMILIES = (
+    Names("container_runtime_exec_t", "container_var_run_t", "container_runtime_tmpfs_t"),
+    Names("container_engine_exec_t", "container_runtime_t", "container_engine_tmpfs_t"),
+)
 # What becomes a container's runtime when it is run. Everything else that systemd starts is a program as any.
 RUNTIMES = ("containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback", "portmap")
 _PROGRAMS = r"/data/files/[^/]+/"
-# By the path below the data directory, the more special after the more general.
-TYPES = (
-    ("(/.*)?", "any", "container_var_lib_t"),
-    (f"{_PROGRAMS}[^/]+", "file", "bin_t"),
-    (f"{_PROGRAMS}({'|'.join(map(re.escape, RUNTIMES))})", "file", RUNTIME),
-    # Of containers: they write to the layers that are their own.
-    ("/agent/containerd/[^/]*/snapshots(/.*)?", "any", "container_file_t"),
-    ("/agent/containerd/[^/]*/sandboxes(/.*)?", "any", "container_ro_file_t"),
-)
-STATE = (
-    ("/run/k3a(/.*)?", "any", "container_var_run_t"),
-    ("/run/k3a/containerd/[^/]*/sandboxes/[^/]*/shm(/.*)?", "any", "container_runtime_tmpfs_t"),
-)
+_STATE = "/run/k3a"
+_LAYERS = "/agent/containerd/[^/]*/snapshots"
 
 
 class LabelError(K3aError):
@@ -52,22 +54,39 @@ def mode() -> str:
     return {b"1": "enforcing", b"0": "permissive"}.get((files.read_bytes(ENFORCE) or b"").strip(), "")
 
 
-def knows_containers() -> bool:
-    """Whether the host's policy has the types of containers."""
+def names() -> Names | None:
+    """What the host's policy calls the types of containers; None where it has none."""
     text = (files.read_bytes(CONFIGURATION) or b"").decode(errors="replace")
     kind = re.search(r"^SELINUXTYPE=(\S+)", text, re.M)
-    contexts = f"/etc/selinux/{kind[1] if kind else 'targeted'}/contexts/files/file_contexts"
-    return RUNTIME.encode() in (files.read_bytes(contexts) or b"")
+    contexts = files.read_bytes(f"/etc/selinux/{kind[1] if kind else 'targeted'}/contexts/files/file_contexts") or b""
+    return next((family for family in FAMILIES if family.runtime.encode() in contexts), None)
 
 
-def policy(data_dir: str) -> str:
+def policy(data_dir: str, known: Names | None) -> str:
     """The policy module: which label what k3a makes has."""
-    entries = [(f"{re.escape(data_dir)}{path}", kind, label) for path, kind, label in TYPES]
+    if known is None:
+        raise LabelError("the host's policy of SELinux has no labels for containers; install container-selinux")
+    own = re.escape(data_dir)
+    entries = [
+        # By the path, the more special after the more general.
+        (f"{own}(/.*)?", "any", "container_var_lib_t"),
+        (f"{own}{_PROGRAMS}[^/]+", "file", "bin_t"),
+        (f"{own}{_PROGRAMS}({'|'.join(map(re.escape, RUNTIMES))})", "file", known.runtime),
+        (f"{own}{_LAYERS}", "dir", "container_file_t"),
+        (f"{own}{_LAYERS}/[^/]*", "dir", "container_file_t"),
+        # What a container writes has a label of that container's own.
+        (f"{own}{_LAYERS}/[^/]*/.*", "any", ""),
+        (f"{own}/agent/containerd/[^/]*/sandboxes(/.*)?", "any", "container_ro_file_t"),
+    ]
     # Policies know one of /run and /var/run as the other, and which by their age.
-    entries += [(f"{base}{path}", kind, label) for base in ("", "/var") for path, kind, label in STATE]
-    return "".join(
-        f'(filecon "{path}" {kind} (system_u object_r {label} ((s0) (s0))))\n' for path, kind, label in entries
-    )
+    for state in (_STATE, f"/var{_STATE}"):
+        entries.append((f"{state}(/.*)?", "any", known.state))
+        entries.append((f"{state}/containerd/[^/]*/sandboxes/[^/]*/shm(/.*)?", "any", known.shared_memory))
+    return "".join(f'(filecon "{path}" {kind} {_context(label)})\n' for path, kind, label in entries)
+
+
+def _context(label: str) -> str:
+    return f"(system_u object_r {label} ((s0) (s0)))" if label else "()"
 
 
 def install(text: str, data_dir: str) -> None:

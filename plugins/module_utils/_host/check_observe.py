@@ -88,7 +88,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         active_units=active_units,
         neighbours=check_neighbours.observe(),
         selinux=selinux.mode(),
-        selinux_knows_containers=wanted.selinux and selinux.knows_containers(),
+        selinux_knows_containers=wanted.selinux and selinux.names() is not None,
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
         space=_space(wanted.data_dir),
         record_space=_space(DIRECTORY),

@@ -127,7 +127,7 @@ def wanted_host(
         record=record_path(data_dir),
         users=tuple(users),
         modules=modules,
-        policy=selinux.policy(data_dir) if labelled and selinux.mode() else "",
+        policy=selinux.policy(data_dir, selinux.names()) if labelled and selinux.mode() else "",
     )
 
 

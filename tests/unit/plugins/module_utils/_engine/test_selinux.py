@@ -29,9 +29,12 @@ def host(tmp_path, monkeypatch):
     return ran
 
 
-def label(path, data_dir="/var/lib/k3a"):
+FEDORA, DEBIAN = selinux.FAMILIES
+
+
+def label(path, data_dir="/var/lib/k3a", known=FEDORA):
     """The label that a path gets: of the entries that match it, the last, as they are sorted by how special they are."""
-    entries = re.findall(r'filecon "(.*?)" (\w+) \(system_u object_r (\w+)', selinux.policy(data_dir))
+    entries = re.findall(r'filecon "(.*?)" (\w+) \((?:system_u object_r (\w+))?', selinux.policy(data_dir, known))
     return [name for pattern, _kind, name in entries if re.fullmatch(pattern, path)][-1]
 
 
@@ -46,7 +49,9 @@ def label(path, data_dir="/var/lib/k3a"):
         ("/var/lib/k3a/data/files/ab12/portmap", "container_runtime_exec_t"),
         ("/var/lib/k3a/data/files/ab12/kubernetes", "bin_t"),
         ("/var/lib/k3a/data/files/ab12/etcd", "bin_t"),
-        ("/var/lib/k3a/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/etc", "container_file_t"),
+        ("/var/lib/k3a/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots", "container_file_t"),
+        ("/var/lib/k3a/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7", "container_file_t"),
+        ("/var/lib/k3a/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/etc", ""),
         ("/var/lib/k3a/agent/containerd/io.containerd.grpc.v1.cri/sandboxes/x/hostname", "container_ro_file_t"),
         ("/run/k3a/containerd/containerd.sock", "container_var_run_t"),
         ("/var/run/k3a/containerd/io.containerd.grpc.v1.cri/sandboxes/x/shm", "container_runtime_tmpfs_t"),
@@ -56,13 +61,24 @@ def test_labels_are_those_of_container_selinux(path, expected):
     assert label(path) == expected
 
 
+def test_the_reference_policy_has_other_names_for_some():
+    assert label("/var/lib/k3a/data/files/ab12/runc", known=DEBIAN) == "container_engine_exec_t"
+    assert label("/var/lib/k3a/server", known=DEBIAN) == "container_var_lib_t"
+    assert label("/run/k3a", known=DEBIAN) == "container_runtime_t"
+
+
+def test_without_types_of_containers_there_is_no_policy():
+    with pytest.raises(selinux.LabelError, match="install container-selinux"):
+        selinux.policy("/var/lib/k3a", None)
+
+
 def test_another_data_directory_is_a_path_and_no_pattern():
     assert label("/srv/k3a.d/data/files/ab12/runc", "/srv/k3a.d") == "container_runtime_exec_t"
-    assert "/srv/k3a\\.d" in selinux.policy("/srv/k3a.d")
+    assert "/srv/k3a\\.d" in selinux.policy("/srv/k3a.d", FEDORA)
 
 
 def test_parentheses_of_the_policy_are_balanced():
-    text = re.sub(r'".*?"', "", selinux.policy("/var/lib/k3a"))
+    text = re.sub(r'".*?"', "", selinux.policy("/var/lib/k3a", FEDORA))
     assert text.count("(") == text.count(")")
 
 
@@ -105,6 +121,8 @@ def test_whether_containers_are_known_is_in_the_contexts_of_the_policy_in_use(mo
         "/etc/selinux/targeted/contexts/files/file_contexts": CONTEXTS.encode(),
     }
     monkeypatch.setattr(selinux.files, "read_bytes", texts.get)
-    assert selinux.knows_containers()
+    assert selinux.names() == FEDORA
+    texts["/etc/selinux/targeted/contexts/files/file_contexts"] = b"/usr/bin/runc\t--\tsystem_u:object_r:container_engine_exec_t:s0\n"
+    assert selinux.names() == DEBIAN
     texts[selinux.CONFIGURATION] = b"SELINUXTYPE=mls\n"
-    assert not selinux.knows_containers()
+    assert selinux.names() is None

@@ -281,6 +281,7 @@ class TestLabels:
     )
     def test_a_host_has_them_where_there_is_selinux_and_they_are_asked_for(self, mode, labelled, wants, monkeypatch):
         monkeypatch.setattr(host.selinux, "mode", lambda: mode)
+        monkeypatch.setattr(host.selinux, "names", lambda: host.selinux.FAMILIES[0])
         assert bool(host.wanted_host("/d", [4], {}, "vxlan", labelled).policy) is wants
 
     def test_they_are_planned_and_installed_once(self, wanted, installed):
