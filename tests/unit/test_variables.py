@@ -62,11 +62,3 @@ def test_the_readme_names_variables_with_their_defaults(tool):
             assert shown * (len(written) // len(shown)) == written, names
         else:  # in words, or nothing
             assert all(option["default"] in ("", []) for option in options), names
-
-
-def test_deviations_and_guides_name_only_variables_that_exist():
-    groups = {"k3a_server", "k3a_agent"}
-    known = spec.specification().keys() | spec.of_playbooks().keys() | groups
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
-        named = re.findall(r"(?<!\w)k3a_\w+(?!\w*\*)", page.read_text())
-        assert {name for name in named if not name.endswith("_")} <= known, page.name
