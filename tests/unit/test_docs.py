@@ -239,8 +239,14 @@ def test_every_unit_is_there(page):
     told += re.findall(r"(k3a-[\w-]+)\.(?:service|timer|path)", text)
     assert {unit for unit in told if "*" not in unit} - UNITS == set()
     others = set(re.findall(r"(?<![\w./:@-])k3a-[a-z-]*[a-z]", text)) - UNITS
-    made = [".+".join(map(re.escape, parts)) for parts in templates() if any("k3a-" in part for part in parts) and len(parts) < 4]
-    assert {name for name in others if not any(name in each for each in literals()) and not any(re.fullmatch(each, name) for each in made)} == set()
+    assert {name for name in others if name not in all_literals() and not any(each.fullmatch(name) for each in names_made())} == set()
+
+
+@cache
+def names_made() -> tuple[re.Pattern[str], ...]:
+    """Patterns of the names beginning with C(k3a-) that the code makes."""
+    ours = [parts for parts in templates() if len(parts) < 4 and any("k3a-" in part for part in parts)]
+    return tuple(re.compile(".+".join(map(re.escape, parts))) for parts in ours)
 
 
 def test_the_page_of_units_has_all_of_them():
@@ -288,29 +294,52 @@ def literals() -> frozenset[str]:
 
 
 @cache
-def clauses() -> tuple[tuple[re.Pattern[str], int], ...]:
-    """Patterns of what stands between semicolons in a text, each with the number of its own characters."""
-    found = {}
-    for parts in templates():
-        for clause in "\0".join(parts).split("; "):
-            own = " ".join(clause.split()).removesuffix(".").split("\0")
-            length = sum(map(len, own))
-            if 2 <= length < 400:
-                # What comes last may be quoted no more.
-                found["(.+?)".join(map(re.escape, own[:-1])) + ("(.*?)" if len(own) > 1 else "") + re.escape(own[-1])] = length
-    return tuple((re.compile(rf"{pattern}\.?"), length) for pattern, length in found.items())
+def all_literals() -> str:
+    return "\n".join(sorted(literals()))
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What stands between semicolons in a text of the code: its pattern, and how many characters are the code's own."""
+
+    pattern: re.Pattern[str]
+    length: int
+    longest: str
 
 
 @cache
-def is_said(clause: str) -> bool:
+def clauses() -> tuple[Clause, ...]:
+    found = {}
+    for parts in templates():
+        for text in "\0".join(parts).split("; "):
+            own = " ".join(text.split()).removesuffix(".").split("\0")
+            length = sum(map(len, own))
+            if 2 <= length < 400:
+                # What comes last may be quoted no more.
+                last = "(.*?)" if len(own) > 1 else ""
+                pattern = "(.+?)".join(map(re.escape, own[:-1])) + last + re.escape(own[-1])
+                found[pattern] = Clause(re.compile(rf"{pattern}\.?"), length, max(own, key=len))
+    return tuple(found.values())
+
+
+@cache
+def is_said(text: str) -> bool:
     """Whether a text of the code has this form, with hardly anything in its places but words in capitals."""
-    for pattern, length in clauses():
-        match = pattern.fullmatch(clause) or pattern.fullmatch(f"{clause} ")
+    for clause in clauses():
+        if clause.longest not in f"{text} ":
+            continue
+        match = clause.pattern.fullmatch(text) or clause.pattern.fullmatch(f"{text} ")
         if match:
-            rest = sum(len(words_of(group)) for group in match.groups() if group != clause and not (group in literals() or (words_of(group) and is_said(group))))
-            if rest == 0 or (length >= 10 and rest * 3 <= length):
+            strange = [group for group in match.groups() if group != text and not is_known(group)]
+            rest = sum(len(words_of(group)) for group in strange)
+            if rest == 0 or (clause.length >= 10 and rest * 3 <= clause.length):
                 return True
     return False
+
+
+def is_known(group: str) -> bool:
+    """What stands in a place of a text is a text of the code, too, or of capitals."""
+    return group in literals() or not words_of(group) or is_said(group)
 
 
 def words_of(text: str) -> str:
@@ -380,7 +409,7 @@ def is_place(path: str) -> bool:
     certificates = {each.stem or each.name for declared in registry.DECLARATIONS for each in declared.certificates}
     if below in literals() or (asked != below and (asked in literals() or re.sub(r"\.(crt|key)$", "", asked) in certificates)):
         return True
-    is_named = any(re.search(rf"(?<![\w-]){re.escape(stem)}(?![\w-])", each) for each in literals())
+    is_named = bool(re.search(rf"(?<![\w-]){re.escape(stem)}(?![\w-])", all_literals()))
     return is_named and any(each.fullmatch(path) for each in places())
 
 
