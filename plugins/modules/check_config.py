@@ -157,12 +157,18 @@ options:
         type: list
         elements: str
         default: []
-        description: Its further arguments on this host; a file in one that its user may not read is a finding.
+        description:
+          Its further arguments on this host; a file in one that its user may not read is a finding, and so is a value
+          that it cannot read itself.
       rules:
         type: list
         elements: str
         default: []
         description: Its tables of nftables, and how the names of its chains in the tables of others begin.
+      program:
+        type: str
+        default: ""
+        description: Its program, which is asked whether it can read its arguments where it is installed.
       ports:
         type: list
         elements: dict
@@ -346,6 +352,7 @@ OPTIONS = {
             "users": {"type": "list", "elements": "str", "required": True},
             "arguments": {"type": "list", "elements": "str", "default": []},
             "rules": {"type": "list", "elements": "str", "default": []},
+            "program": {"type": "str", "default": ""},
             "ports": {
                 "type": "list",
                 "elements": "dict",

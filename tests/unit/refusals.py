@@ -148,7 +148,9 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "module_utils/_engine/process:run": (STATE,),
     "module_utils/_engine/program:source_of": (OURS,),
     "module_utils/_engine/selinux:_run": (STATE,),
-    "module_utils/_engine/selinux:policy": (Said("module_utils/_engine/selinux:names"),),
+    "module_utils/_engine/selinux:policy": (
+        Judged("module_utils/_host/check:_selinux", "both are told what the host's policy calls containers"),
+    ),
     "module_utils/_engine/systemd:_systemctl": (STATE,),
     "module_utils/_errors/errors:during": (CARRIED,),
     "module_utils/_errors/errors:reports_errors.reporting": (CARRIED,),

@@ -116,6 +116,7 @@ class Component:
     arguments: tuple[str, ...] = ()
     # Its tables of nftables, and how its chains in the tables of others begin.
     rules: tuple[str, ...] = ()
+    program: str = ""
 
 
 def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
@@ -127,6 +128,7 @@ def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...
             tuple(each["users"]),
             tuple(each.get("arguments") or ()),
             tuple(each.get("rules", ())),
+            each.get("program") or "",
         )
         for each in declared
     )
@@ -209,6 +211,8 @@ class Observed:
     kernel_settings: tuple[tuple[str, str], ...] = ()
     # The files of the operator's that components may not read: what is wrong, and what to do.
     unreadable: tuple[tuple[str, str], ...] = ()
+    # The values that components cannot read in their arguments, likewise.
+    illegible: tuple[tuple[str, str], ...] = ()
     # Why the administrator's kubeconfig cannot be where it is to be.
     unwritable: str = ""
 
@@ -556,7 +560,7 @@ def _kept(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
 
 
 def _arguments(seen: Observed) -> Iterable[Finding]:
-    yield from (Finding("arguments", FAIL, message, remedy) for message, remedy in seen.unreadable)
+    yield from (Finding("arguments", FAIL, message, remedy) for message, remedy in (*seen.unreadable, *seen.illegible))
 
 
 def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

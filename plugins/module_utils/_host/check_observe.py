@@ -22,6 +22,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     accounts,
+    arguments,
     check,
     check_firewall,
     check_neighbours,
@@ -122,6 +123,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
         encryption=kept.provider_in(layout) if wanted.server else "",
         kernel_settings=_other_settings(host.KUBELET_SETTINGS),
         unreadable=_unreadable(wanted.components),
+        illegible=_illegible(wanted.components, layout.data_dir),
         unwritable=_unwritable(wanted.write_kubeconfig) if wanted.server and wanted.write_kubeconfig else "",
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
     )
@@ -137,6 +139,13 @@ def _unreadable(components: Iterable[check.Component]) -> tuple[tuple[str, str],
     """What the users of components may not read of the files that their arguments name."""
     found = (unreadable(each.arguments, user) for each in components for user in each.users[:1])
     return tuple(told for told in found if any(told))
+
+
+def _illegible(components: Iterable[check.Component], data_dir: str) -> tuple[tuple[str, str], ...]:
+    """What the programs that are installed cannot read of their arguments."""
+    asked = (each for each in components if each.program)
+    found = (arguments.illegible(f"{data_dir}/data/current/bin/{each.program}", each.arguments) for each in asked)
+    return tuple(told for several in found for told in several)
 
 
 def _unwritable(path: str) -> str:

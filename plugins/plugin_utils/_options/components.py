@@ -73,6 +73,7 @@ def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
             "ports": ports_of(declared, values) if declared.role in roles else [],
             "users": [user.name for user in declared.users] if declared.role in roles else [],
             "arguments": arguments_of(declared, values) if declared.role in roles else [],
+            "program": declared.program,
         }
         for declared in DECLARATIONS
         if declared.program

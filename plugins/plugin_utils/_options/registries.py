@@ -49,9 +49,7 @@ def problems(name: str, value: Mapping[str, Any]) -> Iterable[Problem]:
 def _mirror(where: str, settings: Mapping[str, Any]) -> Iterable[Problem]:
     for key in settings:
         if key == "rewrite":
-            message = (
-                f"{where}.rewrite is what K3s's containerd does, and the bundle's asks for images by their names"
-            )
+            message = f"{where}.rewrite is what K3s's containerd does, and the bundle's asks for images by their names"
             yield message, "have the mirror serve them by these, or name its path in the endpoint"
         elif key != "endpoint":
             yield _stranger(where, key, "setting", ("endpoint",))
