@@ -13,9 +13,10 @@ author: [k3a.cluster contributors (@k3a)]
 description:
   - Internal to the playbooks of k3a.cluster, may change in any release.
   - Has a machine that joined by a token renew the certificates of its kubelet's server, of kube-proxy and of flannel.
-    The timer C(k3a-certificate-renewal.timer) looks every hour. When half of the life of one is over, or its key is
-    lost, it makes a new key and asks the certificates API with the kubelet's client certificate, which the kubelet
-    renews by itself. The approver on the servers judges that as it judged the first request.
+    The timer C(k3a-certificate-renewal.timer) looks every hour. When half of the life of one is over, or it or its
+    key is lost or unreadable, it makes a new key and asks the certificates API with the kubelet's
+    client certificate, which the kubelet renews by itself. The approver on the servers judges that as it judged the
+    first request.
   - Key and certificate are replaced together, by one file to which the names of both lead. The kubelet reads it again
     by itself; kube-proxy and flannel, which systemd hands theirs, are started anew.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.

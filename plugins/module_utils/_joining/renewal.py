@@ -5,9 +5,9 @@
 
 """A node that joined by a token renews its certificates by itself: what its timer runs.
 
-From half of a certificate's life on, or where its key is lost, it makes a new key, and asks as the node that it is. The
-cluster judges that as it judged the first request. What is refused or fails is told and tried again the next time,
-while the former certificate is good; the kubelet renews the one that it asks with by itself.
+From half of a certificate's life on, or where it or its key is lost, it makes a new key, and asks as the node that it
+is. The cluster judges that as it judged the first request. What is refused or fails is told and tried again the next
+time, while the former certificate is good; the kubelet renews the one that it asks with by itself.
 """
 
 from __future__ import annotations
@@ -103,14 +103,15 @@ def _write(path: str, content: bytes) -> None:
 
 
 def renew(leaf: Mapping[str, Any], server_url: str, ca_certificates: Mapping[str, str], moment: datetime) -> bool:
-    """Renew a certificate when it is due or has lost its key, and say whether it was.
+    """Renew a certificate when it is due, or it or its key is lost, and say whether it was.
 
+    Key and certificate are one file after the first time, so what damages one of them damages both.
     Until the certificate has come, its key is in a directory that this process removes.
     """
     seen = files.read_bytes(leaf["certificate"])
     current = read(seen)
-    if current is None or (is_whole(leaf) and not is_due(current, moment)):
-        return False  # what is missing or unreadable is left to a run
+    if current is not None and is_whole(leaf) and not is_due(current, moment):
+        return False
     with tempfile.TemporaryDirectory() as place:
         own = {**leaf, "key": f"{place}/{leaf['name']}.key"}
         key = pem.write_new_key(own["key"])

@@ -84,12 +84,22 @@ def test_what_an_earlier_version_got_for_a_year_is_due_like_what_has_a_month():
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"])
-def test_what_is_missing_or_unreadable_is_left_to_a_run(cluster, wanted, content):
+def test_what_is_missing_or_unreadable_is_asked_for_anew(cluster, wanted, content):
     leaf = wanted["client-flannel"]
     Path(leaf["certificate"]).unlink()
     if content is not None:
         Path(leaf["certificate"]).write_bytes(content)
-    assert not renew(leaf, cluster) and cluster.asked == []
+    assert renew(leaf, cluster, NOW) and whole(leaf)
+    assert not renew(leaf, cluster, NOW)
+
+
+@pytest.mark.parametrize("length", [0, 20, 300])
+def test_the_file_of_both_that_was_cut_off_is_made_anew(cluster, wanted, length):
+    leaf = wanted["client-flannel"]
+    assert renew(leaf, cluster)
+    os.truncate(leaf["key"], length)
+    assert renew(leaf, cluster, NOW) and whole(leaf)
+    assert not renew(leaf, cluster, NOW)
 
 
 def test_nothing_is_asked_before(cluster, wanted):
