@@ -66,7 +66,9 @@ def test_a_host_without_the_program_is_not_judged(tmp_path):
 
 
 def test_the_check_finds_it(program, tmp_path):
-    kubelet = check.Component("kubelet", "k3a-kubelet.service", False, (), arguments=("max-pods=many",), program="kubelet")
+    kubelet = check.Component(
+        "kubelet", "k3a-kubelet.service", False, (), arguments=("max-pods=many",), program="kubelet"
+    )
     assert look._illegible([kubelet, replace(kubelet, program="")], str(tmp_path)) == (
         ("kubelet cannot read the argument max-pods=many: no number", "correct or remove it"),
     )
