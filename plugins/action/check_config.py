@@ -34,6 +34,7 @@ FROM_VARIABLES = (
     "data_dir",
     "flannel_backend",
     "flannel_iface",
+    "manage_firewall",
     "node_ip",
     "node_name",
     "protect_kernel_defaults",

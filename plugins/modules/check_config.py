@@ -79,6 +79,10 @@ options:
     type: bool
     default: false
     description: Accept a host with cgroup v1.
+  manage_firewall:
+    type: bool
+    default: false
+    description: Whether firewalld and ufw will be opened; what they keep closed is no finding then.
   selinux:
     type: bool
     default: false
@@ -325,6 +329,7 @@ OPTIONS = {
     "snapshotter": options.SNAPSHOTTER,
     "resolv_conf": {"type": "str", "default": ""},
     "allow_cgroup_v1": options.ALLOW_CGROUP_V1,
+    "manage_firewall": {"type": "bool", "default": False},
     "selinux": options.SELINUX,
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},

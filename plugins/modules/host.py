@@ -37,10 +37,21 @@ options:
         M(k3a.cluster.reset) removes.
     type: bool
     default: false
+  manage_firewall:
+    description:
+      - Whether to open firewalld and ufw, where they filter packets on the host, for O(firewall_ports) and for the
+        networks of pods. M(k3a.cluster.reset) closes again what was opened so.
+    type: bool
+    default: false
+  firewall_ports:
+    description: The ports that other hosts have to reach, such as C(6443/tcp).
+    type: list
+    elements: str
+    default: []
   interfaces:
     description:
-      - For the action plugin, which fills it in. The interfaces that the components make. NetworkManager is told to
-        leave them alone, where a host has it.
+      - For the action plugin, which fills it in. The interfaces that the components make.
+      - Where a host has NetworkManager, it is told to leave them alone.
     type: list
     elements: str
     default: []

@@ -90,6 +90,7 @@ class Wanted:
     write_kubeconfig: str = ""
     components: tuple[Component, ...] = ()
     selinux: bool = False
+    manage_firewall: bool = False
     # From where nobody comes to this host: which of SERVERS and NODES there are no others of.
     without_peers: tuple[str, ...] = ()
 
@@ -606,4 +607,5 @@ def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
         interface=next((a.interface for a in seen.addresses if a.ip in ips), ""),
         has_flannel=wanted.agent and wanted.flannel_backend != "none",
         is_node=bool(seen.installed),
+        is_managed=wanted.manage_firewall,
     )

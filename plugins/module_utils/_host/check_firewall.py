@@ -79,14 +79,16 @@ class Need:
     has_flannel: bool
     # On a host that is a node already, all is as its operator wants it, whatever can be seen of it.
     is_node: bool
+    # Whether firewalld and ufw are opened in the run that is to come.
+    is_managed: bool = False
 
 
 def findings(seen: Firewall, need: Need) -> Iterable[Finding]:
     """What is closed, with the commands that open it."""
     level = WARN if need.is_node else FAIL
-    if seen.firewalld:
+    if seen.firewalld and not need.is_managed:
         yield from _of_program("firewalld", seen.firewalld, need, _firewalld_commands, level)
-    if seen.ufw:
+    if seen.ufw and not need.is_managed:
         yield from _of_program("ufw", seen.ufw, need, _ufw_commands, level)
     yield from _of_rules(seen, need, level)
 

@@ -13,7 +13,7 @@ import json
 import os
 import pwd
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, options, process, selinux
@@ -21,7 +21,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import C
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel, firewall
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -77,6 +77,8 @@ class Host:
     record: str
     users: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    # What its firewalls have to let through; nothing where they are somebody else's matter.
+    opening: firewall.Opening = firewall.Opening()
     # Which labels of SELinux what is in the data directory has; nothing where it is off, or not asked for.
     policy: str = ""
 
@@ -92,6 +94,7 @@ class Plan:
     settings: dict[str, str]
     changes: tuple[Change, ...]
     policy: str = ""
+    openings: firewall.Openings = field(default_factory=dict)
 
 
 def record_path(data_dir: str) -> str:
@@ -165,6 +168,8 @@ def make_plan(wanted: Host) -> Plan:
     policy = wanted.policy and files.file_change(File(selinux.POLICY, wanted.policy.encode(), mode=0o644))
     changes = [change for _item, change in (*directories, *texts) if change]
     changes += [policy] if policy else []
+    openings = firewall.missing(wanted.opening)
+    changes += firewall.changes(openings)
     changes += [files.Change(f"user {user}", "", "present\n") for user in users]
     changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
     changes += [files.Change(key, f"{read_setting(key) or ''}\n", f"{value}\n") for key, value in settings.items()]
@@ -176,6 +181,7 @@ def make_plan(wanted: Host) -> Plan:
         settings=settings,
         changes=tuple(changes),
         policy=wanted.policy if policy else "",
+        openings=openings,
     )
 
 
@@ -198,6 +204,8 @@ def apply(wanted: Host, plan: Plan) -> None:
         write_setting(key, value)
     if plan.policy:
         selinux.install(plan.policy, wanted.directories[0].path)
+    if plan.openings:
+        firewall.open_for(plan.openings)
 
 
 def record(path: str, former: dict[str, str | None]) -> None:
@@ -308,6 +316,8 @@ OPTIONS = {
     "flannel_backend": options.FLANNEL_BACKEND,
     "selinux": options.SELINUX,
     "users": {"type": "dict", "default": {}},
+    "manage_firewall": {"type": "bool", "default": False},
+    "firewall_ports": {"type": "list", "elements": "str", "default": []},
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "timeout": options.TIMEOUT,
 }
@@ -326,6 +336,9 @@ def run(module: AnsibleModule) -> None:
         params["selinux"],
         params["interfaces"],
     )
+    if params["manage_firewall"]:
+        opening = firewall.Opening(tuple(params["firewall_ports"]), tuple(params["cluster_cidr"]))
+        wanted = replace(wanted, opening=opening)
     plan = make_plan(wanted)
     if plan.changes and not module.check_mode:
         with host_lock(params["timeout"]):

@@ -40,6 +40,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory, host
+from ansible_collections.k3a.cluster.plugins.module_utils._host import firewall as firewall_of_host
 from ansible_collections.k3a.cluster.plugins.module_utils._identity import record_file
 from ansible_collections.k3a.cluster.plugins.module_utils._reset import firewall, network, process, tree
 from ansible_collections.k3a.cluster.plugins.module_utils._reset.process import ResetError
@@ -256,6 +257,8 @@ def forget_host(node: Node) -> Iterable[Removal]:
     yield from forget_kubectl(node)
     if not tree.below(node.kubeconfig, RECORDS) and is_kubeconfig_of(node.data_dir, node.kubeconfig):
         yield from removal_of(node.kubeconfig, node)
+    if os.path.exists(firewall_of_host.RECORD):
+        yield Removal(("firewall rules of k3a",), firewall_of_host.close)
     if os.path.exists(selinux.POLICY):
         yield Removal((f"SELinux policy module {selinux.MODULE}",), remove_policy)
     for user in own_users():

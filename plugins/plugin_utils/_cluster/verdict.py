@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_renewal, registry
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, LOOPBACK, SERVER, SERVERS
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT, components
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
 SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
@@ -108,6 +110,7 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "no_proxy": without_proxy(settings, report.seen.node_ips, api_url(report, ways, balanced)),
         "api_servers": list(ways.servers),
         "api_own": report.api,
+        "firewall_ports": firewall_ports(report, len(ways.servers) > 1),
         "wait_for": registry.awaited({"load_balanced": balanced}),
         "api_fallback": [report.fixed] if report.fixed else [],
         "registration_labels": settings["node_label"] if ways.joining else [],
@@ -117,6 +120,15 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         **deadlines(settings),
         "annotations": [*report.annotations, *settings["node_annotation"]],
     }
+
+
+def firewall_ports(report: HostReport, several_servers: bool) -> list[str]:
+    """The ports of a host that others have to reach, as firewalls name them."""
+    values = {f"{PREFIX}{name}": value for name, value in report.settings.items()}
+    roles = [role for role, has in ((SERVER, report.server), (AGENT, report.node)) if has]
+    ports = [port for each in components(values, roles) for port in each["ports"]]
+    unreached = (LOOPBACK,) if several_servers else (LOOPBACK, SERVERS)
+    return [f"{port['number']}/{port['protocol']}" for port in ports if port["reach"] not in unreached]
 
 
 def api_url(report: HostReport, ways: Ways, balanced: bool) -> str:

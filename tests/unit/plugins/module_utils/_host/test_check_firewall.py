@@ -134,6 +134,12 @@ class TestUfw:
         assert check_firewall.read_ufw(str(tmp_path), str(tmp_path / "none")).sources == ("10.42.0.0/16",)
 
 
+def test_what_the_run_will_open_is_no_finding():
+    both = Firewall(filter_of("own"), firewalld=Opened(), ufw=Opened())
+    findings = told(both, replace(NEED, is_managed=True))
+    assert findings and all(text.startswith("the chain inet filter") for _level, text in findings)
+
+
 class TestRules:
     def test_docker_is_no_trouble_where_flannel_can_append_its_rules(self):
         assert told(Firewall(filter_of("docker"), has_iptables=True)) == []

@@ -118,6 +118,13 @@ class TestRecords:
         assert record["registration_labels"] == []
         assert record["api_own"] == ""
 
+    def test_a_firewall_opens_the_ports_that_somebody_comes_to(self):
+        agent, server = looked("agent-1"), looked("server-1", settings={"https_listen_port": 7443})
+        assert set(verdict.firewall_ports(agent, True)) == {"10250/tcp", "8472/udp"}
+        alone = set(verdict.firewall_ports(server, False))
+        assert alone == {"7443/tcp", "10250/tcp", "8472/udp"}
+        assert set(verdict.firewall_ports(server, True)) == {*alone, "2379/tcp", "2380/tcp"}
+
     def test_hosts_of_a_run_differ_where_they_must(self):
         records = verdict.host_records([*SERVERS, AGENT], PLAN)
         assert [name for name, record in records.items() if record["may_create"]] == ["server-1"]

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Opens a host's firewall for the cluster, where that is asked for, and closes again what was opened here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_firewall
+
+# What was opened, and not by somebody else: it is written before that is done.
+RECORD = "/etc/k3a/firewall.json"
+FIREWALLD, UFW = "firewalld", "ufw"
+ADD, REMOVE = "add", "remove"
+
+
+class FirewallError(K3aError):
+    """A firewall cannot be opened; the message says why."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a firewall program has to let through: ports (6443/tcp), and everything from networks."""
+
+    ports: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.ports or self.networks)
+
+
+Openings = Mapping[str, Opening]
+
+
+def missing(wanted: Opening) -> dict[str, Opening]:
+    """What of it the firewalls of this host do not let through."""
+    known = {name: _lacking(wanted, opened) for name, opened in active().items()} if wanted else {}
+    return {name: lacking for name, lacking in known.items() if lacking}
+
+
+def active() -> dict[str, check_firewall.Opened]:
+    """The firewalls that filter packets now, with what they let through."""
+    found = {}
+    if systemd.unit_state("firewalld.service").active == "active":
+        found[FIREWALLD] = check_firewall.read_firewalld()
+    ufw = check_firewall.read_ufw()
+    return {**found, **({UFW: ufw} if ufw else {})}
+
+
+def _lacking(wanted: Opening, opened: check_firewall.Opened) -> Opening:
+    return Opening(
+        tuple(port for port in wanted.ports if not opened.lets_in(*_parted(port), ())),
+        tuple(network for network in wanted.networks if not opened.trusts(network)),
+    )
+
+
+def _parted(port: str) -> tuple[str, int]:
+    number, _separator, protocol = port.partition("/")
+    return protocol, int(number)
+
+
+def changes(openings: Openings) -> list[files.Change]:
+    """The same as a diff shows it."""
+    return [
+        files.Change(f"{name} {each}", "", "let through\n")
+        for name, opening in openings.items()
+        for each in (*(f"port {port}" for port in opening.ports), *(f"network {cidr}" for cidr in opening.networks))
+    ]
+
+
+def open_for(openings: Openings) -> None:
+    """Have the firewalls let it through, now and whenever they start."""
+    known = recorded()
+    _record({**known, **{name: _joined(known.get(name, Opening()), opening) for name, opening in openings.items()}})
+    for name, opening in openings.items():
+        for command in commands(name, opening, ADD):
+            done = process.run(command)
+            if done.code != 0:
+                raise FirewallError(f"{' '.join(command)} failed: {done.complaint}")
+
+
+def close() -> None:
+    """Have the firewalls keep out again what was let in here; one that is gone keeps nothing."""
+    for name, opening in recorded().items():
+        for command in commands(name, opening, REMOVE):
+            try:
+                process.run(command)
+            except FileNotFoundError:
+                break
+    files.remove_file(RECORD)
+
+
+def commands(name: str, opening: Opening, verb: str) -> list[list[str]]:
+    """The commands of a firewall program that add such rules, or remove them."""
+    if name == UFW:
+        allow = ["ufw", "allow"] if verb == ADD else ["ufw", "delete", "allow"]
+        return [[*allow, "from", network] for network in opening.networks] + [[*allow, port] for port in opening.ports]
+    return [
+        ["firewall-cmd", *lasting, *rule]
+        # What runs first: what lasts is what a later run looks at.
+        for lasting in ((), ("--permanent",))
+        for rule in (
+            *(("--zone=trusted", f"--{verb}-source={network}") for network in opening.networks),
+            *((f"--{verb}-port={port}",) for port in opening.ports),
+        )
+    ]
+
+
+def recorded() -> dict[str, Opening]:
+    """What was opened here."""
+    try:
+        known = json.loads(files.read_bytes(RECORD) or b"{}")
+        return {name: Opening(tuple(each["ports"]), tuple(each["networks"])) for name, each in known.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise FirewallError(f"{RECORD} is damaged; remove it, and close yourself what is not needed any more") from None
+
+
+def _joined(one: Opening, other: Opening) -> Opening:
+    ports, networks = ({*own, *more} for own, more in ((one.ports, other.ports), (one.networks, other.networks)))
+    return replace(one, ports=tuple(sorted(ports)), networks=tuple(sorted(networks)))
+
+
+def _record(openings: Openings) -> None:
+    text = json.dumps({name: asdict(each) for name, each in openings.items()}, indent=2, sort_keys=True) + "\n"
+    files.write_file(files.File(RECORD, text.encode(), mode=0o600))

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.process import Done
+from ansible_collections.k3a.cluster.plugins.module_utils._host import firewall
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Opened
+from ansible_collections.k3a.cluster.plugins.module_utils._host.firewall import Opening
+
+if os.geteuid() != 0:
+    pytest.skip("the files of a host belong to root", allow_module_level=True)
+
+WANTED = Opening(("6443/tcp", "8472/udp"), ("10.42.0.0/16",))
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """What was run on a host with a firewall, whose record is in a directory of the test."""
+    monkeypatch.setattr(firewall, "RECORD", str(tmp_path / "firewall.json"))
+    commands = []
+
+    def run(command):
+        commands.append(" ".join(command))
+        return Done(0, b"", "")
+
+    monkeypatch.setattr(firewall.process, "run", run)
+    return commands
+
+
+def with_active(monkeypatch, **active):
+    monkeypatch.setattr(firewall, "active", lambda: active)
+
+
+def test_only_what_is_missing_is_opened(monkeypatch):
+    with_active(monkeypatch, ufw=Opened(ports=(("tcp", 6443, 6443),)), firewalld=Opened(is_open=True))
+    assert firewall.missing(WANTED) == {"ufw": Opening(("8472/udp",), ("10.42.0.0/16",))}
+    with_active(monkeypatch)
+    assert firewall.missing(WANTED) == {}
+
+
+def test_where_nobody_asks_for_it_no_firewall_is_looked_at(monkeypatch):
+    monkeypatch.setattr(firewall, "active", lambda: pytest.fail("it was looked at"))
+    assert firewall.missing(Opening()) == {}
+
+
+def test_a_diff_shows_each():
+    assert [change.path for change in firewall.changes({"firewalld": WANTED})] == [
+        "firewalld port 6443/tcp",
+        "firewalld port 8472/udp",
+        "firewalld network 10.42.0.0/16",
+    ]
+
+
+def test_firewalld_is_opened_now_and_for_good(ran):
+    firewall.open_for({"firewalld": WANTED})
+    rules = ("--zone=trusted --add-source=10.42.0.0/16", "--add-port=6443/tcp", "--add-port=8472/udp")
+    assert ran == [*(f"firewall-cmd {rule}" for rule in rules), *(f"firewall-cmd --permanent {rule}" for rule in rules)]
+
+
+def test_ufw_is_opened(ran):
+    firewall.open_for({"ufw": WANTED})
+    assert ran == ["ufw allow from 10.42.0.0/16", "ufw allow 6443/tcp", "ufw allow 8472/udp"]
+
+
+def test_what_was_opened_is_closed_again_and_nothing_else(ran):
+    firewall.open_for({"ufw": Opening(("6443/tcp",))})
+    firewall.open_for({"ufw": Opening((), ("10.42.0.0/16",))})
+    ran.clear()
+    firewall.close()
+    assert ran == ["ufw delete allow from 10.42.0.0/16", "ufw delete allow 6443/tcp"]
+    assert not Path(firewall.RECORD).exists()
+    ran.clear()
+    firewall.close()
+    assert ran == []
+
+
+def test_a_firewall_that_refuses_is_one_sentence_and_remembered(ran, monkeypatch):
+    monkeypatch.setattr(firewall.process, "run", lambda _command: Done(252, b"", "FirewallD is not running\n"))
+    with pytest.raises(firewall.FirewallError, match=r"^firewall-cmd --add-port=6443/tcp failed: FirewallD is not running$"):
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+    assert firewall.recorded() == {"firewalld": Opening(("6443/tcp",))}
+
+
+def test_a_firewall_that_is_gone_does_not_keep_a_reset_from_its_end(ran, monkeypatch):
+    firewall.open_for({"firewalld": WANTED})
+
+    def missing(_command):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(firewall.process, "run", missing)
+    firewall.close()
+    assert not Path(firewall.RECORD).exists()
+
+
+def test_a_damaged_record_is_told(ran):
+    Path(firewall.RECORD).write_text("[]")
+    with pytest.raises(firewall.FirewallError, match="is damaged; remove it"):
+        firewall.recorded()
