@@ -34,7 +34,8 @@ UNITS = (*KUBERNETES_UNITS, *CLOUD_SETUP_UNITS)
 # What other distributions keep, where nobody else keeps anything.
 LEFTOVERS = (
     "/etc/kubernetes/manifests",
-    "/var/lib/etcd",
+    # As kubeadm has it; an etcd of a distribution's package has directories in there.
+    "/var/lib/etcd/member",
     "/var/lib/k0s",
     KUBELET_DIRECTORY,
     "/var/lib/rancher/k3s",
@@ -89,7 +90,7 @@ def observe() -> Neighbours:
     """Look at what is there, without starting a program."""
     return Neighbours(
         enabled_units=enabled_units("/etc/systemd/system"),
-        leftovers=tuple(path for path in LEFTOVERS if _holds_anything(path)),
+        leftovers=leftovers(LEFTOVERS),
         has_kernel_messages=_is_device(KERNEL_MESSAGES),
         container=_text(CONTAINER),
     )
@@ -101,8 +102,14 @@ def enabled_units(directory: str) -> frozenset[str]:
     return frozenset(links) & frozenset(UNITS)
 
 
+def leftovers(directories: Iterable[str]) -> tuple[str, ...]:
+    """Those of the directories that hold anything."""
+    return tuple(path for path in directories if _holds_anything(path))
+
+
 def _holds_anything(directory: str) -> bool:
-    return os.path.isdir(directory) and bool(os.listdir(directory))
+    # A disk of its own has a directory for what a repair finds.
+    return os.path.isdir(directory) and bool(set(os.listdir(directory)) - {"lost+found"})
 
 
 def _is_device(path: str) -> bool:

@@ -78,5 +78,12 @@ def test_units_are_enabled_by_links(tmp_path):
     assert check_neighbours.enabled_units(str(tmp_path)) == {"k3s.service"}
 
 
+def test_what_holds_nothing_was_left_by_nobody(tmp_path):
+    for name in ("empty", "disk/lost+found", "kubelet/pods"):
+        (tmp_path / name).mkdir(parents=True)
+    directories = [str(tmp_path / name) for name in ("empty", "disk", "kubelet", "nothing")]
+    assert check_neighbours.leftovers(directories) == (str(tmp_path / "kubelet"),)
+
+
 def test_this_machine_can_be_looked_at():
     assert isinstance(check_neighbours.observe(), Neighbours)
