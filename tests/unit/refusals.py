@@ -149,7 +149,10 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "module_utils/_engine/program:source_of": (OURS,),
     "module_utils/_engine/selinux:_run": (STATE,),
     "module_utils/_engine/selinux:policy": (
-        Judged("module_utils/_host/check:_selinux", "both are told what the host's policy calls containers"),
+        Judged(
+            "module_utils/_host/check:_selinux",
+            "the check looks with the same function, selinux:names, whose answer the step hands over",
+        ),
     ),
     "module_utils/_engine/systemd:_systemctl": (STATE,),
     "module_utils/_errors/errors:during": (CARRIED,),
@@ -172,6 +175,8 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "module_utils/_formats/x509:_extensions": (DAMAGE,),
     "module_utils/_formats/x509:_time": 2 * (DAMAGE,),
     "module_utils/_formats/x509:parse": 2 * (DAMAGE,),
+    "module_utils/_host/firewall:open_for": (STATE,),
+    "module_utils/_host/firewall:recorded": (DAMAGE,),
     "module_utils/_host/host:_run": (STATE,),
     "module_utils/_host/host:read_record": (DAMAGE,),
     "module_utils/_host/host:write_setting": (STATE,),
