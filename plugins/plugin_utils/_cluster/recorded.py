@@ -16,6 +16,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_monitor
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import one_line
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
@@ -28,6 +29,8 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports impor
 IMMUTABLE = ("cluster_cidr", "service_cidr", "cluster_domain")
 # The flag of the API server; repeated, the first issues, and all are known.
 ISSUER = "service-account-issuer"
+# What a host gets before the first server of a new cluster has anything: a run that ended there left nothing else.
+BEFORE_ANY_CLUSTER = frozenset({certificate_monitor.DECLARATION.name})
 NAMES = "put the host's name, k3a_node_name and k3a_with_node_id back as they were"
 
 
@@ -114,7 +117,7 @@ def sign_of_a_cluster(report: HostReport) -> str:
     if not seen.recorded and (seen.authority or seen.installed):
         what = f"the services {', '.join(seen.installed)}" if seen.installed else "the CA of a cluster"
         return f"it has {what} of k3a, and no record of a cluster that is being made"
-    if seen.recorded and not report.server and seen.installed:
+    if seen.recorded and not report.server and set(seen.installed) - BEFORE_ANY_CLUSTER:
         return "it is a node of a former one"
     return ""
 

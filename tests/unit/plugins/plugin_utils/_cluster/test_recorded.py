@@ -392,6 +392,12 @@ class TestFounding:
         begun = {"recorded": True, "identity": Identity(machine_id="m1"), "installed": ("etcd",), "authority": "abc"}
         assert self.found(self.fresh(**begun)) == []
 
+    def test_an_agent_of_a_founding_that_was_killed_before_etcd_began_goes_on(self):
+        begun = {"recorded": True, "identity": Identity(machine_id="m2")}
+        assert self.found(self.fresh("agent-1", installed=("certificate-monitor",), **begun)) == []
+        (text,) = self.found(self.fresh("agent-1", installed=("certificate-monitor", "containerd"), **begun))
+        assert "it is a node of a former one" in text
+
     def test_a_node_of_a_former_cluster_stays_out_of_the_new_one(self):
         former = self.fresh("agent-1", recorded=True, installed=("kubelet",), identity=Identity(cluster_id="u1"))
         assert self.found(former) == [
