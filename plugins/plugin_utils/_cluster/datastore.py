@@ -63,12 +63,12 @@ def _others(servers: Iterable[HostReport], answer: ServerReport) -> Iterator[Hos
 
 def _foreign(servers: Sequence[HostReport], answer: ServerReport) -> Iterator[HostFinding]:
     """Servers whose disk has the data of another one or of another cluster, as the step of etcd judges them."""
-    clusters = {server.seen.etcd_cluster for server in servers if server.seen.etcd_cluster}
+    clusters = sorted({server.seen.etcd_cluster for server in servers if server.seen.etcd_cluster})
     members = tuple(
         Member(each.id, each.name, each.peer_urls, each.client_urls, each.learner) for each in answer.etcd_members
     )
     # Where there are several clusters that is told, and nobody knows which of them has the members.
-    heard = Heard(next(iter(clusters)), members) if members and len(clusters) == 1 else None
+    heard = Heard(clusters[0], members) if members and len(clusters) == 1 else None
     for server in servers:
         seen, recorded = server.seen, server.seen.etcd_recorded
         kept = EtcdIdentity(seen.etcd_cluster, seen.etcd_member) if seen.etcd_member else seen.etcd_kept

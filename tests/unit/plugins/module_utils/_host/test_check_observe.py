@@ -72,7 +72,10 @@ def test_this_machine_is_observed_and_judged():
 def test_nft_is_asked_for_its_version_where_that_matters(monkeypatch):
     monkeypatch.setattr(look.shutil, "which", lambda name, path: f"/usr/sbin/{name}")
     told = {"/usr/sbin/nft": "nftables v0.9.8 (E.D.S.)\n"}
-    run = lambda command: (0, told.get(command[0], ""), "")  # noqa: E731
+
+    def run(command):
+        return 0, told.get(command[0], ""), ""
+
     assert look.observe(WANTED, run).nft == "0.9.8"
     assert look.observe(replace(WANTED, proxy_mode="iptables"), run).nft == ""
 
