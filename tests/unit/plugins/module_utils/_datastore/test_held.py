@@ -35,7 +35,9 @@ def test_nothing_is_changed_where_another_playbook_has_it():
 
 
 @pytest.mark.parametrize(
-    "value", [None, lease("a/1/2", int(time.time())), lease("", int(time.time())), lease("b/1/2", int(time.time()) - 181)]
+    "value",
+    [None, lease("a/1/2", int(time.time())), lease("", int(time.time())), lease("b/1/2", int(time.time()) - 181)],
+    ids=["none", "one's own", "nobody's", "expired"],
 )
 def test_ones_own_or_nobodys_or_one_that_expired_is_no_obstacle(value):
     look(value)

@@ -112,7 +112,7 @@ class TestOwnRules:
         ([[{"return": None}], [ACCEPT]], {"drop"}),
         ([[{"jump": {"target": "nowhere"}}], [ACCEPT]], None),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, list) else repr(sorted(value or ())),
 )
 def test_conditions_and_verdicts(rules, expected):
     found = fate(in_chain(*rules), "forward", FROM_POD)
