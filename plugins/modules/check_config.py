@@ -314,6 +314,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
     node_name,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
 OPTIONS = {
     "data_dir": options.DATA_DIR,
@@ -338,11 +339,7 @@ OPTIONS = {
     "with_node_id": {"type": "bool", "default": False},
     "protect_kernel_defaults": {"type": "bool", "default": False},
     "secrets_encryption": {"type": "bool", "default": True},
-    "secrets_encryption_provider": {
-        "type": "str",
-        "choices": ["secretbox", "aescbc", "aesgcm"],
-        "default": "secretbox",
-    },
+    "secrets_encryption_provider": bootstrap.PROVIDER,
     "write_kubeconfig": options.WRITE_KUBECONFIG,
     "write_kubeconfig_group": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},

@@ -31,7 +31,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError, reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags, yaml
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import kubelet_authorities
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap, kubelet_authorities
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -102,13 +102,10 @@ DECLARATION = Declaration(
             "k3a's authentication configuration says what may be asked without a name",
             "remove it: without a name only health and the cluster's CA are told",
         ),
-        *(
-            Refused(
-                flag,
-                "the API server takes none of its kind beside an authentication configuration, which it has",
-                f"describe the issuer in {JWT}, with issuer.url, issuer.audiences and claimMappings",
-            )
-            for flag in OIDC_FLAGS
+        *refused(
+            "the API server takes none of its kind beside an authentication configuration, which it has",
+            f"describe the issuer in {JWT}, with issuer.url, issuer.audiences and claimMappings",
+            *OIDC_FLAGS,
         ),
     ),
     ports=(Port(6443, ANYWHERE, option="https_listen_port"),),
@@ -131,7 +128,6 @@ DECLARATION = Declaration(
     ),
 )
 USER = DECLARATION.users[0]
-ENCRYPTION = "encryption-config.json"
 KUBELET_AUTHORITIES = "kubelet-cas.crt"
 PROGRAM = "k3a"
 
@@ -253,7 +249,7 @@ def apiserver_component(
     for leaf in ("serving-kube-apiserver", "client-kube-apiserver", "client-auth-proxy"):
         sources += [(f"{leaf}.crt", layout.tls(f"{leaf}.crt")), (f"{leaf}.key", layout.tls(f"{leaf}.key"))]
     if encrypted:
-        sources.append((ENCRYPTION, layout.cred(ENCRYPTION)))
+        sources.append((bootstrap.ENCRYPTION, layout.cred(bootstrap.ENCRYPTION)))
     credentials = layouts.Credentials(DECLARATION.unit, tuple(sources))
     configuration = {
         "authentication.yaml": authentication(params["jwt_authenticators"]),
@@ -262,7 +258,7 @@ def apiserver_component(
     }
     arguments = {
         **_arguments(params, layout, credentials, advertise_address),
-        **({"encryption-provider-config": credentials.path(ENCRYPTION)} if encrypted else {}),
+        **({"encryption-provider-config": credentials.path(bootstrap.ENCRYPTION)} if encrypted else {}),
     }
     service = (
         ("Type", "notify"),
@@ -423,7 +419,7 @@ def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(ENCRYPTION))
+    encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(bootstrap.ENCRYPTION))
     # In check mode a new cluster has no CAs yet.
     kubelet_cas = kubelet_authorities.read(Layout(params["data_dir"])) or "the CAs of kubelets\n"
     wanted = apiserver_component(params, params["advertise_address"] or node_ips[0], encrypted, kubelet_cas)

@@ -29,6 +29,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Refused,
     Remains,
     User,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address, flags
@@ -47,14 +48,10 @@ DECLARATION = Declaration(
     fixed=("hostname-override", "kubeconfig", "master"),
     refused=(
         Refused("config", "beside a file kube-proxy heeds no other arguments", "write what is in it as arguments"),
-        *(
-            Refused(flag, "kube-proxy then does no more than that and ends", "remove it")
-            for flag in ("cleanup", "init-only", "write-config-to")
+        *refused(
+            "kube-proxy then does no more than that and ends", "remove it", "cleanup", "init-only", "write-config-to"
         ),
-        *(
-            Refused(flag, "its health is asked for at loopback", "remove it")
-            for flag in ("healthz-bind-address", "healthz-port")
-        ),
+        *refused("its health is asked for at loopback", "remove it", "healthz-bind-address", "healthz-port"),
         Refused("proxy-mode", "what the host needs for it has to be there", "set k3a_proxy_mode"),
         Refused("cluster-cidr", "the other components have to know it, too", "set k3a_cluster_cidr"),
     ),

@@ -599,13 +599,14 @@ def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
         ips = ()
     reached = [port for port in reached_ports(wanted) if port.reach not in wanted.without_peers]
     ports = {(port.protocol, port.number): port.reach for port in reached}
+    flannel = wanted.agent and wanted.flannel_backend != "none"
     return check_firewall.Need(
         ports=tuple(ports),
         ports_of_api=tuple(port for port, reach in ports.items() if reach == ANYWHERE),
-        cluster_cidr=wanted.cluster_cidr if wanted.agent and wanted.flannel_backend != "none" else (),
+        cluster_cidr=wanted.cluster_cidr if flannel else (),
         node_ips=ips,
         interface=next((a.interface for a in seen.addresses if a.ip in ips), ""),
-        has_flannel=wanted.agent and wanted.flannel_backend != "none",
+        has_flannel=flannel,
         is_node=bool(seen.installed),
         is_managed=wanted.manage_firewall,
     )

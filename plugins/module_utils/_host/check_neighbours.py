@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import KUBELET_DIRECTORY
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 
 # Units of other Kubernetes distributions: two kubelets on one host destroy each other's pods.
@@ -92,7 +93,7 @@ def observe() -> Neighbours:
         enabled_units=enabled_units("/etc/systemd/system"),
         leftovers=leftovers(LEFTOVERS),
         has_kernel_messages=_is_device(KERNEL_MESSAGES),
-        container=_text(CONTAINER),
+        container=text_of(CONTAINER).strip(),
     )
 
 
@@ -117,11 +118,3 @@ def _is_device(path: str) -> bool:
         return stat.S_ISCHR(os.stat(path).st_mode)
     except OSError:
         return False
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

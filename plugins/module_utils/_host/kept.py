@@ -12,15 +12,15 @@ from collections.abc import Collection
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 
-ENCRYPTION = "encryption-config.json"
 # Those that a variable can name; with another one somebody wrote the configuration himself.
-CIPHERS = frozenset({"aescbc", "aesgcm", "secretbox"})
+CIPHERS = frozenset(bootstrap.PROVIDER["choices"])
 
 
 def provider_in(layout: Layout) -> str:
     """With what a server encrypts Secrets, or nothing."""
-    content = files.read_bytes(layout.cred(ENCRYPTION))
+    content = files.read_bytes(layout.cred(bootstrap.ENCRYPTION))
     try:
         (first, *_others) = json.loads(content or b"{}")["resources"][0]["providers"]
         return str(next(iter(first)))

@@ -7,12 +7,11 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 from collections.abc import Iterable
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import process
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
 NOBODY = 65534
@@ -23,7 +22,7 @@ def unreadable(arguments: Iterable[str], user: str) -> tuple[str, str]:
     for argument in arguments:
         path = flags.split_argument(argument)[2]
         if path.startswith("/") and os.path.isfile(path) and not readable_for(path, user):
-            first = "" if _has_group(user) else f"make that group with groupadd --system {user}, and "
+            first = "" if files.has_group(user) else f"make that group with groupadd --system {user}, and "
             return (
                 f"{path}, which the argument {argument} names, cannot be read by {user}, as whom it runs",
                 f"{first}give the file, and the directories that lead to it, to the group {user}",
@@ -36,13 +35,9 @@ def readable_for(path: str, user: str) -> bool:
     try:
         who = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if pwd.getpwnam(user) else []
     except KeyError:
-        group = user if _has_group(user) else NOBODY
+        group = user if files.has_group(user) else NOBODY
         who = [f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups"]
     try:
         return process.run(["setpriv", *who, "test", "-r", path]).code == 0
     except FileNotFoundError:  # then the unit itself says so
         return True
-
-
-def _has_group(name: str) -> bool:
-    return any(entry.gr_name == name for entry in grp.getgrall())

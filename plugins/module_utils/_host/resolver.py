@@ -46,6 +46,4 @@ def _is_reachable(server: str) -> bool:
         ip = ipaddress.ip_address(server)
     except ValueError:
         return False
-    # A cloud's own, such as 169.254.169.254, every machine can ask, and its pods through it. Of IPv6 such an address is
-    # good on one link only.
     return not (ip.is_loopback or (ip.version == 6 and ip.is_link_local) or ip.is_unspecified or ip.is_multicast)

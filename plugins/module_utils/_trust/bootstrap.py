@@ -102,16 +102,15 @@ def encryption_configuration(provider: str, key: str) -> str:
     return json.dumps(document) + "\n"
 
 
+# In what a server encrypts Secrets, and by which of these ciphers.
+ENCRYPTION = "encryption-config.json"
+PROVIDER: options.Option = {"type": "str", "choices": ["secretbox", "aescbc", "aesgcm"], "default": "secretbox"}
 OPTIONS = {
     "data_dir": options.DATA_DIR,
     "timeout": options.TIMEOUT,
     "token": {"type": "str", "default": "", "no_log": True},
     "secrets_encryption": {"type": "bool", "default": True},
-    "secrets_encryption_provider": {
-        "type": "str",
-        "choices": ["secretbox", "aescbc", "aesgcm"],
-        "default": "secretbox",
-    },
+    "secrets_encryption_provider": PROVIDER,
     "may_create": {"type": "bool", "default": True},
     "shared": {"type": "dict", "default": {}, "no_log": True},
     "export": {"type": "bool", "default": False},
@@ -137,7 +136,7 @@ def lost_by(layout: Layout, given: str = "") -> str:
 def wanted_paths(layout: Layout, encryption: bool) -> list[str]:
     """Every file that a server must have, keys before what depends on them."""
     paths = [path for name in CN_PREFIXES for path in reversed(authority_paths(layout, name))]
-    paths += [layout.tls("service.key"), *([layout.cred("encryption-config.json")] if encryption else []), layout.token]
+    paths += [layout.tls("service.key"), *([layout.cred(ENCRYPTION)] if encryption else []), layout.token]
     return paths
 
 
@@ -180,7 +179,7 @@ def lost(layout: Layout, missing: list[str], given: str) -> str | None:
     units = map(files.read_bytes, glob.glob(systemd.unit_path("k3a-*.service")))
     used = b"".join(unit or b"" for unit in units)
     encrypts = b"--encryption-provider-config=" in used
-    made = {layout.cred("encryption-config.json"): not encrypts, layout.token: bool(given)}
+    made = {layout.cred(ENCRYPTION): not encrypts, layout.token: bool(given)}
     for name in LATER:
         made.update({path: path.encode() not in used for path in authority_paths(layout, name)})
     gone = [path for path in missing if not (made.get(path) or os.path.exists(path))]

@@ -56,7 +56,7 @@ def paths(layout: Layout) -> dict[str, str]:
     for authority, name in _AUTHORITIES.items():
         found[name], found[f"{name}Key"] = bootstrap.authority_paths(layout, authority)
     found["ServiceKey"] = layout.tls("service.key")
-    found["EncryptionConfig"] = layout.cred("encryption-config.json")
+    found["EncryptionConfig"] = layout.cred(bootstrap.ENCRYPTION)
     return found
 
 

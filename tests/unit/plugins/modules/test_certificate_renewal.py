@@ -12,11 +12,21 @@ from ansible_collections.k3a.cluster.plugins.modules import certificate_renewal
 URL = "https://127.0.0.1:6444"
 
 
-def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bundle, tmp_path):
+@pytest.fixture
+def given(bundle, tmp_path):
+    """What each task says, whether it wants the renewal or not."""
     if os.geteuid() != 0:
         pytest.skip("units belong to root")
-    given = {"bundle": bundle, "data_dir": str(tmp_path / "k3a"), "server_url": URL, "node_ip": ["10.0.0.2"]}
-    given["ca_certificates"] = {"client": "one"}
+    return {
+        "bundle": bundle,
+        "data_dir": str(tmp_path / "k3a"),
+        "server_url": URL,
+        "ca_certificates": {"client": "one"},
+    }
+
+
+def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, given, tmp_path):
+    given["node_ip"] = ["10.0.0.2"]
     announced = run_module(certificate_renewal, check=True, **given)
     assert not (tmp_path / "k3a").exists()
     done = run_module(certificate_renewal, **given)
@@ -31,16 +41,8 @@ def test_the_module_runs_it_and_a_second_time_does_nothing(run_module, init, bun
     assert (changed["changes"], changed["restarted"]) == ([program], False)
 
 
-def test_absent_stops_the_timer_and_leaves_the_certificates(run_module, init, bundle, tmp_path):
+def test_absent_stops_the_timer_and_leaves_the_certificates(run_module, init, given, tmp_path):
     """What it has renewed is in one file for key and certificate."""
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    given = {
-        "bundle": bundle,
-        "data_dir": str(tmp_path / "k3a"),
-        "server_url": URL,
-        "ca_certificates": {"client": "one"},
-    }
     written = run_module(certificate_renewal, node_ip=["10.0.0.2"], **given)["changes"][:3]
     tls = tmp_path / "k3a/agent/tls"
     tls.mkdir()
@@ -62,16 +64,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("removed", [0, 1, 2])
 def test_the_next_run_knows_of_one_that_was_killed_while_it_was_taken_away(
-    run_module, init, bundle, tmp_path, monkeypatch, removed
+    run_module, init, given, tmp_path, monkeypatch, removed
 ):
-    if os.geteuid() != 0:
-        pytest.skip("units belong to root")
-    given = {
-        "bundle": bundle,
-        "data_dir": str(tmp_path / "k3a"),
-        "server_url": URL,
-        "ca_certificates": {"client": "one"},
-    }
     run_module(certificate_renewal, node_ip=["10.0.0.2"], **given)
     left, real = [None] * removed, files.remove_file
 

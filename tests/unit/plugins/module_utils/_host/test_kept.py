@@ -13,7 +13,7 @@ def test_the_cipher_is_read_from_what_the_step_wrote(tmp_path):
     layout = Layout(str(tmp_path))
     assert kept.provider_in(layout) == ""
     (tmp_path / "server/cred").mkdir(parents=True)
-    path = tmp_path / "server/cred" / kept.ENCRYPTION
+    path = tmp_path / "server/cred" / bootstrap.ENCRYPTION
     path.write_text(bootstrap.encryption_configuration("aescbc", "c2VjcmV0"))
     assert kept.provider_in(layout) == "aescbc"
     for damaged in ("", "{}", "[]", '{"resources": [{"providers": ["x"]}]}', '{"resources": [{"providers": [{}]}]}'):
