@@ -18,7 +18,8 @@ description:
     client certificate, which the kubelet renews by itself. The approver on the servers judges that as it judged the
     first request.
   - Key and certificate are replaced together, by one file to which the names of both lead. The kubelet reads it again
-    by itself; kube-proxy and flannel, which systemd hands theirs, are started anew.
+    by itself; kube-proxy and flannel, which systemd hands theirs, are started anew. One whose new files cannot be read,
+    or do not belong together, is left running with its former ones, and the journal says so.
   - What could not be renewed is told in the journal of C(k3a-certificate-renewal.service), and tried again.
   - A host of the inventory has none of it, since a run of C(site.yml) renews there. One that had joined by a token
     loses it in the first of these runs.

@@ -32,6 +32,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._joining import (
     approver,
     certificate_request,
     csr,
+    hand_over,
     node_password,
     renewal,
 )
@@ -54,8 +55,8 @@ OPTIONS = component.argument_spec(
     }
 )
 LIBRARY = (
-    *(address, approver, certificate_request, csr, declaration, der, errors, files, health, layouts, leaves, lock),
-    *(node_api, node_password, own_units, pem, process, systemd, x509),
+    *(address, approver, certificate_request, csr, declaration, der, errors, files, handed, health, layouts),
+    *(leaves, lock, node_api, node_password, own_units, pem, process, systemd, x509),
 )
 # What fails is tried some hundred times before a certificate ends. All nodes at once would be many for the approver.
 TIMES = (("OnCalendar", "hourly"), ("RandomizedDelaySec", "1h"), ("FixedRandomDelay", "yes"))
@@ -74,7 +75,7 @@ def renewal_component(params: dict[str, Any], python: str, data: dict[str, Any])
     """The timer and its service as they should be on this host."""
     layout = layouts.Layout(params["data_dir"])
     path = f"{params['data_dir']}/agent/lib/certificate-renewal.pyz"
-    archive = program.archive({"renew": renewal, "hand-over": handed}, LIBRARY, {"renew": data})
+    archive = program.archive({"renew": renewal, "hand-over": hand_over}, LIBRARY, {"renew": data})
     about = "Renew the certificates of the node (k3a)"
     service = (
         ("ExecStart", systemd.command_line(python, ("-I", "-S", path, "renew", params["server_url"]))),

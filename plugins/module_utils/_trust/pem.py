@@ -112,6 +112,15 @@ def belongs(key_path: str, certificate_path: str) -> bool:
     return True
 
 
+def is_readable(path: str) -> bool:
+    """Whether a file has certificates, and nothing between their lines is damaged."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def issued_by(certificate: str, authority: str, usage: str = "client") -> bool:
     """Whether a CA (PEM, of one certificate or several) signed a client's or server's certificate that is valid now."""
     with in_file(authority) as authority_path:

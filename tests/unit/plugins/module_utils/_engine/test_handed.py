@@ -4,19 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import handed, layout, own_units, systemd
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import handed, layout
 
 UNIT = "k3a-example.service"
-TEXT = """\
-[Unit]
-Description=Example (k3a)
-
-[Service]
-ExecStart=/bin/example
-LoadCredential=config:/a/config
-LoadCredential=client.crt:{0}
-LoadCredential=client.key:{1}
-"""
 
 
 @pytest.fixture
@@ -77,33 +67,3 @@ def test_what_another_step_is_about_to_replace_counts_as_replaced(given, tmp_pat
     path = str(tmp_path / "source.client.crt")
     assert handed.outdated(given, ["/elsewhere", path])() == f"it was handed another {path}"
     assert handed.outdated(given, ["/elsewhere"])() is None
-
-
-def test_units_say_which_certificates_they_hand_over():
-    units = {"example": TEXT.format("/a/b.crt", "/a/b:c.key"), "another": "[Service]\nExecStart=/bin/true\n"}
-    (credentials,) = handed.credentials_of(units)
-    assert credentials == layout.Credentials(UNIT, (("client.crt", "/a/b.crt"), ("client.key", "/a/b:c.key")))
-
-
-def test_those_that_were_handed_something_former_are_started_anew_and_no_others(given, tmp_path, monkeypatch, capsys):
-    told = []
-    monkeypatch.setattr(own_units, "installed", lambda: {"example": TEXT.format(*given.inputs)})
-    monkeypatch.setattr(systemd, "_systemctl", lambda *words, **_options: told.append(words))
-    start(given, tmp_path)
-    assert (handed.main([]), told) == (0, [])
-    (tmp_path / "source.client.crt").write_text("second")
-    assert handed.main([]) == 0
-    assert told == [("try-restart", "--no-block", UNIT)]
-    assert capsys.readouterr().err == f"<5>started {UNIT} anew, for {given.inputs[0]}\n"
-
-
-def test_one_that_cannot_be_started_anew_is_told(given, tmp_path, monkeypatch, capsys):
-    def refuse(*_words, **_options):
-        raise systemd.SystemdError("systemctl try-restart failed: no")
-
-    monkeypatch.setattr(own_units, "installed", lambda: {"example": TEXT.format(*given.inputs)})
-    monkeypatch.setattr(systemd, "_systemctl", refuse)
-    start(given, tmp_path)
-    (tmp_path / "source.client.crt").write_text("second")
-    assert handed.main([]) == 0
-    assert capsys.readouterr().err == f"<4>{UNIT} has a former certificate: systemctl try-restart failed: no\n"

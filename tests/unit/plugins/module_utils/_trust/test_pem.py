@@ -158,3 +158,13 @@ def test_what_openssl_refuses_is_told_in_its_words(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(pem.OpensslError, match="openssl genpkey failed: unknown curve"):
         pem.new_key()
+
+
+def test_a_file_of_certificates_is_readable_as_a_whole(certificate, tmp_path):
+    path = tmp_path / "ca.crt"
+    said = []
+    for content in (certificate, certificate * 2, b"", b"none", certificate.replace(b"M", b"!", 1)):
+        path.write_bytes(content)
+        said.append(pem.is_readable(str(path)))
+    assert said == [True, True, False, False, False]
+    assert not pem.is_readable(str(tmp_path / "missing"))
