@@ -303,16 +303,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
-    FAIL,
-    Finding,
-    Observed,
-    Wanted,
-    components_in,
-    judge,
-    node_ips,
-    node_name,
-)
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, judge, node_ips, node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Observed, Wanted, components_in
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
 

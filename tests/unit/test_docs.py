@@ -26,7 +26,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.k3a.cluster.plugins.module_utils._components import registry
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.systemd import UNIT_DIRECTORY
-from ansible_collections.k3a.cluster.plugins.module_utils._host import check
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check, check_storage
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.groups import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec, variables
 from ansible_collections.k3a.cluster.tests.unit import recording
@@ -458,9 +458,9 @@ def test_the_table_of_ports_has_all_that_are_declared():
 
 def test_the_sizes_are_those_of_the_preflight():
     text = HOSTS.read_text()
-    for number in (check.SERVER_MEMORY, check.AGENT_MEMORY, check.HEADROOM):
+    for number in (check.SERVER_MEMORY, check.AGENT_MEMORY, check_storage.HEADROOM):
         assert f"{number // check.MIB} MiB" in text
-    assert f"{check.FEWEST_INODES:,}".replace(",", " ") in text
+    assert f"{check_storage.FEWEST_INODES:,}".replace(",", " ") in text
     assert f"systemd {check.OLDEST_SYSTEMD}" in text
     for command in {**check.COMMANDS, **check.IPTABLES_COMMANDS}:
         assert f"``{command}``" in text

@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import options, selinux
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import ANYWHERE, LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -22,29 +20,20 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     accounts,
     check_firewall,
     check_neighbours,
-    data_directory,
+    check_storage,
     host,
     kept,
     resolver,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
-from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_neighbours import Neighbours
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Observed, Port, Wanted
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_storage import MIB
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY, EtcdIdentity, Identity
-from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 OLDEST_SYSTEMD = 247
-MIB = 1024 * 1024
-# Besides the bundle: images once more in containerd's own store, the datastore, logs.
-HEADROOM = 512 * MIB
-FEWEST_INODES = 20_000
-# What k3a writes to /etc is small, and a run cannot do without any of it.
-RECORD_SPACE, RECORD_INODES = MIB, 100
 # Below this K3s's own figures leave no room for pods; a warning, because small machines are for their owner to judge.
 SERVER_MEMORY, AGENT_MEMORY = 1536 * MIB, 448 * MIB
 
@@ -60,164 +49,6 @@ COMMANDS = {
 IPTABLES_COMMANDS = {"iptables": "iptables", "iptables-restore": "iptables", "iptables-save": "iptables"}
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What the host is to become, as far as a check depends on it."""
-
-    data_dir: str
-    server: bool
-    agent: bool
-    node_name: str
-    node_ip: tuple[str, ...]
-    cluster_cidr: tuple[str, ...]
-    service_cidr: tuple[str, ...]
-    flannel_backend: str
-    flannel_iface: str
-    proxy_mode: str
-    snapshotter: str
-    resolv_conf: str
-    allow_cgroup_v1: bool
-    swap: str
-    bundle_id: str
-    bundle_size: int
-    with_node_id: bool = False
-    protect_kernel_defaults: bool = False
-    secrets_encryption: bool = True
-    secrets_encryption_provider: str = "secretbox"
-    token: str = ""
-    # Whose the administrator's kubeconfig on a server is to be.
-    write_kubeconfig_group: str = ""
-    write_kubeconfig: str = ""
-    components: tuple[Component, ...] = ()
-    selinux: bool = False
-    manage_firewall: bool = False
-    # From where nobody comes to this host: which of SERVERS and NODES there are no others of.
-    without_peers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port that a program of ours listens on, and from where it has to be reached."""
-
-    protocol: str
-    number: int
-    reach: str
-    program: str
-
-
-@dataclass(frozen=True)
-class Component:
-    """A component of ours: its unit, whether it makes routes, and its ports, users and further arguments on a host."""
-
-    name: str
-    unit: str
-    routes: bool
-    ports: tuple[Port, ...]
-    users: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
-    # Its tables of nftables, and how its chains in the tables of others begin.
-    rules: tuple[str, ...] = ()
-    program: str = ""
-
-
-def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
-    """The components as the controller hands them over."""
-    return tuple(
-        Component(
-            *(each["name"], each["unit"], each["routes"]),
-            tuple(Port(**port) for port in each["ports"]),
-            tuple(each["users"]),
-            tuple(each.get("arguments") or ()),
-            tuple(each.get("rules", ())),
-            each.get("program") or "",
-        )
-        for each in declared
-    )
-
-
-@dataclass(frozen=True)
-class Space:
-    """What is free on a filesystem; a filesystem that does not count its inodes has None."""
-
-    free: int
-    free_inodes: int | None
-    writable: bool = True
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What the host is."""
-
-    hostname: str
-    machine_id: str
-    systemd: int
-    cgroup: int
-    controllers: frozenset[str]
-    memory: int
-    swap: tuple[str, ...]
-    kernel: Kernel
-    commands: frozenset[str]
-    # The version of the command nft, as it tells it; nothing where it does not, or does not matter.
-    nft: str
-    # The Python that would have to run what systemd starts, and cannot.
-    lacking_python: str
-    active_units: frozenset[str]
-    # Its mode; nothing where it is off.
-    selinux: str
-    mount: Mount
-    space: Space
-    # Of the records of who the host is, which are not in the data directory.
-    record_space: Space
-    bundles: frozenset[str]
-    # Of the resolver configuration that pods would get; None where there is none.
-    dns_servers: tuple[str, ...] | None
-    addresses: tuple[address.Address, ...]
-    routes: tuple[address.Route, ...]
-    sockets: tuple[Socket, ...]
-    holders: dict[int, Holder]
-    firewall: Firewall = Firewall()
-    neighbours: Neighbours = Neighbours()
-    selinux_knows_containers: bool = False
-    etcd_data: bool = False
-    authority: str = ""
-    token: str = ""
-    # The path of what a server has lost of what servers share.
-    lost: str = ""
-    # A server of a version that made fewer CAs.
-    lacks_ca: bool = False
-    has_kubeconfig_group: bool = True
-    installed: frozenset[str] = frozenset()
-    node_password: bool = False
-    # Who the host is, by its record or by what runs, and why a record cannot be read.
-    identity: Identity = Identity()
-    recorded: bool = False
-    damaged: tuple[str, ...] = ()
-    # Whether anything of a node is in its data directory.
-    state: bool = False
-    etcd: EtcdIdentity = EtcdIdentity()
-    etcd_outdated: bool = False
-    # What etcd says where it ends over its data again and again.
-    etcd_complaint: str = ""
-    etcd_recorded: EtcdIdentity = EtcdIdentity()
-    # Whose data is on the disk, where etcd does not say who it is.
-    etcd_kept: EtcdIdentity = EtcdIdentity()
-    # Where the wanted data directory really is, and what somebody else has in it.
-    real_data_dir: str = options.DATA_DIR["default"]
-    foreign: tuple[str, ...] = ()
-    # Accounts with the names of our units' users.
-    accounts: tuple[Account, ...] = ()
-    # With what a server encrypts Secrets.
-    encryption: str = ""
-    # Settings of the kernel that the kubelet wants otherwise, as they are.
-    kernel_settings: tuple[tuple[str, str], ...] = ()
-    # The files of the operator's that components may not read: what is wrong, and what to do.
-    unreadable: tuple[tuple[str, str], ...] = ()
-    # The values that components cannot read in their arguments, likewise.
-    illegible: tuple[tuple[str, str], ...] = ()
-    # Why the administrator's kubeconfig cannot be where it is to be.
-    unwritable: str = ""
-
-
 def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
     """Everything that is wrong with the host, all of it at once."""
     return [
@@ -231,7 +62,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_kernel_defaults(seen, wanted),
         *_versions(seen, wanted),
         *_memory(seen, wanted),
-        *_storage(seen, wanted),
+        *check_storage.findings(seen, wanted),
         *_resolver(seen, wanted),
         *_addresses(seen, wanted),
         *_routes(seen, wanted),
@@ -393,47 +224,6 @@ def _memory(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         level = FAIL if wanted.swap == "fail" else WARN
         remedy = "switch it off, since what the kubelet knows of memory is wrong with swap"
         yield Finding("swap", level, f"swap is on ({', '.join(seen.swap)})", remedy)
-
-
-def _storage(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
-    place = f"{wanted.data_dir} (on {seen.mount.point}, {seen.mount.kind})"
-    move = "remount it without, or set k3a_data_dir to another filesystem"
-    for option in ("ro", "noexec"):
-        if option in seen.mount.options:
-            yield Finding(f"mount_{option}", FAIL, f"{place} is mounted {option}", move)
-    # Where a host is installed already it is as it is; the record of another place has a finding of its own.
-    if not seen.identity.data_dir:
-        unfit = data_directory.unfit(wanted.data_dir) or data_directory.unfit(seen.real_data_dir)
-        own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
-        if unfit:
-            yield Finding("data_dir", FAIL, unfit, own)
-        elif seen.foreign:
-            named = ", ".join(seen.foreign[:3]) + (" and more" if len(seen.foreign) > 3 else "")
-            message = f"{wanted.data_dir} holds {named}, which k3a has not made"
-            yield Finding("data_dir", FAIL, message, f"{own}, or move that away")
-    if seen.mount.kind == "overlay" and wanted.agent and wanted.snapshotter == "overlayfs":
-        message = f"{place} is on an overlay itself, on which k3a_snapshotter overlayfs cannot work"
-        remedy = "put it on a volume, or set k3a_snapshotter to native"
-        yield Finding("nested_overlay", FAIL, message, remedy)
-    yield from _record_space(seen.record_space)
-    # A host that has the bundle already is running: that its disk fills up is for the kubelet to say.
-    if wanted.bundle_id not in seen.bundles or not wanted.bundle_id:
-        needed = wanted.bundle_size + HEADROOM
-        if seen.space.free < needed:
-            message = f"{place} has {seen.space.free // MIB} MiB free, and the install needs {needed // MIB} MiB"
-            yield Finding("space", FAIL, message, "make room, or set k3a_data_dir to another filesystem")
-        if seen.space.free_inodes is not None and seen.space.free_inodes < FEWEST_INODES:
-            message = f"{place} has {seen.space.free_inodes} inodes free, and images need {FEWEST_INODES}"
-            yield Finding("inodes", FAIL, message, "remove files, or set k3a_data_dir to another filesystem")
-
-
-def _record_space(space: Space) -> Iterable[Finding]:
-    if not space.writable:
-        message = f"{DIRECTORY} cannot be written to, and k3a keeps there who the host is"
-        yield Finding("record_space", FAIL, message, "mount it read-write")
-    elif space.free < RECORD_SPACE or (space.free_inodes is not None and space.free_inodes < RECORD_INODES):
-        message = f"the filesystem of {DIRECTORY}, where k3a keeps who the host is, is full"
-        yield Finding("record_space", FAIL, message, f"make room, at least {RECORD_SPACE // MIB} MiB")
 
 
 def _resolver(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

@@ -34,6 +34,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component, Observed, Space, Wanted
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import nft_version, read_kernel, text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
@@ -52,7 +53,7 @@ Kept = TypeVar("Kept")
 Run = Callable[..., tuple[int, str, str]]
 
 
-def observe(wanted: check.Wanted, run: Run) -> check.Observed:
+def observe(wanted: Wanted, run: Run) -> Observed:
     """Everything that the judgement needs to know about this host; run is a module's run_command."""
     table = proc.mounts(text_of("/proc/self/mountinfo"))
     cgroup = proc.cgroup_version(table)
@@ -72,7 +73,7 @@ def observe(wanted: check.Wanted, run: Run) -> check.Observed:
     # Where the host has its cluster; another directory that is wanted was never its own.
     layout = Layout(identity.data_dir or wanted.data_dir)
     etcd = _etcd(layout) if "etcd" in running else EtcdIdentity()
-    return check.Observed(
+    return Observed(
         hostname=os.uname().nodename,
         machine_id=machine,
         systemd=systemd,
@@ -135,13 +136,13 @@ def _other_settings(wanted: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((key, has) for key, has in found.items() if has and host.has_to_change(key, wanted[key], has, ()))
 
 
-def _unreadable(components: Iterable[check.Component]) -> tuple[tuple[str, str], ...]:
+def _unreadable(components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
     """What the users of components may not read of the files that their arguments name."""
     found = (unreadable(each.arguments, user) for each in components for user in each.users[:1])
     return tuple(told for told in found if any(told))
 
 
-def _illegible(components: Iterable[check.Component], data_dir: str) -> tuple[tuple[str, str], ...]:
+def _illegible(components: Iterable[Component], data_dir: str) -> tuple[tuple[str, str], ...]:
     """What the programs that are installed cannot read of their arguments."""
     asked = (each for each in components if each.program)
     found = (arguments.illegible(f"{data_dir}/data/current/bin/{each.program}", each.arguments) for each in asked)
@@ -158,13 +159,13 @@ def _unwritable(path: str) -> str:
     return f"{path} is there and no kubeconfig" if content and b"clusters" not in content else ""
 
 
-def _nft_version(wanted: check.Wanted, run: Run) -> str:
+def _nft_version(wanted: Wanted, run: Run) -> str:
     """Which nft the components will run; asked only where an old one is in the way."""
     nft = shutil.which("nft", path=PATH)
     return nft_version(run([nft, "--version"])[1]) if nft and wanted.proxy_mode == "nftables" else ""
 
 
-def _firewall(wanted: check.Wanted, firewalld: bool, run: Run) -> check_firewall.Firewall:
+def _firewall(wanted: Wanted, firewalld: bool, run: Run) -> check_firewall.Firewall:
     """What filters packets. Only tables are listed that may drop some: those of services can be long."""
     nft, listed, tables = shutil.which("nft", path=PATH), "", []
     own = tuple(name for each in wanted.components for name in each.rules)
@@ -256,13 +257,13 @@ def _controllers(cgroup: int) -> frozenset[str]:
     return proc.v1_controllers(text_of("/proc/cgroups"))
 
 
-def _space(path: str) -> check.Space:
+def _space(path: str) -> Space:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     found = os.statvfs(path)
     # One in memory may have neither blocks nor inodes of its own, and is never full.
     free = found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
-    return check.Space(free, found.f_favail if found.f_files else None, os.access(path, os.W_OK))
+    return Space(free, found.f_favail if found.f_files else None, os.access(path, os.W_OK))
 
 
 def _bundles(data_dir: str) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import record
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import Component, Wanted, node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import node_id
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component, Wanted
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity, Identity
 from ansible_collections.k3a.cluster.plugins.modules import check_config

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._host import arguments, check
+from ansible_collections.k3a.cluster.plugins.module_utils._host import arguments
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component
 
 # As the programs of v1.37.2 and etcd v3.7.3 said it.
 NO_NUMBER = 'strconv.ParseInt: parsing "lots": invalid syntax'
@@ -66,7 +67,7 @@ def test_a_host_without_the_program_is_not_judged(tmp_path):
 
 
 def test_the_check_finds_it(program, tmp_path):
-    kubelet = check.Component(
+    kubelet = Component(
         "kubelet", "k3a-kubelet.service", False, (), arguments=("max-pods=many",), program="kubelet"
     )
     assert look._illegible([kubelet, replace(kubelet, program="")], str(tmp_path)) == (

@@ -13,83 +13,16 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import 
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall, Opened
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_neighbours import Neighbours
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Mount, Socket
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Holder, Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import Identity
-
-OURS = check.components_in(
-    [
-        {
-            "name": name,
-            "unit": f"k3a-{name}.service",
-            "routes": routes,
-            "ports": [{"number": n, "protocol": p, "reach": r, "program": name} for n, p, r in ports],
-            "users": [name] if name in ("etcd", "flannel") else [],
-        }
-        for name, routes, ports in (
-            ("etcd", False, [(2379, "tcp", "servers")]),
-            ("apiserver", False, [(6443, "tcp", "anywhere")]),
-            ("scheduler", False, [(10259, "tcp", "loopback")]),
-            ("kubelet", False, [(10250, "tcp", "nodes"), (10248, "tcp", "loopback")]),
-            ("flannel", True, [(8472, "udp", "nodes")]),
-        )
-    ]
+from ansible_collections.k3a.cluster.tests.unit.host_samples import (
+    AGENT,
+    BUILT_IN,
+    FRESH,
+    WANTED,
+    found,
+    the_only,
 )
-WANTED = check.Wanted(
-    data_dir="/var/lib/k3a",
-    server=True,
-    agent=True,
-    node_name="",
-    node_ip=(),
-    cluster_cidr=("10.42.0.0/16",),
-    service_cidr=("10.43.0.0/16",),
-    flannel_backend="vxlan",
-    flannel_iface="",
-    proxy_mode="nftables",
-    snapshotter="overlayfs",
-    resolv_conf="",
-    allow_cgroup_v1=False,
-    swap="warn",
-    bundle_id="a1b2",
-    bundle_size=380 * check.MIB,
-    components=OURS,
-)
-AGENT = replace(WANTED, server=False)
-BUILT_IN = {feature.symbol: "y" for feature in wanted_features(1, [4, 6], "nftables", "vxlan", "overlayfs")}
-# A fresh Debian 12 with all that is needed and nothing that collides.
-FRESH = check.Observed(
-    hostname="Node-1",
-    machine_id="3d1219c7c4c5404aaa1f6d2a48adfda4",
-    systemd=252,
-    cgroup=2,
-    controllers=frozenset({"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"}),
-    memory=4096 * check.MIB,
-    swap=(),
-    kernel=Kernel("6.1.0-44-amd64", BUILT_IN, frozenset(), frozenset()),
-    commands=frozenset(check.COMMANDS),
-    nft="1.0.6",
-    lacking_python="",
-    active_units=frozenset(),
-    selinux="",
-    mount=Mount("/", "ext4", frozenset({"rw", "relatime"})),
-    space=check.Space(20_000 * check.MIB, 1_000_000),
-    record_space=check.Space(1_000 * check.MIB, 100_000),
-    bundles=frozenset(),
-    dns_servers=("10.89.0.1",),
-    addresses=(Address("lo", "127.0.0.1", 8, False), Address("eth0", "10.89.0.11", 24, True)),
-    routes=(Route("eth0", "0.0.0.0/0", 100, "10.89.0.1"), Route("eth0", "10.89.0.0/24", 0)),
-    sockets=(Socket("tcp", "0.0.0.0", 22, 100),),
-    holders={},
-)
-
-
-def found(seen=FRESH, wanted=WANTED, **changes):
-    """The findings on a host that differs from a fresh one in this, by level and name."""
-    return {(f.level, f.name): f"{f.message}; {f.remedy}" for f in check.judge(replace(seen, **changes), wanted)}
-
-
-def the_only(findings):
-    assert len(findings) == 1, findings
-    return next(iter(findings.items()))
 
 
 def test_nothing_is_wrong_with_a_fresh_host():
@@ -284,79 +217,6 @@ class TestKernel:
 
     def test_a_server_without_agent_runs_no_pods(self):
         assert found(wanted=replace(WANTED, agent=False), kernel=self.without("VXLAN")) == {}
-
-
-class TestStorage:
-    @pytest.mark.parametrize("place", ["wanted", "real"])
-    def test_a_directory_that_others_use_is_refused(self, place):
-        """By its name, or where a link of its name leads."""
-        wanted = replace(WANTED, data_dir="/srv" if place == "wanted" else "/data/k3a")
-        key, text = the_only(found(wanted=wanted, real_data_dir="/srv"))
-        assert key == ("fail", "data_dir")
-        assert text == (
-            "/srv is a directory that others use, too; set k3a_data_dir to a directory of its own, such as /var/lib/k3a"
-        )
-
-    def test_so_is_one_that_holds_what_is_not_ours(self):
-        key, text = the_only(found(foreign=("/var/lib/k3a/a", "/var/lib/k3a/b", "/var/lib/k3a/c", "/var/lib/k3a/d")))
-        assert key == ("fail", "data_dir")
-        assert text.startswith(
-            "/var/lib/k3a holds /var/lib/k3a/a, /var/lib/k3a/b, /var/lib/k3a/c and more, which k3a has not made; set "
-        )
-
-    def test_a_host_that_is_installed_there_goes_on(self):
-        installed = Identity(data_dir="/srv")
-        assert found(wanted=replace(WANTED, data_dir="/srv"), identity=installed, foreign=("/srv/www",)) == {}
-
-    def test_programs_run_from_there(self):
-        mount = Mount("/var", "xfs", frozenset({"rw", "noexec"}))
-        key, text = the_only(found(mount=mount))
-        assert key == ("fail", "mount_noexec")
-        assert text.startswith("/var/lib/k3a (on /var, xfs) is mounted noexec; remount it without")
-
-    def test_a_read_only_filesystem(self):
-        assert the_only(found(mount=Mount("/", "ext4", frozenset({"ro"}))))[0] == ("fail", "mount_ro")
-
-    def test_an_overlay_cannot_carry_another(self):
-        overlay = Mount("/", "overlay", frozenset({"rw"}))
-        assert the_only(found(mount=overlay))[0] == ("fail", "nested_overlay")
-        assert found(wanted=replace(WANTED, snapshotter="native"), mount=overlay) == {}
-
-    def test_there_has_to_be_room_for_the_bundle_and_more(self):
-        key, text = the_only(found(space=check.Space(300 * check.MIB, 1_000_000)))
-        assert key == ("fail", "space")
-        assert "has 300 MiB free, and the install needs 892 MiB" in text
-
-    def test_a_host_that_has_the_bundle_needs_no_room_for_it(self):
-        full = check.Space(300 * check.MIB, 10)
-        assert found(space=full, bundles=frozenset({"a1b2"})) == {}
-        assert ("fail", "space") in found(space=full, bundles=frozenset({"another"}))
-        assert ("fail", "space") in found(wanted=replace(WANTED, bundle_id=""), space=full, bundles=frozenset({""}))
-
-    @pytest.mark.parametrize(
-        "space, told",
-        [
-            (
-                check.Space(0, 1000),
-                "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB",
-            ),
-            (
-                check.Space(9 * check.MIB, 5),
-                "the filesystem of /etc/k3a, where k3a keeps who the host is, is full; make room, at least 1 MiB",
-            ),
-            (
-                check.Space(9 * check.MIB, None, False),
-                "/etc/k3a cannot be written to, and k3a keeps there who the host is; mount it read-write",
-            ),
-        ],
-    )
-    def test_the_records_need_room_wherever_the_data_is(self, space, told):
-        assert the_only(found(record_space=space)) == (("fail", "record_space"), told)
-        assert found(record_space=check.Space(check.MIB, None)) == {}
-
-    def test_inodes_count_where_the_filesystem_counts_them(self):
-        assert the_only(found(space=check.Space(FRESH.space.free, 19_999)))[0] == ("fail", "inodes")
-        assert found(space=check.Space(FRESH.space.free, None)) == {}
 
 
 class TestResolver:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_observe as look
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Component, Wanted, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, judge
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component, Wanted
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._trust.token import ca_hash
 from ansible_collections.k3a.cluster.tests.unit.etcd_members import begin_data, identity
