@@ -141,7 +141,7 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "module_utils/_engine/files:_own": (OURS,),
     "module_utils/_engine/files:directory_change": (STATE,),
     "module_utils/_engine/files:link_change": (STATE,),
-    "module_utils/_engine/files:refuse_place": 3 * (STATE,),
+    "module_utils/_engine/files:refuse_place": 4 * (STATE,),
     "module_utils/_engine/layout:Credentials.path": (OURS,),
     "module_utils/_engine/lock:_open": 2 * (STATE,),
     "module_utils/_engine/lock:_take": (MEANWHILE,),

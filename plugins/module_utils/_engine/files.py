@@ -72,13 +72,30 @@ def owned_by_me(path: str, content: bytes, mode: int = 0o600) -> File:
     return File(path, content, mode, _name_of(pwd.getpwuid, os.geteuid()), _name_of(grp.getgrgid, os.getegid()))
 
 
+# By these the system says that nothing is at a path: also below a file, behind links in a circle, at one too long.
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+LONGEST_NAME = 255
+
+
 def read_bytes(path: str) -> bytes | None:
     """The content of a file, or None when there is none."""
     try:
         with _naming(path), open(path, "rb") as stream:
             return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return None
+        raise
+
+
+def text_of(path: str) -> str:
+    """The text of a file; empty where there is none."""
+    return (read_bytes(path) or b"").decode(errors="replace")
+
+
+def has_long_name(path: str) -> bool:
+    """Whether a name in a path is longer than file systems take."""
+    return any(len(os.fsencode(name)) > LONGEST_NAME for name in path.split("/"))
 
 
 def read_of_another(path: str, most: int) -> bytes | None:
@@ -143,7 +160,7 @@ def has_group(name: str) -> bool:
     """Whether a file can belong to a group; to none in particular it always can."""
     try:
         return not name or bool(grp.getgrnam(name))
-    except KeyError:
+    except (KeyError, ValueError):  # one with a byte of zero in it is none
         return False
 
 
@@ -157,7 +174,9 @@ def refuse_place(path: str, size: int = 0) -> None:
 
     What nobody can foresee, such as a disk that fails, the write itself says.
     """
-    parent = os.path.dirname(path)
+    if has_long_name(path):
+        raise _refusal(errno.ENAMETOOLONG, path)
+    parent = os.path.dirname(os.path.abspath(path))
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent):

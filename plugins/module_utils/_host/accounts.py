@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import text_of
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import text_of
 
 SHADOW, LOGIN_DEFS = "/etc/shadow", "/etc/login.defs"
 # Where the host does not say from which number on accounts are people's.

@@ -232,7 +232,7 @@ def _resolver(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         return
     given, message, remedy = wanted.resolv_conf, resolver.NONE_USABLE, resolver.REMEDY
     if given and seen.dns_servers is None:
-        message, remedy = f"k3a_resolv_conf names {given}, which is not there", "name a file of the host"
+        message, remedy = f"k3a_resolv_conf names {given}, which is no file there", "name a file of the host"
     elif given:
         message = f"{given}, which k3a_resolv_conf names, has no DNS server, without which CoreDNS does not start"
         remedy = "add a line 'nameserver' with its address"

@@ -162,6 +162,8 @@ class Observed:
     etcd_recorded: EtcdIdentity = EtcdIdentity()
     # Whose data is on the disk, where etcd does not say who it is.
     etcd_kept: EtcdIdentity = EtcdIdentity()
+    # Why no data directory can be where it is wanted.
+    blocked: str = ""
     # Where the wanted data directory really is, and what somebody else has in it.
     real_data_dir: str = options.DATA_DIR["default"]
     foreign: tuple[str, ...] = ()

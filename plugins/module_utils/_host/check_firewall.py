@@ -15,9 +15,9 @@ import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host import packet_filter
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._host.packet_filter import DROP, Filter, Packet
 

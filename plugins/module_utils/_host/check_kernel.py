@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import text_of
+
 
 class Feature(NamedTuple):
     """A feature by its configuration symbol; without a module it is built in or not there at all."""
@@ -151,12 +153,3 @@ def _config(release: str) -> dict[str, str] | None:
 
 def _filesystems() -> frozenset[str]:
     return frozenset(line.split()[-1] for line in text_of("/proc/filesystems").splitlines())
-
-
-def text_of(path: str) -> str:
-    """The text of a file; empty where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""

@@ -17,6 +17,7 @@ from typing import TypeVar
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program, selinux
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.files import text_of
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import sentence
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
@@ -35,7 +36,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_proc as proc
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component, Observed, Space, Wanted
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import nft_version, read_kernel, text_of
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import nft_version, read_kernel
 from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY, RecordDamaged
@@ -92,6 +93,7 @@ def observe(wanted: Wanted, run: Run) -> Observed:
         selinux=selinux.mode(),
         selinux_knows_containers=wanted.selinux and selinux.names() is not None,
         mount=proc.mount_of(os.path.realpath(wanted.data_dir), table),
+        blocked=data_directory.blocked(wanted.data_dir),
         space=_space(wanted.data_dir),
         record_space=_space(DIRECTORY),
         bundles=frozenset(_bundles(wanted.data_dir)),
@@ -258,6 +260,7 @@ def _controllers(cgroup: int) -> frozenset[str]:
 
 
 def _space(path: str) -> Space:
+    path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
     found = os.statvfs(path)

@@ -30,10 +30,12 @@ def findings(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     for option in ("ro", "noexec"):
         if option in seen.mount.options:
             yield Finding(f"mount_{option}", FAIL, f"{place} is mounted {option}", move)
+    own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
+    if seen.blocked:
+        yield Finding("data_dir", FAIL, seen.blocked, own)
     # Where a host is installed already it is as it is; the record of another place has a finding of its own.
-    if not seen.identity.data_dir:
+    elif not seen.identity.data_dir:
         unfit = data_directory.unfit(wanted.data_dir) or data_directory.unfit(seen.real_data_dir)
-        own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
         if unfit:
             yield Finding("data_dir", FAIL, unfit, own)
         elif seen.foreign:

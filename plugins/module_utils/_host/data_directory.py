@@ -12,6 +12,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files
+
 _SHA256 = r"[0-9a-f]{64}"
 _ALL = r"(?!lost\+found$).+"
 # What k3a makes, by the directory below the data directory in which it makes it. A directory that has no entry here is
@@ -42,6 +44,9 @@ CLOSED = (
     *("/usr/bin", "/usr/lib", "/usr/libexec", "/usr/sbin", "/usr/share", "/var/lib/containerd", "/var/lib/kubelet"),
 )
 
+# Of 4096 bytes that a path may have, k3a needs some for what it keeps below.
+LONGEST = 3072
+
 
 def unfit(path: str) -> str:
     """Why no data directory may be at a path, or nothing."""
@@ -52,6 +57,21 @@ def unfit(path: str) -> str:
         return f"{path} is a directory that others use, too"
     inside = next((place for place in CLOSED if f"{path}/".startswith(f"{place}/")), "")
     return f"{path} is in {inside}, where the services of k3a cannot keep anything" if inside else ""
+
+
+def blocked(path: str) -> str:
+    """Why no directory can be at a path, as the disk is now, or nothing."""
+    if not path.startswith("/"):
+        return f"{path!r} is not an absolute path"
+    if files.has_long_name(path) or len(os.fsencode(path)) > LONGEST:
+        return f"{path[:40]}... is too long for a path"
+    place = path
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if os.path.isdir(place):
+        return ""
+    kind = "a link that leads to no directory" if os.path.islink(place) else "no directory"
+    return f"{path} cannot be a directory, since {place} is {kind}" if place != path else f"{path} is {kind}"
 
 
 def is_ours(directory: str, name: str) -> bool:

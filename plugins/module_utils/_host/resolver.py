@@ -25,7 +25,10 @@ def usable_resolv_conf(candidates: Sequence[str] = RESOLV_CONFS) -> str:
 
 def servers_in(path: str) -> tuple[str, ...] | None:
     """The DNS servers that a resolver configuration names, or None where there is no such file."""
-    content = files.read_bytes(path)
+    try:
+        content = files.read_bytes(path)
+    except IsADirectoryError:
+        return None
     if content is None:
         return None
     lines = [line.split() for line in content.decode(errors="replace").splitlines()]

@@ -360,3 +360,29 @@ def test_what_another_user_puts_in_its_directory_is_neither_waited_for_nor_held(
     os.symlink("/dev/zero", link)
     assert [files.read_of_another(path, 8) for path in (own, pipe, large, link)] == [b"{}", b"", b"", b""]
     assert files.read_of_another(str(tmp_path / "absent"), 8) is None
+
+
+def test_nothing_is_where_nothing_can_be(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("none", "file/below", "loop", "loop/below", "a" * 300, "/".join(["a"] * 3000)):
+        assert files.read_bytes(f"{tmp_path}/{path}") is None
+        assert files.text_of(f"{tmp_path}/{path}") == ""
+    with pytest.raises(IsADirectoryError):
+        files.read_bytes(str(tmp_path))
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path):
+    for path in (f"{tmp_path}/{'a' * 300}", f"{tmp_path}/{'a' * 300}/b"):
+        with pytest.raises(OSError, match="File name too long"):
+            files.file_change(own(path))
+    files.refuse_place(f"{tmp_path}/{'a' * 255}")
+
+
+def test_a_place_that_is_told_from_here_is_looked_at_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.refuse_place("below/file")
+
+
+def test_no_group_has_a_byte_of_zero_in_its_name():
+    assert not files.has_group("a\0b")

@@ -235,7 +235,7 @@ class TestResolver:
         assert found(wanted=self.GIVEN) == {}
         key, text = the_only(found(wanted=self.GIVEN, dns_servers=None))
         assert key == ("fail", "resolv_conf")
-        assert text == "k3a_resolv_conf names /etc/resolv.k3a, which is not there; name a file of the host"
+        assert text == "k3a_resolv_conf names /etc/resolv.k3a, which is no file there; name a file of the host"
 
     def test_a_given_file_has_to_name_a_server(self):
         key, text = the_only(found(wanted=self.GIVEN, dns_servers=()))

@@ -291,3 +291,30 @@ def test_the_systems_python_is_tried_where_ansibles_is_elsewhere(running, rc, la
     asked = []
     assert look._lacking_python(running, lambda command: asked.append(command[0]) or (rc, "", "")) == lacking
     assert asked == ([] if running.startswith("/usr/") else ["/usr/bin/python3"])
+
+
+def told_of(name, **wanted):
+    given = replace(WANTED, **wanted)
+    found = judge(look.observe(given, lambda *_command: (0, "", "")), given)
+    return [f"{each.message}; {each.remedy}" for each in found if each.name == name]
+
+
+def test_a_data_directory_that_cannot_be_is_one_finding(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    own = "set k3a_data_dir to a directory of its own, such as /var/lib/k3a"
+    for path, why in (
+        (f"{tmp_path}/file", f"{tmp_path}/file is no directory"),
+        (f"{tmp_path}/file/k3a", f"{tmp_path}/file/k3a cannot be a directory, since {tmp_path}/file is no directory"),
+        (f"{tmp_path}/loop", f"{tmp_path}/loop is a link that leads to no directory"),
+        ("/srv/" + "a" * 300, f"/srv/{'a' * 35}... is too long for a path"),
+        ("srv/k3a", "'srv/k3a' is not an absolute path"),
+    ):
+        assert told_of("data_dir", data_dir=path) == [f"{why}; {own}"]
+
+
+def test_a_resolver_configuration_that_is_no_file_is_a_finding(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path, tmp_path / "loop", tmp_path / ("a" * 300)):
+        told = f"k3a_resolv_conf names {path}, which is no file there; name a file of the host"
+        assert told_of("resolv_conf", resolv_conf=str(path)) == [told]

@@ -133,3 +133,23 @@ def test_so_does_what_was_changed_of_the_host(tmp_path):
     (tmp_path / "host.json").write_text(json.dumps({"settings": {"kernel.panic": "0"}}))
     assert data_directory.has_signs(str(tmp_path))
     assert not data_directory.has_signs(f"{tmp_path}/nothing")
+
+
+def test_where_the_disk_has_something_else_no_directory_can_be(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "link").symlink_to(tmp_path)
+    elsewhere = "a link that leads to no directory"
+    for path, why in (
+        ("new/below", ""),
+        ("link/new", ""),
+        ("file", "{0} is no directory"),
+        ("file/new/below", "{0} cannot be a directory, since {1}/file is no directory"),
+        ("loop", f"{{0}} is {elsewhere}"),
+        ("gone/new", f"{{0}} cannot be a directory, since {{1}}/gone is {elsewhere}"),
+    ):
+        assert data_directory.blocked(f"{tmp_path}/{path}") == why.format(f"{tmp_path}/{path}", tmp_path)
+    for path in ("/" + "a" * 300, "/a" * 2000):
+        assert data_directory.blocked(path) == f"{path[:40]}... is too long for a path"
+    assert data_directory.blocked("srv/k3a") == "'srv/k3a' is not an absolute path"
