@@ -94,6 +94,7 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     ),
     "module_utils/_cluster/node:wanted_node": (Said("module_utils/_cluster/node:valid_value"),),
     "module_utils/_cluster/server_api:own_api": (STATE,),
+    "module_utils/_components/apiserver:run": (Said("module_utils/_components/audit:flaws"),),
     "module_utils/_components/apiserver:run.foresee": (STATE,),
     "module_utils/_components/cni_state:stop": (STATE,),
     "module_utils/_components/containerd:images_present": (STATE,),

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
-from ansible_collections.k3a.cluster.plugins.module_utils._components import etcd_guard
+from ansible_collections.k3a.cluster.plugins.module_utils._components import audit, etcd_guard
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import component, files, health, options, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout as layouts
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
@@ -418,6 +418,10 @@ def not_ready(servers: list[str], authority: str) -> str | None:
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
     params = module.params
+    wrong = audit.flaws(params["audit_policy"]) if params["audit_policy"] else []
+    if wrong:
+        problem = f"audit_policy is none with which the API server starts: {wrong[0]}"
+        raise K3aError(f"{problem}; correct it, or leave it out")
     node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
     encrypted = params["secrets_encryption"] or os.path.exists(Layout(params["data_dir"]).cred(bootstrap.ENCRYPTION))
     # In check mode a new cluster has no CAs yet.

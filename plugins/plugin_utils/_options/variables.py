@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import ManifestError
 from ansible_collections.k3a.cluster.plugins.module_utils._cluster.node import EFFECTS, valid_key, valid_value
+from ansible_collections.k3a.cluster.plugins.module_utils._components import audit
 from ansible_collections.k3a.cluster.plugins.module_utils._components.kubeconfig import valid_mode
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
@@ -365,11 +366,11 @@ def _new_token(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _audit_policy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    policy = values[name]
-    if policy and (policy.get("kind") != "Policy" or not isinstance(policy.get("rules"), list)):
-        yield f"{name} is not an audit policy", "give it apiVersion audit.k8s.io/v1, kind Policy and a list of rules"
+    for flaw in audit.flaws(values[name]) if values[name] else ():
+        yield f"{name} is no audit policy with which the API server starts: {flaw}", _AUDIT_POLICY
 
 
+_AUDIT_POLICY = "write it as in {apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}"
 AUTHENTICATOR = frozenset({"claimMappings", "claimValidationRules", "issuer", "userValidationRules"})
 _AS_AN_EXAMPLE = (
     "write it as in {issuer: {url: https://idp.example.org, audiences: [k8s]}, "

@@ -47,3 +47,13 @@ def test_an_unknown_level_of_pod_security_is_refused(run_module, bundle):
     result = run_module(apiserver, check=True, bundle=bundle, pod_security_level="paranoid")
     assert result["failed"]
     assert "pod_security_level" in result["msg"]
+
+
+def test_an_audit_policy_with_which_it_does_not_start_is_refused(run_module, bundle):
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": []}
+    result = run_module(apiserver, check=True, bundle=bundle, audit_policy=policy)
+    assert result["failed"]
+    assert result["msg"] == (
+        "audit_policy is none with which the API server starts: it has no list of rules, of at least one;"
+        " correct it, or leave it out"
+    )

@@ -185,8 +185,13 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
         ("k3a_node_taint", [["dedicated=db:NoSchedule", "a:NoExecute"]], [["a=b"], ["a=b:Never"], [":NoSchedule"]]),
         (
             "k3a_audit_policy",
-            [{}, {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": []}],
-            [{"rules": []}, {"kind": "Policy"}],
+            [{}, {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}],
+            [
+                {"rules": []},
+                {"kind": "Policy"},
+                {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": []},
+                {"apiVersion": "audit.k8s.io/v1beta1", "kind": "Policy", "rules": [{"level": "Metadata"}]},
+            ],
         ),
         (
             "k3a_jwt_authenticators",
