@@ -143,7 +143,8 @@ DECLARATION = Declaration(
     program="flanneld",
     ports=(
         Port(8472, NODES, "udp", when=("flannel_backend", "vxlan")),
-        Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native")),
+        Port(51820, NODES, "udp", when=("flannel_backend", "wireguard-native"), family=4),
+        Port(51821, NODES, "udp", when=("flannel_backend", "wireguard-native"), family=6),
     ),
     certificates=(Certificate("client-flannel", "client", USER, GROUP, approved=True),),
     users=(HOST_USER,),

@@ -29,7 +29,7 @@ class Port:
     """A port that a component listens on.
 
     C(option) is the variable that moves it, without C(k3a_). C(when) is a variable and the value with which the port is
-    open at all.
+    open at all; C(family) is 4 or 6, the family of addresses that pods have to have for that.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Port:
     protocol: str = "tcp"
     option: str = ""
     when: tuple[str, str] = ("", "")
+    family: int = 0
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ def number_of(port: Port, values: Values) -> int:
 def is_open(port: Port, values: Values) -> bool:
     """Whether a component listens on a port at all."""
     variable, value = port.when
-    return not variable or values.get(f"{PREFIX}{variable}") == value
+    wanted = not variable or values.get(f"{PREFIX}{variable}") == value
+    # A network that is none is a finding of its own.
+    families = {6 if ":" in cidr else 4 for cidr in values.get(f"{PREFIX}cluster_cidr", ())}
+    return wanted and (not port.family or port.family in families)
 
 
 def ports_of(declared: Declaration, values: Values) -> list[dict[str, Any]]:

@@ -8,7 +8,12 @@ import json
 import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec
 
-DEFAULTS = {"k3a_https_listen_port": 6443, "k3a_lb_server_port": 6444, "k3a_flannel_backend": "vxlan"}
+DEFAULTS = {
+    "k3a_https_listen_port": 6443,
+    "k3a_lb_server_port": 6444,
+    "k3a_flannel_backend": "vxlan",
+    "k3a_cluster_cidr": ["10.42.0.0/16"],
+}
 
 
 def ports(roles, **values):
@@ -75,6 +80,14 @@ def test_a_variable_that_is_of_no_use_moves_nothing():
 def test_the_tunnel_has_the_port_of_its_backend(backend, number):
     udp = [number for protocol, number in ports(["agent"], k3a_flannel_backend=backend) if protocol == "udp"]
     assert udp == ([number] if number else [])
+
+
+@pytest.mark.parametrize(
+    "cidrs, numbers", [(["10.42.0.0/16"], [51820]), (["fd00::/56"], [51821]), (["10.42.0.0/16", "fd00::/56"], [51820, 51821])]
+)
+def test_wireguard_has_a_port_for_each_family_of_pods(cidrs, numbers):
+    known = ports(["agent"], k3a_flannel_backend="wireguard-native", k3a_cluster_cidr=cidrs)
+    assert [number for protocol, number in known if protocol == "udp"] == numbers
 
 
 def test_the_variables_that_components_declare_are_those_of_the_roles():
