@@ -31,12 +31,13 @@ SERVICES = {"service_cidr": ["10.43.0.0/16", "fd43::/112"]}
 PROXY = {"https_proxy": "http://proxy.example.org:3128", "no_proxy": ["10.0.0.0/8"]}
 LOGGING = {"v": 4, "vmodule": "server*=6", "environment": {"GOGC": 100, "GODEBUG": 'a="100%"'}}
 PLACE = {"data_dir": "/srv/k3a", "https_listen_port": 7443}
+AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 CASES: dict[str, list[dict[str, Any]]] = {
     "apiserver": [
         {**IPS},
         {**BOTH, **SERVICES, **PLACE, "extra_args": ["v=2", "api-audiences+=mine"], "pod_security_level": "restricted"},
         {**IPS, "https_listen_port": 443, "advertise_address": "192.0.2.1", "secrets_encryption": False},
-        {**IPS, "audit_policy": {"kind": "Policy", "rules": []}, "cluster_domain": "example.org"},
+        {**IPS, "audit_policy": AUDIT, "cluster_domain": "example.org"},
         {**IPS, **LOGGING},
     ],
     "approver": [{}, PLACE],
@@ -96,7 +97,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 # A file that operators use; nothing runs.
 WITHOUT_UNIT = {"kubeconfig"}
 # These programs are the collection's own code, which changes.
-CODE = ("/k3a.pyz", "/etcd-guard.pyz")
+CODE = ("/k3a.pyz", "/etcd-guard.pyz", "/certificate-renewal.pyz")
 
 
 def consists_of(name: str, options: dict[str, Any], patch: Any) -> dict[str, Any]:
