@@ -52,6 +52,8 @@ FIRST = (
     "ValidatingAdmissionPolicyBinding",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding",
+    "PriorityLevelConfiguration",
+    "FlowSchema",
     "PriorityClass",
     "RuntimeClass",
     "StorageClass",

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""What the API itself refuses of machines that join, of nodes that were removed and of the approver.
+"""What the API itself refuses of machines that join, of nodes that were removed and of the approver,
+and whom it serves apart.
 
 The approver decides who may have what; these bound what it has to look at, and what it could do if it were not itself.
 """
@@ -52,8 +53,8 @@ def policies(user: str) -> tuple[Policy, ...]:
 
 
 def objects() -> tuple[dict[str, Any], ...]:
-    """What it is to set."""
-    return lifetimes()
+    """What it is to set, and whom it is to serve apart from all others."""
+    return (*lifetimes(), *own_queues())
 
 
 def certificate_requests() -> Policy:
@@ -180,4 +181,39 @@ def lifetimes() -> tuple[dict[str, Any], dict[str, Any]]:
     return (
         {**common, "kind": "MutatingAdmissionPolicy", "spec": specification},
         {**common, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": name}},
+    )
+
+
+def own_queues() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Machines that join wait for each other, by token, and for nobody else; nobody else waits for them.
+
+    Without that they share the API server's level for all that nobody sorted, with the operator among others.
+    """
+    name = "k3a-join"
+    common = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "metadata": {"name": name}}
+    # As many shares as catch-all has, which is the least: of the 600 requests that are served at once, about a dozen.
+    queuing = {"queues": 16, "handSize": 4, "queueLengthLimit": 50}
+    limited = {
+        "nominalConcurrencyShares": 5,
+        "lendablePercent": 0,
+        "borrowingLimitPercent": 0,
+        "limitResponse": {"type": "Queue", "queuing": queuing},
+    }
+    everything = {
+        "subjects": [{"kind": "Group", "group": {"name": BOOTSTRAPPERS}}],
+        "resourceRules": [
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+        ],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    schema = {
+        "priorityLevelConfiguration": {"name": name},
+        # After those that upstream has for the control plane and nodes, before those for everybody.
+        "matchingPrecedence": 1000,
+        "distinguisherMethod": {"type": "ByUser"},
+        "rules": [everything],
+    }
+    return (
+        {**common, "kind": "PriorityLevelConfiguration", "spec": {"type": "Limited", "limited": limited}},
+        {**common, "kind": "FlowSchema", "spec": schema},
     )

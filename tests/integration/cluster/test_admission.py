@@ -100,6 +100,16 @@ def test_a_token_takes_no_place_of_another_one(cluster):
         cluster.feed(cluster.servers[0], "", "sh", "-c", script)
 
 
+def test_the_api_serves_a_token_apart_from_all_others(cluster):
+    """The API's answer names the FlowSchema by which it was sorted."""
+    who = " ".join([f"--as={TOKEN[0]}", *(f"--as-group={group}" for group in TOKEN[1:])])
+    asked = f"kubectl get csr none {who} -v=8 2>&1 || true"
+    said = cluster.feed(cluster.servers[0], "", "sh", "-c", asked).lower()
+    sought = ("flowschema", "k3a-join", "--output=jsonpath={.metadata.uid}")
+    uid = cluster.feed(cluster.servers[0], "", "kubectl", "get", *sought)
+    assert f"x-kubernetes-pf-flowschema-uid: {uid}" in said, said
+
+
 def test_a_token_of_another_group_makes_nothing(cluster):
     other = ("system:bootstrap:abcdef", "system:bootstrappers", "system:bootstrappers:other")
     for body in (secret(), csr(request())):

@@ -44,6 +44,7 @@ def test_the_own_permissions_can_be_read(announced: Any) -> None:
         *("ConfigMap", "Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
         *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
         *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
+        *("PriorityLevelConfiguration", "FlowSchema"),
     }
 
 

@@ -77,3 +77,13 @@ def test_what_a_node_is_given_lives_as_long_as_the_approver_remembers_names():
     assert str(approver.LIFETIME) in mutation["applyConfiguration"]["expression"]
     (condition,) = spec["matchConditions"]
     assert all(f"'{signer}'" in condition["expression"] for signer in approver.KINDS)
+
+
+def test_machines_that_join_wait_for_nobody_else():
+    """Upstream sorts the control plane and nodes before 1000, everybody else after it."""
+    level, schema = OBJECTS["PriorityLevelConfiguration", "k3a-join"], OBJECTS["FlowSchema", "k3a-join"]
+    assert schema["spec"]["priorityLevelConfiguration"]["name"] == level["metadata"]["name"]
+    assert 900 < schema["spec"]["matchingPrecedence"] < 9000
+    assert schema["spec"]["distinguisherMethod"] == {"type": "ByUser"}  # each token is a user
+    limited = level["spec"]["limited"]
+    assert limited["borrowingLimitPercent"] == 0 and limited["limitResponse"]["type"] == "Queue"
