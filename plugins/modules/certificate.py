@@ -20,6 +20,8 @@ description:
   - The kubelet's client certificate is renewed by the kubelet, so it is replaced only when it is missing, expired or of
     another CA.
   - What M(k3a.cluster.certificate_renewal) has renewed on this host is taken as it is.
+  - Removes what it or M(k3a.cluster.certificate_renewal) has made for a former certificate and nothing reads
+    any more.
   - Fails when C(openssl) is missing, when a certificate was signed for another key than the one that is there by then,
     and when this host has no address in a family that the cluster needs.
 extends_documentation_fragment:

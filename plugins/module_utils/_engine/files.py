@@ -313,9 +313,14 @@ def write_file(file: File) -> None:
     sync_directory(parent)
 
 
+def unfinished(path: str) -> str:
+    """The name beside a path under which its next content is made."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+
+
 def temporary_of(path: str) -> str:
-    """The name beside a path under which its next content is made, free: what a killed run left there goes."""
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+    """That name (C(unfinished)) when it is free: what a killed run left there goes."""
+    temporary = unfinished(path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     return temporary

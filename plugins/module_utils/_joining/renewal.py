@@ -25,7 +25,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import 
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import x509
 from ansible_collections.k3a.cluster.plugins.module_utils._joining import approver
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.certificate_request import Requester
-from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
+from ansible_collections.k3a.cluster.plugins.module_utils._trust import leaves, pem
 
 # Seconds for each certificate, and for a run on this host to end.
 TIMEOUT = 60.0
@@ -78,7 +78,7 @@ def put(leaf: Mapping[str, Any], certificate: bytes, key: bytes) -> None:
     run writes two files; these two become that one first, which changes nothing for who reads them. Of a pair that has
     lost its key nothing is kept: a name that led to a file without a key would be a damaged key, which stops a run.
     """
-    pair = os.path.splitext(leaf["certificate"])[0] + ".pem"
+    pair = leaves.pair_file(leaf["certificate"])
     names = [files.Link(leaf[each], os.path.basename(pair)) for each in ("key", "certificate")]
     if any(not os.path.islink(link.path) or os.readlink(link.path) != link.target for link in names):
         _write(pair, former(leaf) if is_whole(leaf) else key + certificate)

@@ -93,12 +93,51 @@ def trust_change(file: files.File) -> files.Change | None:
     return files.file_change(file) if file.content else files.Change(file.path, "", "the cluster's CA\n")
 
 
+def key_of(leaf: leaves.Leaf) -> tuple[bytes | None, str]:
+    """The private key of a certificate, and the file that has it."""
+    within = pem.private_key_in(files.read_bytes(leaf.certificate)) if leaf.pair else b""
+    own = None if within and is_left(leaf) else files.read_bytes(leaf.key)
+    return (own, leaf.key) if own or not leaf.pair else (within, leaf.certificate)
+
+
+def is_left(leaf: leaves.Leaf) -> bool:
+    """Whether a key is left beside a pair that is whole without it: a run was killed that had put the pair in place.
+
+    The kubelet makes a new key for each pair, so by and by it would be taken for the key of a pair that it is not of.
+    """
+    return leaf.pair and os.path.lexists(leaf.key) and pem.belongs(leaf.certificate, leaf.certificate)
+
+
+def former_files(leaf: leaves.Leaf) -> list[str]:
+    """What k3a has made for a certificate, and what nobody reads for it any more.
+
+    Of a machine that joined by a token that is the file of certificate and key, once a run has renewed the certificate.
+    """
+    if leaf.pair:
+        return [leaf.key] if is_left(leaf) else []
+    pair = leaves.pair_file(leaf.certificate)
+    known = [files.unfinished(pair), *([] if leads_to(leaf.certificate, pair) else [pair])]
+    return [path for path in known if os.path.lexists(path)]
+
+
+def leads_to(path: str, file: str) -> bool:
+    """Whether a path is a link to a file beside it."""
+    return os.path.islink(path) and os.readlink(path) == os.path.basename(file)
+
+
+def clear(leaf: leaves.Leaf) -> None:
+    """Remove the former files of a certificate. A key that is in one of them gets a file of its own first."""
+    for path in former_files(leaf):
+        if leads_to(leaf.key, path):
+            key = pem.without_certificates(files.read_bytes(path))
+            files.write_file(files.File(leaf.key, key, mode=0o600, secret=True))
+        files.remove_file(path)
+
+
 def observe(leaf: leaves.Leaf, make_keys: bool) -> dict:
     """A certificate as it is, and whether its key is there; a key is made, and a request of it, if that is wanted."""
-    content = files.read_bytes(leaf.certificate)
-    certificate = pem.certificates_in(content)
-    own = files.read_bytes(leaf.key)
-    key, path = (own, leaf.key) if own or not leaf.pair else (pem.private_key_in(content), leaf.certificate)
+    certificate = pem.certificates_in(files.read_bytes(leaf.certificate))
+    key, path = key_of(leaf)
     has_key = bool(key and certificate) and pem.belongs(path, leaf.certificate)
     if not key and make_keys:
         key = pem.write_new_key(leaf.key)
@@ -121,6 +160,7 @@ def install(leaf: leaves.Leaf, signed: str) -> None:
     """Put a signed certificate where its process reads it."""
     if not leaf.pair:
         files.write_file(files.File(leaf.certificate, signed.encode(), mode=0o644))
+        clear(leaf)
         return
     # The kubelet renews this one: it wants a link to a dated file of certificate and key, and replaces the link.
     key = files.read_bytes(leaf.key) or pem.private_key_in(files.read_bytes(leaf.certificate))
@@ -151,10 +191,12 @@ def run(module: AnsibleModule) -> None:
     wanted = leaves_of(params)
     directory = files.Directory(tls_directory(params), 0o700)
     trust = [(file, trust_change(file)) for file in trust_files(params)]
-    changes = [change for _file, change in trust if change]
     # A server's comes with its CAs; and what is installed comes after what was requested, which made it.
     makes_place = params["profile"] == AGENT and not params["signed"]
     place = files.directory_change(directory) if makes_place else None
+    left = [] if params["signed"] else [path for leaf in wanted for path in former_files(leaf)]
+    changes = [change for _file, change in trust if change]
+    changes += [change for change in (files.absent_change(path, secret=True) for path in left) if change]
     if module.check_mode:
         found = [observe(leaf, make_keys=False) for leaf in wanted]
         module.exit_json(**result(params, wanted, found, changes, place))
@@ -166,6 +208,8 @@ def run(module: AnsibleModule) -> None:
         for file, change in trust:
             if change:
                 files.write_file(file)
+        for leaf in wanted if left else ():
+            clear(leaf)
         signed = [(leaf, params["signed"][leaf.name]) for leaf in wanted if leaf.name in params["signed"]]
         for leaf, certificate in signed:
             refuse_other_key(leaf, certificate)

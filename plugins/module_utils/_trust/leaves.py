@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -92,6 +93,11 @@ def _alternative_names(whose: str, names: Names) -> tuple[list[str], list[str]]:
         OF_SERVER: (reached, [*loopback, *names.ips]),
         OF_API: ([*kubernetes, f"{kubernetes[-1]}.{names.domain}", *reached], [*loopback, *names.ips]),
     }[whose]
+
+
+def pair_file(certificate: str) -> str:
+    """Where a machine that renews by itself has a certificate and its key in one, so that they never part."""
+    return os.path.splitext(certificate)[0] + ".pem"
 
 
 def unique(items: Sequence[str]) -> tuple[str, ...]:

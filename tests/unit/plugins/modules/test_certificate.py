@@ -116,6 +116,48 @@ def test_what_the_node_has_renewed_is_as_good_as_what_a_run_installed(run_module
     run_module(certificate, signed={"client-flannel": again}, **arguments)
     assert (path.is_symlink(), path.read_text()) == (False, again)
     assert by_name(run_module(certificate, **arguments))["client-flannel"]["has_key"]
+    # The host belongs to the inventory by now; nothing of a former certificate stays.
+    assert not path.is_symlink() and not path.with_suffix(".key").is_symlink()
+    assert (path.with_suffix(".key").read_bytes(), path.with_suffix(".pem").exists()) == ((tmp_path / "new").read_bytes(), False)
+
+
+def test_what_an_earlier_version_or_a_killed_run_left_of_a_former_certificate_goes(run_module, arguments, tmp_path):
+    run_module(certificate, **arguments)
+    tls = tmp_path / "k3a/agent/tls"
+    path, key = tls / "client-flannel.crt", pem.new_key()
+    (tmp_path / "key").write_bytes(key)
+    signed = signed_for(tmp_path / "key")
+    path.write_text(signed)
+    (tls / "client-flannel.pem").write_bytes(key + signed.encode())
+    (tls / "client-flannel.key").unlink()
+    (tls / "client-flannel.key").symlink_to("client-flannel.pem")
+    (tls / "client-kube-proxy.pem").write_text("of a former certificate")
+    (tls / ".serving-kubelet.pem.new").write_text("half")
+    (tls / "client-mine.pem").write_text("somebody else's")
+    left = [tls / ".serving-kubelet.pem.new", tls / "client-kube-proxy.pem", tls / "client-flannel.pem"]
+    announced = run_module(certificate, check=True, **arguments)
+    assert all(map(os.path.exists, left)) and "PRIVATE KEY" not in str(announced["diff"])
+    done = run_module(certificate, **arguments)
+    assert done["changed"] and done["diff"] == announced["diff"] and done["paths"] == list(map(str, left))
+    assert not any(map(os.path.lexists, left)) and (tls / "client-mine.pem").exists()
+    assert (path.read_text(), (tls / "client-flannel.key").read_bytes()) == (signed, key)
+    assert by_name(done)["client-flannel"]["has_key"]
+    assert not run_module(certificate, **arguments)["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_key_left_beside_the_kubelets_pair_is_not_taken_for_its_key(run_module, arguments, tmp_path, check):
+    """A run was killed before it removed the key; the kubelet has made other ones since."""
+    run_module(certificate, **arguments)
+    left = tmp_path / "k3a/agent/tls/client-kubelet.key"
+    run_module(certificate, signed={"client-kubelet": signed_for(left)}, **arguments)
+    (tmp_path / "new").write_bytes(pem.new_key())
+    pair = tmp_path / "kubelet/pki/kubelet-client-current.pem"
+    pair.write_text(signed_for(tmp_path / "new") + (tmp_path / "new").read_text())
+    left.write_bytes(pem.new_key())
+    found = run_module(certificate, check=check, **arguments)
+    assert by_name(found)["client-kubelet"]["has_key"]
+    assert (found["paths"], left.exists()) == ([str(left)], check)
 
 
 def test_the_kubelets_own_is_a_link_to_a_dated_file_of_both_and_its_key_is_kept(run_module, arguments, tmp_path):
