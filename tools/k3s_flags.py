@@ -43,7 +43,8 @@ files do not say has k3a's default, which is not always K3s's.
 
 
 PROXIES = """
-K3s takes the proxy by which it reaches registries from its environment:
+K3s takes the proxy by which it reaches registries from its environment. With `CONTAINERD_` before its name one is
+containerd's alone, and takes the place of the other there. `import_config.yml` sets a variable to what containerd has:
 
 """
 

@@ -27,7 +27,13 @@ from yaml import compose
 
 BY_ALIAS = {flag.alias: flag.name for flag in k3s_flags.FLAGS.values() if flag.alias}
 BY_ENVIRONMENT = {flag.environment: flag.name for flag in k3s_flags.FLAGS.values() if flag.environment}
-KNOWN = {**k3s_flags.FLAGS, **k3s_flags.PROXIES}
+# With this before its name, a variable of the environment is containerd's alone.
+CONTAINERD = "CONTAINERD_"
+KNOWN = {
+    **k3s_flags.FLAGS,
+    **k3s_flags.PROXIES,
+    **{CONTAINERD + name: flag for name, flag in k3s_flags.PROXIES.items()},
+}
 # What one host has and others have otherwise.
 OF_A_HOST = re.compile(r"k3a_(node_\w+|advertise_address|flannel_iface|disable_agent)")
 
@@ -93,11 +99,31 @@ def settings(files: Iterable[tuple[str, str]], environment: str = "") -> Setting
         if name and name not in found and value:
             found[name] = [value]
     for name in k3s_flags.PROXIES:
-        spellings = (f"{prefix}{case}" for prefix in ("CONTAINERD_", "") for case in (name, name.lower()))
-        value = next((assigned[spelling] for spelling in spellings if spelling in assigned), "")
-        if value:
-            found[name] = [value]
+        of_kubelet, of_containerd = _proxies(name, assigned)
+        if of_kubelet:
+            found[name] = [of_kubelet]
+        if of_containerd != of_kubelet:
+            found[CONTAINERD + name] = [of_containerd]
     return found
+
+
+def _proxies(name: str, assigned: Mapping[str, str]) -> tuple[str, str]:
+    """What the kubelet and what containerd heed as a variable of the environment of K3s, to which that is one of both.
+
+    containerd's own takes the place of the one that is spelled the same. Programs in Go then look for capital letters,
+    and for small ones where that has no value; but a server of K3s puts both of NO_PROXY together.
+    """
+    plain = {each: assigned.get(each, "") for each in (name, name.lower())}
+    if name == "NO_PROXY":
+        items = [item for text in plain.values() for item in text.split(",") if item.strip()]
+        plain = {name: ",".join(dict.fromkeys(items))}
+    own = {each: assigned[CONTAINERD + each] for each in (name, name.lower()) if CONTAINERD + each in assigned}
+    of_containerd = {**plain, **own}
+    return _first(name, plain), _first(name, of_containerd)
+
+
+def _first(name: str, values: Mapping[str, str]) -> str:
+    return values.get(name) or values.get(name.lower(), "")
 
 
 def _mapping(path: str, text: str, problems: list[str]) -> dict[str, Any]:
@@ -172,6 +198,9 @@ def imported(given: Mapping[str, Sequence[str]]) -> Imported:
         flag = KNOWN.get(name)
         if flag is None:
             result.notes.append(f"{name}: K3s has no such flag, and skips it.")
+        elif CONTAINERD + name in given:
+            instead = f"what K3s gives to containerd, by {CONTAINERD}{name},"
+            result.notes.append(f"{name}: Not taken over: {flag.variable} is {instead} and is the kubelet's, too.")
         elif any(said) or (said and flag.kind == TRUTH):
             note = _translate(flag, [value for value in said if value], texts)
             result.notes += [f"{name}: {note}"] if note else []

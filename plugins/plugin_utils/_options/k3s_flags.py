@@ -376,7 +376,8 @@ ENVIRONMENT = {
     "write-kubeconfig-mode": "K3S_KUBECONFIG_MODE",
     "write-kubeconfig-name": "K3S_KUBECONFIG_NAME",
 }
-# What K3s knows by the environment alone. With CONTAINERD_ before its name it is for containerd, and comes first.
+# What K3s knows by the environment alone. With CONTAINERD_ before its name it is for containerd
+# alone, and takes the place of the other there.
 PROXIES = {
     name: Flag(name, kind, BOTH, variable=f"k3a_{name.lower()}", why="it is for containerd and the kubelet")
     for name, kind in (("HTTP_PROXY", TEXT), ("HTTPS_PROXY", TEXT), ("NO_PROXY", LIST))

@@ -120,15 +120,41 @@ class TestSettings:
             "K3S_NEW": ["1"],
         }
 
-    def test_proxies_are_those_of_containerd_before_those_of_all(self) -> None:
+    def test_proxies_of_containerd_alone_are_told_from_those_of_all(self) -> None:
         given = "HTTP_PROXY=http://a\nCONTAINERD_HTTP_PROXY=http://b\nNO_PROXY=10.0.0.0/8,.example.org\nNO_COLOR=1\n"
-        assert settings(environment=given) == {"HTTP_PROXY": ["http://b"], "NO_PROXY": ["10.0.0.0/8,.example.org"]}
+        assert settings(environment=given) == {
+            "HTTP_PROXY": ["http://a"],
+            "CONTAINERD_HTTP_PROXY": ["http://b"],
+            "NO_PROXY": ["10.0.0.0/8,.example.org"],
+        }
+        assert settings(environment="HTTP_PROXY=http://a\nCONTAINERD_HTTP_PROXY=http://a") == {"HTTP_PROXY": ["http://a"]}
 
     def test_proxies_may_be_in_lower_case_as_the_installer_finds_them(self) -> None:
         given = "http_proxy=http://a\nHTTPS_PROXY=http://b\nhttps_proxy=http://c\nno_proxy=.example.org\n"
         expected = {"HTTP_PROXY": ["http://a"], "HTTPS_PROXY": ["http://b"], "NO_PROXY": [".example.org"]}
         assert settings(environment=given) == expected
-        assert settings(environment="HTTP_PROXY=http://a\nCONTAINERD_http_proxy=http://b")["HTTP_PROXY"] == ["http://b"]
+
+    @pytest.mark.parametrize(
+        "given, of_kubelet, of_containerd",
+        [
+            # A spelling of containerd's own takes the place of the same spelling, and capital letters come first.
+            ("HTTP_PROXY=http://a\nCONTAINERD_http_proxy=http://b", "http://a", "http://a"),
+            ("http_proxy=http://a\nCONTAINERD_http_proxy=http://b", "http://a", "http://b"),
+            ("http_proxy=http://a\nCONTAINERD_HTTP_PROXY=http://b", "http://a", "http://b"),
+            # One without a value takes the place, too.
+            ("HTTP_PROXY=http://a\nCONTAINERD_HTTP_PROXY=", "http://a", ""),
+            ("HTTP_PROXY=http://a\nhttp_proxy=http://b\nCONTAINERD_HTTP_PROXY=", "http://a", "http://b"),
+            ("NO_PROXY=a,b\nno_proxy=b,c", "a,b,c", "a,b,c"),
+            ("NO_PROXY=a,b\nno_proxy=c\nCONTAINERD_NO_PROXY=d", "a,b,c", "d"),
+            ("NO_PROXY=a\nCONTAINERD_no_proxy=d", "a", "a"),
+            ("CONTAINERD_NO_PROXY=d", "", "d"),
+        ],
+    )
+    def test_the_kubelet_and_containerd_heed_what_they_do_in_k3s(self, given: str, of_kubelet: str, of_containerd: str) -> None:
+        name = "NO_PROXY" if "NO_PROXY" in given else "HTTP_PROXY"
+        found = settings(environment=given)
+        assert found.get(name, [""]) == [of_kubelet]
+        assert found.get(f"CONTAINERD_{name}", [of_kubelet]) == [of_containerd]
 
     def test_the_environment_is_read_as_systemd_does(self) -> None:
         given = (
@@ -283,6 +309,19 @@ class TestTranslation:
             "HTTPS_PROXY: It is a secret, and not shown here; set k3a_https_proxy.",
             "NO_PROXY: It is for containerd and the kubelet.",
         ]
+
+    def test_what_k3s_gives_to_containerd_is_what_the_variables_do(self) -> None:
+        """It does not add to what the kubelet has, whose own has no variable."""
+        given = "NO_PROXY=.kubelet.example\nCONTAINERD_NO_PROXY=.example.org,10.0.0.0/8\nCONTAINERD_HTTPS_PROXY=http://u:p@x"
+        variables, notes = translated(environment=given)
+        assert variables == {"k3a_no_proxy": [".example.org", "10.0.0.0/8"]}
+        assert notes == [
+            "CONTAINERD_HTTPS_PROXY: It is a secret, and not shown here; set k3a_https_proxy.",
+            "NO_PROXY: Not taken over: k3a_no_proxy is what K3s gives to containerd, by CONTAINERD_NO_PROXY, and is the "
+            "kubelet's, too.",
+            "CONTAINERD_NO_PROXY: It is for containerd and the kubelet.",
+        ]
+        assert translated(environment="NO_PROXY=.a\nCONTAINERD_NO_PROXY=")[0] == {}
 
     def test_nothing_comes_to_nothing(self) -> None:
         assert translated("") == ({}, [])
