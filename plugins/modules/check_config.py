@@ -173,6 +173,11 @@ options:
         type: str
         default: ""
         description: Its program, which is asked whether it can read its arguments where it is installed.
+      configuration:
+        type: str
+        default: ""
+        description:
+          The flag, if there is one, of a file that alone tells it how to reach the API; one that does not is a finding.
       ports:
         type: list
         elements: dict
@@ -347,6 +352,7 @@ OPTIONS = {
             "arguments": {"type": "list", "elements": "str", "default": []},
             "rules": {"type": "list", "elements": "str", "default": []},
             "program": {"type": "str", "default": ""},
+            "configuration": {"type": "str", "default": ""},
             "ports": {
                 "type": "list",
                 "elements": "dict",

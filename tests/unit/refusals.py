@@ -99,7 +99,7 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "module_utils/_components/cni_state:stop": (STATE,),
     "module_utils/_components/containerd:images_present": (STATE,),
     "module_utils/_components/containerd:run": (STATE,),
-    "module_utils/_components/control_plane:refuse_unreadable": (Said("module_utils/_host/readable:unreadable"),),
+    "module_utils/_components/control_plane:refuse_unusable": (Said("module_utils/_host/readable:unusable"),),
     "module_utils/_components/kubeconfig:run": (
         Said("module_utils/_components/kubeconfig:valid_mode"),
         Said("module_utils/_engine/files:has_group"),

@@ -167,4 +167,4 @@ def test_the_predicates_are_found_by_names_that_lead_somewhere() -> None:
     """Where this looks at code, a rule that finds nothing would say that all is well."""
     assert "module_utils/_formats/address:network" in checked()
     assert "module_utils/_engine/component:converge" not in checked()
-    assert "module_utils/_components/control_plane:refuse_unreadable" not in checked()
+    assert "module_utils/_components/control_plane:refuse_unusable" not in checked()

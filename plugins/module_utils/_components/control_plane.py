@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.programs import program
@@ -22,7 +22,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine import layout 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import Declaration, Refused, refused
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
-from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
+from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unusable
 
 
 def kubeconfig_path(layout: layouts.Layout, name: str) -> str:
@@ -44,10 +44,9 @@ def client_credentials(
     return layouts.Credentials(f"k3a-{name}.service", tuple(sources))
 
 
-def refuse_unreadable(arguments: Iterable[str], user: str) -> None:
-    """Raise which file of the operator's, that an argument names, the user of a unit may not read."""
-    problem, remedy = unreadable(arguments, user)
-    if problem:
+def refuse_unusable(declared: Declaration, arguments: Sequence[str]) -> None:
+    """Raise which file of the operator's, that an argument names, the unit cannot work with."""
+    for problem, remedy in unusable(arguments, declared.users[0].name, declared.unit, declared.configuration):
         raise K3aError(f"{problem}; {remedy}")
 
 

@@ -134,6 +134,6 @@ def run(module: AnsibleModule) -> None:
         # Started earlier it would oversleep the API by up to half a minute, and so would all that come after it.
         component.wait_until_well(apiserver.awaited_component(params), deadline)
 
-    control_plane.refuse_unreadable(params["extra_args"], DECLARATION.users[0].name)
+    control_plane.refuse_unusable(DECLARATION, params["extra_args"])
     wanted = controller_manager_component(params)
     module.exit_json(**component.converge(module, wanted, params["pending"], prepare=wait_for_api))

@@ -17,6 +17,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
     Declaration,
     Port,
     User,
+    refused,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
@@ -32,7 +33,11 @@ DECLARATION = Declaration(
     health=f"https://127.0.0.1:{PORT}/healthz",
     arguments="kube_scheduler_arg",
     fixed=("kubeconfig", "master"),
-    refused=control_plane.refused_of_client(PORT),
+    refused=(
+        *control_plane.refused_of_client(PORT),
+        *refused("kube-scheduler then does no more than that and ends", "remove it", "write-config-to"),
+    ),
+    configuration="config",
     ports=(Port(PORT),),
     certificates=(Certificate("client-scheduler", "client", "system:kube-scheduler"),),
     users=(User("kube-scheduler", "Kubernetes scheduler (k3a)"),),
@@ -58,6 +63,6 @@ def scheduler_component(params: dict[str, Any]) -> component.Component:
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Do what the module is for, or say in check mode what there is to do."""
-    control_plane.refuse_unreadable(module.params["extra_args"], DECLARATION.users[0].name)
+    control_plane.refuse_unusable(DECLARATION, module.params["extra_args"])
     wanted = scheduler_component(module.params)
     module.exit_json(**component.converge(module, wanted, module.params["pending"]))

@@ -164,6 +164,8 @@ class Declaration:
     hold none of the flags in C(fixed): these say which cluster, node or data it works with, or could lose what is in
     it. Nor those in C(refused), each for a reason of its own.
 
+    C(configuration) is a flag that names a file of the operator's, which alone tells it then how to reach the API.
+
     C(namespaces) are those that it needs in the cluster, C(objects) what it needs there besides its permissions.
 
     C(awaited_by) is the component whose step waits until this one is well, since its own step does not; C(when) a value
@@ -177,6 +179,7 @@ class Declaration:
     arguments: str = ""
     fixed: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
+    configuration: str = ""
     awaited_by: str = ""
     when: str = ""
     ports: tuple[Port, ...] = ()

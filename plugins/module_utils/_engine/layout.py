@@ -165,6 +165,11 @@ class Layout:
         return f"{self.data_dir}/server/token"
 
 
+def credential_path(unit: str, name: str) -> str:
+    """Where the process of a unit reads what systemd hands to it by a name."""
+    return f"/run/credentials/{unit}/{name}"
+
+
 @dataclass(frozen=True)
 class Credentials:
     """Root-owned files that systemd hands to a unit whose process is not root."""
@@ -176,7 +181,7 @@ class Credentials:
         """Where the unit's process reads one."""
         if not any(name == known for known, _source in self.sources):
             raise LookupError(f"{self.unit} is not given {name}")
-        return f"/run/credentials/{self.unit}/{name}"
+        return credential_path(self.unit, name)
 
     @property
     def directives(self) -> tuple[tuple[str, str], ...]:

@@ -351,7 +351,7 @@ def _kept(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
 
 
 def _arguments(seen: Observed) -> Iterable[Finding]:
-    yield from (Finding("arguments", FAIL, message, remedy) for message, remedy in (*seen.unreadable, *seen.illegible))
+    yield from (Finding("arguments", FAIL, message, remedy) for message, remedy in (*seen.unusable, *seen.illegible))
 
 
 def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

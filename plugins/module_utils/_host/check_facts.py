@@ -79,6 +79,8 @@ class Component:
     # Its tables of nftables, and how its chains in the tables of others begin.
     rules: tuple[str, ...] = ()
     program: str = ""
+    # The flag of a file that alone tells it how to reach the API.
+    configuration: str = ""
 
 
 def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
@@ -91,6 +93,7 @@ def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...
             tuple(each.get("arguments") or ()),
             tuple(each.get("rules", ())),
             each.get("program") or "",
+            each.get("configuration") or "",
         )
         for each in declared
     )
@@ -173,8 +176,8 @@ class Observed:
     encryption: str = ""
     # Settings of the kernel that the kubelet wants otherwise, as they are.
     kernel_settings: tuple[tuple[str, str], ...] = ()
-    # The files of the operator's that components may not read: what is wrong, and what to do.
-    unreadable: tuple[tuple[str, str], ...] = ()
+    # The files of the operator's with which components cannot work: what is wrong, and what to do.
+    unusable: tuple[tuple[str, str], ...] = ()
     # The values that components cannot read in their arguments, likewise.
     illegible: tuple[tuple[str, str], ...] = ()
     # Why the administrator's kubeconfig cannot be where it is to be.

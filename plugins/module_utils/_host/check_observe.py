@@ -37,7 +37,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_pro
 from ansible_collections.k3a.cluster.plugins.module_utils._host import identity as identities
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Component, Observed, Space, Wanted
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import nft_version, read_kernel
-from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unreadable
+from ansible_collections.k3a.cluster.plugins.module_utils._host.readable import unusable
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import EtcdIdentity
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY, RecordDamaged
 from ansible_collections.k3a.cluster.plugins.module_utils._joining.node_password import PASSWORD_FILE
@@ -125,7 +125,7 @@ def observe(wanted: Wanted, run: Run) -> Observed:
         accounts=accounts.find(check.wanted_users(wanted)),
         encryption=kept.provider_in(layout) if wanted.server else "",
         kernel_settings=_other_settings(host.KUBELET_SETTINGS),
-        unreadable=_unreadable(wanted.components),
+        unusable=_unusable(wanted.components),
         illegible=_illegible(wanted.components, layout.data_dir),
         unwritable=_unwritable(wanted.write_kubeconfig) if wanted.server and wanted.write_kubeconfig else "",
         foreign=tuple(data_directory.foreign_paths(os.path.realpath(wanted.data_dir))),
@@ -138,10 +138,14 @@ def _other_settings(wanted: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((key, has) for key, has in found.items() if has and host.has_to_change(key, wanted[key], has, ()))
 
 
-def _unreadable(components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
-    """What the users of components may not read of the files that their arguments name."""
-    found = (unreadable(each.arguments, user) for each in components for user in each.users[:1])
-    return tuple(told for told in found if any(told))
+def _unusable(components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
+    """With which files that their arguments name components cannot work."""
+    return tuple(
+        told
+        for each in components
+        for user in each.users[:1]
+        for told in unusable(each.arguments, user, each.unit, each.configuration)
+    )
 
 
 def _illegible(components: Iterable[Component], data_dir: str) -> tuple[tuple[str, str], ...]:

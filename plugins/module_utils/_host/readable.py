@@ -3,18 +3,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""Files of the operator's that further arguments name, and whether the user that a component runs as may read them."""
+"""Files of the operator's that further arguments name, and whether a component can work with them, given its user."""
 
 from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process
+from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, layout, process
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import flags
 
 NOBODY = 65534
+# In YAML or JSON: nothing else in such a file has a key of this name. Nodes have no library that reads YAML.
+_KUBECONFIG = re.compile(r"""(?:^|[\s{,])["']?kubeconfig["']?\s*:[ \t]*["']?(?P<path>[^\s"'#,}]+)""")
+_COMMENT = re.compile(r"(^|\s)#.*", re.MULTILINE)
+_NOTHING = ("null", "Null", "NULL", "~")
+
+
+def unusable(arguments: Sequence[str], user: str, unit: str, configuration: str) -> list[tuple[str, str]]:
+    """With which files that arguments name a unit cannot work, each with what to do."""
+    problem, remedy = unreadable(arguments, user)
+    return [(problem, remedy)] if problem else [*lacking(arguments, user, unit, configuration)]
+
+
+def lacking(arguments: Iterable[str], user: str, unit: str, configuration: str) -> Iterator[tuple[str, str]]:
+    """What a file lacks that alone tells a component how to reach the API; the flag C(configuration) names one."""
+    handed = layout.credential_path(unit, "kubeconfig")
+    for argument in arguments:
+        flag, _operation, path = flags.split_argument(argument)
+        if not configuration or flag != configuration:
+            continue
+        given = kubeconfig_in(files.text_of(path))
+        what = f"{path}, which the argument {argument} names"
+        if not os.path.isfile(path):
+            yield f"{what}, is no file there", "name a file of the host, by its absolute path"
+        elif not given:
+            missing = "has no clientConnection.kubeconfig, beside which no argument says how to reach the API"
+            yield f"{what}, {missing}", f"give it clientConnection.kubeconfig: {handed}"
+        elif given != handed and not (os.path.isfile(given) and readable_for(given, user)):
+            other = f"has the clientConnection.kubeconfig {given}, which {user}, as whom it runs, cannot read"
+            yield f"{what}, {other}", f"make that {handed}"
+
+
+def kubeconfig_in(text: str) -> str:
+    """The kubeconfig that a component's file of configuration names, or nothing."""
+    found = (match["path"] for match in _KUBECONFIG.finditer(_COMMENT.sub("", text)))
+    return next((path for path in found if path not in _NOTHING), "")
 
 
 def unreadable(arguments: Iterable[str], user: str) -> tuple[str, str]:

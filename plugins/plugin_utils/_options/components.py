@@ -77,6 +77,7 @@ def components(values: Values, roles: Collection[str]) -> list[dict[str, Any]]:
             "users": [user.name for user in declared.users] if declared.role in roles else [],
             "arguments": arguments_of(declared, values) if declared.role in roles else [],
             "program": declared.program,
+            "configuration": declared.configuration,
         }
         for declared in DECLARATIONS
         if declared.program

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.k3a.cluster.plugins.module_utils._components import control_plane, scheduler
+from ansible_collections.k3a.cluster.plugins.module_utils._components import (
+    control_plane,
+    controller_manager,
+    scheduler,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.tests.unit.component_samples import command, directives, document, params_for
@@ -70,12 +74,16 @@ def test_it_reaches_its_own_host_and_more_only_when_it_is_told_of_more(thing):
     assert "IPAddressDeny" not in directives(thing.unit)
 
 
-def test_a_file_that_its_user_may_not_read_is_refused(monkeypatch):
-    monkeypatch.setattr(control_plane, "unreadable", lambda arguments, user: (f"{arguments} {user}", "do this"))
-    with pytest.raises(K3aError, match=r"^\['config=/f'\] kube; do this$"):
-        control_plane.refuse_unreadable(["config=/f"], "kube")
-    monkeypatch.undo()
-    control_plane.refuse_unreadable(["config=/k3a/none"], "kube")
+def test_a_file_that_it_cannot_work_with_is_refused(tmp_path):
+    path = tmp_path / "scheduler.yaml"
+    path.write_text("kind: KubeSchedulerConfiguration\n")
+    told = "has no clientConnection.kubeconfig, .*; give it .*: /run/credentials/k3a-scheduler.service/kubeconfig$"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ansible_collections.k3a.cluster.plugins.module_utils._host.readable.readable_for", lambda *_: True)
+        with pytest.raises(K3aError, match=told):
+            control_plane.refuse_unusable(scheduler.DECLARATION, [f"config={path}"])
+        control_plane.refuse_unusable(controller_manager.DECLARATION, [f"cloud-config={path}"])
+    control_plane.refuse_unusable(scheduler.DECLARATION, ["v=2"])
 
 
 def test_it_runs_without_root(thing):

@@ -99,7 +99,7 @@ def test_a_file_that_a_component_may_not_read_is_a_finding(tmp_path):
     assert told.message == f"{path}, which the argument {argument} names, cannot be read by daemon, as whom it runs"
     for other in (replace(component, users=()), replace(component, arguments=("v=2",))):
         seen = look.observe(replace(WANTED, components=(other,)), lambda *_command: (0, "", ""))
-        assert seen.unreadable == ()
+        assert seen.unusable == ()
 
 
 def test_settings_of_the_kernel_that_the_kubelet_wants_otherwise_are_seen(monkeypatch):

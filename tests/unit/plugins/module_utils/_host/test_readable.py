@@ -54,5 +54,36 @@ class TestFilesOfTheOperator:
             patch.setattr(readable.pwd, "getpwnam", {}.__getitem__)
             assert readable.unreadable([f"config={file}"], "audio") == ("", "")
 
+    @pytest.mark.parametrize(
+        "text, told",
+        [
+            ("clientConnection:\n  kubeconfig: {handed}\nkind: KubeSchedulerConfiguration\n", ""),
+            ('{{"clientConnection": {{"kubeconfig": "{handed}"}}}}', ""),
+            ("clientConnection: {{qps: 5, kubeconfig: '{handed}'}}\n", ""),
+            ("clientConnection:\n  kubeconfig: {file}\n", ""),
+            ("kind: KubeSchedulerConfiguration\n", "has no clientConnection.kubeconfig, beside which no argument says"),
+            ("clientConnection: # kubeconfig: /etc/one\n  kubeconfig:\n  qps: 5\n", "has no clientConnection.kubeconfig"),
+            ("clientConnection: {{kubeconfig: null}}\n", "has no clientConnection.kubeconfig, "),
+            ("clientConnection: {{kubeconfig: ''}}\n", "has no clientConnection.kubeconfig, "),
+            ("clientConnection:\n  kubeconfig: /k3a/none # mine\n", "has the clientConnection.kubeconfig /k3a/none, which"),
+        ],
+    )
+    def test_a_file_that_alone_says_how_to_reach_the_api_has_to_say_it(self, file, text, told):
+        os.chmod(file, 0o644)
+        handed = "/run/credentials/k3a-scheduler.service/kubeconfig"
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(text.format(handed=handed, file=file))
+        given = (["v=2", f"config={file}"], "daemon", "k3a-scheduler.service")
+        found = readable.unusable(*given, "config")
+        assert readable.unusable(*given, "") == []
+        assert len(found) == bool(told)
+        for message, remedy in found:
+            assert message.startswith(f"{file}, which the argument config={file} names, {told}")
+            assert remedy in (f"give it clientConnection.kubeconfig: {handed}", f"make that {handed}")
+
+    def test_a_file_of_configuration_that_is_not_there_is_told(self):
+        (told,) = readable.unusable(["config=/k3a/none"], "daemon", "k3a-scheduler.service", "config")
+        assert told[0] == "/k3a/none, which the argument config=/k3a/none names, is no file there"
+
     def test_what_is_no_file_is_no_matter_of_ours(self):
         assert readable.unreadable(["feature-gates=A=true", "x=/k3a/nothing", "v"], "daemon") == ("", "")

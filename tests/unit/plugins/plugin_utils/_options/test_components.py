@@ -38,6 +38,7 @@ def test_the_arguments_are_those_of_the_host_with_the_user_who_reads_what_they_n
         scheduler, kubelet = known["scheduler"], known["kubelet"]
         assert scheduler["arguments"] == (["config=/etc/scheduler.yaml"] if server else [])
         assert kubelet["arguments"] == ([] if server else ["config=/etc/kubelet.yaml"])
+        assert (scheduler["configuration"], kubelet["configuration"]) == ("config", "")
         assert (scheduler["users"], kubelet["users"]) == ((["kube-scheduler"] if server else []), [])
 
 

@@ -306,6 +306,7 @@ class TestArguments:
             ("k3a_kube_controller_manager_arg", "secure-port=0", "remove it"),
             ("k3a_kube_controller_manager_arg", "cluster-signing-cert-file=/etc/ca.crt", "remove it"),
             ("k3a_kube_scheduler_arg", "bind-address=10.0.0.1", "remove it"),
+            ("k3a_kube_scheduler_arg", "write-config-to=/tmp/scheduler.yaml", "remove it"),
             ("k3a_etcd_arg", "listen-metrics-urls=http://10.0.0.1:2381", "set k3a_etcd_expose_metrics"),
             ("k3a_etcd_arg", "log-outputs=/var/log/etcd.log", "remove it, and read its journal"),
             ("k3a_kubelet_arg", "node-ip=10.0.0.1", "set k3a_node_ip"),
