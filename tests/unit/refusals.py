@@ -314,7 +314,7 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "plugin_utils/_cluster/token_rotation:refuse": 2 * (FIRST,),
     "plugin_utils/_options/k3s_config:settings": (FIRST,),
     "plugin_utils/_options/spec:unattended": (Said("plugin_utils/_options/spec:unattended"),),
-    "plugin_utils/_options/values:_element": (Said("plugin_utils/_options/values:_element"),),
+    "plugin_utils/_options/values:_elements": (Said("plugin_utils/_options/values:_elements"),),
     "plugin_utils/_options/values:_items": (Said("plugin_utils/_options/values:_items"),),
     "plugin_utils/_options/values:_on_controller": (Said("plugin_utils/_options/values:_on_controller"),),
     "plugin_utils/_options/values:_scalar": (Said("plugin_utils/_options/values:_scalar"),),

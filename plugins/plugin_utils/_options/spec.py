@@ -170,7 +170,7 @@ def evaluate(
             problems.append(Problem(place, message, error.remedy))
         except Mistyped as error:
             problems.append(Problem(place, str(error), error.remedy))
-        except (OSError, UnicodeError, AnsibleError) as error:
+        except (OSError, ValueError, AnsibleError) as error:
             reason = getattr(error, "strerror", None) or error
             problems.append(Problem(place, f"{place} is {path}, which cannot be read: {reason}"))
         else:

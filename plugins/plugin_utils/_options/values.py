@@ -15,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import yaml
@@ -74,22 +75,25 @@ def typed(name: str, value: Any, option: Option) -> Any:
     kind, secret = option.get("type", "str"), bool(option.get("no_log"))
     try:
         if kind == "list":
-            result: Any = [_element(name, item, option) for item in _items(name, value, option)]
+            result: Any = _elements(name, _items(name, value, option), option)
         else:
             result = _scalar(name, value, kind)
     except _Unfit as error:
         wanted = f"a list, each item {IN_WORDS[option['elements']]}" if kind == "list" else IN_WORDS[kind]
-        found = error.args[0] if error.args else value
-        remedy = "put it in quotes" if _lost_its_form(found) and kind in ("str", "path", "list") else "correct it"
+        found = error.args or (value,)
+        quotes = kind in ("str", "path", "list") and all(map(_lost_its_form, found))
+        remedy = "correct it" if not quotes else "put it in quotes" if len(found) == 1 else "put them in quotes"
         where = "has" if kind == "list" and error.args else "is"
-        raise Mistyped(f"{name} must be {wanted}, and {where} {value_text(found, secret)}", remedy) from None
+        texts = dict.fromkeys(value_text(each, secret) for each in found)
+        raise Mistyped(f"{name} must be {wanted}, and {where} {' and '.join(texts)}", remedy) from None
     choices = option.get("choices") or []
     others = [one for one in (result if isinstance(result, list) else [result]) if one not in choices]
     if choices and others:
         why, instead = k3s_flags.other_values(name, others)
         if why:
             raise Mistyped(why, instead)
-        raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {value_text(others[0], secret)}")
+        texts = dict.fromkeys(value_text(each, secret) for each in others)
+        raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {' and '.join(texts)}")
     return result
 
 
@@ -112,11 +116,17 @@ def _split(name: str, text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _element(name: str, item: Any, option: Option) -> Any:
-    try:
-        return _scalar(name, item, option["elements"])
-    except _Unfit:
-        raise _Unfit(item) from None
+def _elements(name: str, items: list[Any], option: Option) -> list[Any]:
+    """The items as their type wants them; all that cannot be is told at once."""
+    result, unfit = [], []
+    for item in items:
+        try:
+            result.append(_scalar(name, item, option["elements"]))
+        except _Unfit:
+            unfit.append(item)
+    if unfit:
+        raise _Unfit(*unfit)
+    return result
 
 
 def _scalar(name: str, value: Any, kind: str) -> Any:
@@ -134,7 +144,7 @@ def _scalar(name: str, value: Any, kind: str) -> Any:
     if kind == "int" and not isinstance(value, bool):
         if isinstance(value, int):
             return value
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()):
+        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
             return int(value)
     if kind == "dict":
         value = _flow(value, "{}") if isinstance(value, str) else value
@@ -162,8 +172,11 @@ def _flow(text: str, brackets: str) -> Any:
 
 
 def _lost_its_form(value: Any) -> bool:
-    """Whether a number stands where a text should: how it was written is lost, since 0600 is 384 and 1.10 is 1.1."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a number or a date stands where a text should.
+
+    How it was written is lost, since 0600 is 384 and 1.10 is 1.1.
+    """
+    return isinstance(value, (int, float, date)) and not isinstance(value, bool)
 
 
 def value_text(value: Any, secret: bool) -> str:
@@ -176,10 +189,15 @@ def value_text(value: Any, secret: bool) -> str:
         return "true or false" if secret else str(value).lower()
     if isinstance(value, (int, float)):
         return "a number" if secret else f"the number {value}"
+    if isinstance(value, date):
+        return "a date" if secret else f"the date {value}"
     if not isinstance(value, (Mapping, list, tuple)):
         return "something else"
     kind = "a mapping" if isinstance(value, Mapping) else "a list"
-    return kind if secret else f"{kind}, {_shortened(json.dumps(value, default=str))}"
+    try:
+        return kind if secret else f"{kind}, {_shortened(json.dumps(value, default=str))}"
+    except (TypeError, ValueError):  # keys that are no texts, or what is within itself, as YAML can say it
+        return kind
 
 
 def _shortened(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
@@ -137,11 +138,17 @@ def test_only_arguments_and_annotations_may_hold_commas():
         (["a", {"b": 1}], TEXTS, 'k3a_x must be a list, each item a text, and has a mapping, {"b": 1}; correct it'),
         ([1], TEXTS, "k3a_x must be a list, each item a text, and has the number 1; put it in quotes"),
         (["a", None], TEXTS, "k3a_x must be a list, each item a text, and has empty; correct it"),
+        ([1, "a", {}], TEXTS, "k3a_x must be a list, each item a text, and has the number 1 and a mapping, {}; correct it"),
+        ([1, 2.5], TEXTS, "k3a_x must be a list, each item a text, and has the number 1 and the number 2.5; put them in quotes"),
+        (date(2026, 1, 2), {"type": "str"}, "k3a_x must be a text, and is the date 2026-01-02; put it in quotes"),
+        ("[&a [*a]]", TEXTS, "k3a_x must be a list, each item a text, and has a list; correct it"),
+        ("9" * 5000, {"type": "int"}, f'k3a_x must be a whole number, and is "{"9" * 76}...; correct it'),
         (7, TEXTS, "k3a_x must be a list, each item a text, and is the number 7; put it in quotes"),
         (["a"], {"type": "dict"}, 'k3a_x must be a mapping, and is a list, ["a"]; correct it'),
         ("a=b", {"type": "dict"}, 'k3a_x must be a mapping, and is "a=b"; correct it'),
         ("{a: [}", {"type": "dict"}, 'k3a_x must be a mapping, and is "{a: [}"; correct it'),
         ("wg", {"type": "str", "choices": ["vxlan", "none"]}, 'k3a_x must be one of vxlan, none, and is "wg"; correct it'),
+        ("b,a,c", {**TEXTS, "choices": ["a"]}, 'k3a_x must be one of a, and is "b" and "c"; correct it'),
         ("b", {**TEXTS, "choices": ["a"]}, 'k3a_x must be one of a, and is "b"; correct it'),
         ("x" * 500, {"type": "int"}, f'k3a_x must be a whole number, and is "{"x" * 76}...; correct it'),
     ],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -417,3 +418,24 @@ def test_how_many_nodes_may_be_away_is_a_number_or_a_percentage(value):
 @pytest.mark.parametrize("value", ["1", "20", "10%", "100%"])
 def test_such_are_fine(value):
     assert variables.variable_findings({"k3a_max_unavailable": value}, {}) == []
+
+
+# What YAML, JSON and -e can make of a value, in whatever place.
+ANYTHING = [
+    *(None, "", 0, 1, -1, 2, 1.5, True, False, float("nan"), 10**30, "9" * 5000, b"x", {"a"}, date(2026, 1, 1)),
+    *("x", "yes", "[a", "{a", "a=b", "a:b", "~", "/", "//", "\x00", "\u2028", "[2026-01-01]", "[&a [*a]]", "[!!binary aGk=]"),
+    *([], [None], [1], [[1]], [{}], [{"a": None}], [{"issuer": 1}], {}, {1: 2}, {None: None}, {"a": {"b": [1]}}),
+    *({"kubelet": None}, {"kubelet": ["A"]}, {"kubelet": {1: "a"}}, {"kubelet": {"A": True}}, {"mirrors": []}),
+    *({"mirrors": {"a": {"endpoint": 1}}}, {"configs": {"a": {"auth": 1, "tls": []}}}, {"configs": {"a": None}}),
+    *({"kind": "Policy", "rules": [1]}, {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": []}]}),
+]
+
+
+@pytest.mark.parametrize("name", sorted({**spec.specification(), **spec.of_playbooks()}))
+def test_whatever_a_variable_is_given_is_taken_or_refused_in_sentences_that_name_it(name):
+    known = {**spec.specification(), **spec.of_playbooks()}
+    for given in ANYTHING:
+        values, wrong = spec.evaluate({name: known[name]}, {name: given}, lambda value: value)
+        assert len(wrong) <= 1 and all(name in each.sentence and "\n" not in each.sentence for each in wrong), given
+        found = variables.variable_findings({**{k: v for k, v in DEFAULTS.items() if k != name}, **values}, {})
+        assert all("\n" not in f"{each.message}{each.remedy}" for each in found), given
