@@ -176,7 +176,7 @@ class ActionModule(ActionBase):
                 of_hosts,
                 verdict.recorded_addresses(nodes, answer, of_hosts),
             ),
-            "hosts": verdict.host_records(hosts, plan),
+            "hosts": verdict.host_records(verdict.with_joined_peers(hosts, answer), plan),
         }
 
     def _others(self, hosts: list[HostReport], group: Iterable[str], hostvars: Mapping[str, Any]) -> list[HostReport]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, Manifest
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, NODES, SERVER, SERVERS
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible import prompt
@@ -95,6 +95,7 @@ class ActionModule(HostAction):
             "name": task_vars["inventory_hostname"],
             "server": server,
             "node": options["agent"],
+            "without_peers": options["without_peers"],
             "versions": manifest.versions if manifest else {},
             "images": [image["name"] for image in manifest.images] if manifest else [],
             "bundle": values["k3a_bundle"] if manifest and not (facts and facts.bundle_present) else "",
@@ -160,7 +161,7 @@ class ActionModule(HostAction):
             if f"k3a_{name}" in values and f"k3a_{name}" not in bad
         }
         options |= {"server": server, "agent": not (server and values.get("k3a_disable_agent"))}
-        options["without_peers"] = without_peers(task_vars["groups"]) if server else []
+        options["without_peers"] = groups.without_peers(task_vars["groups"])
         if server and "k3a_token" in values:
             options["token"] = values["k3a_token"]
         if manifest:
@@ -184,12 +185,6 @@ class ActionModule(HostAction):
         user = task_vars.get("ansible_user")
         finding = cluster.cannot_run(str(seen.get("msg", "")), str(seen.get("module_stderr", "")), user)
         return ({}, [finding]) if finding else (seen, [])
-
-
-def without_peers(known: groups.Groups) -> list[str]:
-    """From where nobody comes to a server: in a cluster of one server no other server, in one of one host no node."""
-    alone = [SERVERS] if len(groups.servers(known)) == 1 else []
-    return [*alone, NODES] if alone and not groups.agents(known) else alone
 
 
 def usable_claims(seen: dict[str, Any]) -> tuple[HostFacts | None, Finding | None]:

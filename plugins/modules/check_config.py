@@ -249,6 +249,7 @@ host:
     name: node-1
     server: true
     node: true
+    without_peers: [servers]
     versions: {kubernetes: v1.37.2}
     images: [registry.k8s.io/pause:3.10]
     bundle: /srv/bundle
@@ -412,11 +413,16 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
     }
 
 
+def wanted_of(params: dict[str, Any]) -> Wanted:
+    """What the host is to become, by the module's options."""
+    options: dict[str, Any] = {name: tuple(o) if isinstance(o, list) else o for name, o in params.items()}
+    return Wanted(**{**options, "components": components_in(params["components"])})
+
+
 @reports_errors
 def run(module: AnsibleModule) -> None:
     """Look, judge, report."""
-    options: dict[str, Any] = {name: tuple(o) if isinstance(o, list) else o for name, o in module.params.items()}
-    wanted = Wanted(**{**options, "components": components_in(module.params["components"])})
+    wanted = wanted_of(module.params)
     if os.geteuid() != 0:
         remedy = "become root (become: true), or connect as root"
         findings, known = [Finding("root", FAIL, "the user of the connection is not root", remedy)], {}

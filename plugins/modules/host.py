@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - k3a.cluster.attributes.node
   - k3a.cluster.options.data_dir
   - k3a.cluster.options.cluster_cidr
+  - k3a.cluster.options.node_ip
   - k3a.cluster.options.timeout
 options:
   cluster_cidr:
@@ -39,8 +40,8 @@ options:
     default: false
   manage_firewall:
     description:
-      - Whether to open firewalld and ufw, where they filter packets on the host, for O(firewall_ports) and for the
-        networks of pods. M(k3a.cluster.reset) closes again what was opened so.
+      - Whether to open firewalld and ufw, where they filter packets on the host, for O(firewall_ports) and for
+        O(firewall_networks). M(k3a.cluster.reset) closes again what was opened so.
     type: bool
     default: false
   firewall_ports:
@@ -48,6 +49,13 @@ options:
     type: list
     elements: str
     default: []
+  firewall_networks:
+    description: The networks of pods, whose packets the host forwards.
+    type: list
+    elements: str
+    default: []
+  node_ip:
+    description: The addresses of the node. Ports are as good as open where a network that the firewall trusts has them.
   interfaces:
     description:
       - For the action plugin, which fills it in. The interfaces that the components make.

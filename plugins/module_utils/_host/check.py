@@ -26,7 +26,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import (
     resolver,
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_kernel as kernel_features
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Observed, Port, Wanted
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import (
+    Observed,
+    Port,
+    Wanted,
+    pod_networks,
+    reached_ports,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc import Socket
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_storage import MIB
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
@@ -289,11 +295,6 @@ def wanted_ports(wanted: Wanted) -> list[Port]:
     return [port for each in wanted.components for port in each.ports]
 
 
-def reached_ports(wanted: Wanted) -> list[Port]:
-    """The ports that other hosts have to reach."""
-    return [port for port in wanted_ports(wanted) if port.reach != LOOPBACK]
-
-
 def contested(sockets: Sequence[Socket], wanted: Wanted) -> list[tuple[Port, Socket]]:
     """The sockets that stand where one of ours has to be."""
     return [
@@ -387,16 +388,16 @@ def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
         ips = tuple(node_ips(seen, wanted))
     except address.AddressError:  # which is a finding already
         ips = ()
-    reached = [port for port in reached_ports(wanted) if port.reach not in wanted.without_peers]
+    reached = reached_ports(wanted.components, wanted.without_peers)
     ports = {(port.protocol, port.number): port.reach for port in reached}
-    flannel = wanted.agent and wanted.flannel_backend != "none"
+    networks = pod_networks(wanted.agent, wanted.flannel_backend, wanted.cluster_cidr)
     return check_firewall.Need(
         ports=tuple(ports),
         ports_of_api=tuple(port for port, reach in ports.items() if reach == ANYWHERE),
-        cluster_cidr=wanted.cluster_cidr if flannel else (),
+        cluster_cidr=networks,
         node_ips=ips,
         interface=next((a.interface for a in seen.addresses if a.ip in ips), ""),
-        has_flannel=flannel,
+        has_flannel=bool(networks),
         is_node=bool(seen.installed),
         is_managed=wanted.manage_firewall,
     )

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall
@@ -97,6 +98,17 @@ def components_in(declared: Iterable[Mapping[str, Any]]) -> tuple[Component, ...
         )
         for each in declared
     )
+
+
+def reached_ports(components: Iterable[Component], without_peers: Collection[str]) -> list[Port]:
+    """The ports to which somebody comes from another host: those that the check asks of a firewall, or a run opens."""
+    unreached = {LOOPBACK, *without_peers}
+    return [port for each in components for port in each.ports if port.reach not in unreached]
+
+
+def pod_networks(agent: bool, flannel_backend: str, cluster_cidr: Iterable[str]) -> tuple[str, ...]:
+    """The networks whose packets a host forwards for its pods, likewise; another network than flannel's has its own."""
+    return tuple(cluster_cidr) if agent and flannel_backend != "none" else ()
 
 
 @dataclass(frozen=True)

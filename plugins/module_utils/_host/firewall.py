@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process, systemd
@@ -39,9 +39,9 @@ class Opening:
 Openings = Mapping[str, Opening]
 
 
-def missing(wanted: Opening) -> dict[str, Opening]:
-    """What of it the firewalls of this host do not let through."""
-    known = {name: _lacking(wanted, opened) for name, opened in active().items()} if wanted else {}
+def missing(wanted: Opening, peers: Sequence[str] = ()) -> dict[str, Opening]:
+    """What of it the firewalls of this host do not let through; a network with all nodes, as these, may be trusted."""
+    known = {name: _lacking(wanted, opened, peers) for name, opened in active().items()} if wanted else {}
     return {name: lacking for name, lacking in known.items() if lacking}
 
 
@@ -54,9 +54,9 @@ def active() -> dict[str, check_firewall.Opened]:
     return {**found, **({UFW: ufw} if ufw else {})}
 
 
-def _lacking(wanted: Opening, opened: check_firewall.Opened) -> Opening:
+def _lacking(wanted: Opening, opened: check_firewall.Opened, peers: Sequence[str]) -> Opening:
     return Opening(
-        tuple(port for port in wanted.ports if not opened.lets_in(*_parted(port), ())),
+        tuple(port for port in wanted.ports if not opened.lets_in(*_parted(port), peers)),
         tuple(network for network in wanted.networks if not opened.trusts(network)),
     )
 

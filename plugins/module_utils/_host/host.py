@@ -79,6 +79,7 @@ class Host:
     modules: tuple[str, ...] = ()
     # What its firewalls have to let through; nothing where they are somebody else's matter.
     opening: firewall.Opening = firewall.Opening()
+    node_ips: tuple[str, ...] = ()
     # Which labels of SELinux what is in the data directory has; nothing where it is off, or not asked for.
     policy: str = ""
 
@@ -168,7 +169,7 @@ def make_plan(wanted: Host) -> Plan:
     policy = wanted.policy and files.file_change(File(selinux.POLICY, wanted.policy.encode(), mode=0o644))
     changes = [change for _item, change in (*directories, *texts) if change]
     changes += [policy] if policy else []
-    openings = firewall.missing(wanted.opening)
+    openings = firewall.missing(wanted.opening, wanted.node_ips)
     changes += firewall.changes(openings)
     changes += [files.Change(f"user {user}", "", "present\n") for user in users]
     changes += [files.Change(f"kernel module {name}", "", "loaded\n") for name in modules]
@@ -318,6 +319,8 @@ OPTIONS = {
     "users": {"type": "dict", "default": {}},
     "manage_firewall": {"type": "bool", "default": False},
     "firewall_ports": {"type": "list", "elements": "str", "default": []},
+    "firewall_networks": {"type": "list", "elements": "str", "default": []},
+    "node_ip": options.NODE_IP,
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "timeout": options.TIMEOUT,
 }
@@ -337,8 +340,8 @@ def run(module: AnsibleModule) -> None:
         params["interfaces"],
     )
     if params["manage_firewall"]:
-        opening = firewall.Opening(tuple(params["firewall_ports"]), tuple(params["cluster_cidr"]))
-        wanted = replace(wanted, opening=opening)
+        opening = firewall.Opening(tuple(params["firewall_ports"]), tuple(params["firewall_networks"]))
+        wanted = replace(wanted, opening=opening, node_ips=tuple(params["node_ip"]))
     plan = make_plan(wanted)
     if plan.changes and not module.check_mode:
         with host_lock(params["timeout"]):

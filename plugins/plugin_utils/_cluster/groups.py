@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import NODES, SERVERS
+
 SERVER = ("server", "k3a_server")
 AGENT = ("agent", "k3a_agent")
 
@@ -23,6 +25,12 @@ def servers(groups: Groups) -> list[str]:
 def agents(groups: Groups) -> list[str]:
     """The hosts that run a node and nothing else."""
     return members(groups, AGENT)
+
+
+def without_peers(groups: Groups) -> list[str]:
+    """From where nobody comes to a host: in a cluster of one server no other server, in one of one host no node."""
+    alone = [SERVERS] if len(servers(groups)) == 1 else []
+    return [*alone, NODES] if alone and not agents(groups) else alone
 
 
 def members(groups: Groups, names: Sequence[str]) -> list[str]:

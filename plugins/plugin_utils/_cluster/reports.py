@@ -81,6 +81,8 @@ class HostReport:
     name: str
     server: bool = False
     node: bool = True
+    # From where nobody comes to it: which of SERVERS and NODES there are no others of.
+    without_peers: tuple[str, ...] = ()
     replace: bool = False
     # Where a server's API is: its published URL, and the address and port that other nodes use.
     url: str = ""

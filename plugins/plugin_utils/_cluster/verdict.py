@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.k3a.cluster.plugins.module_utils._components import certificate_renewal, registry
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, LOOPBACK, SERVER, SERVERS
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, NODES, SERVER
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import cluster_dns
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import (
+    components_in,
+    pod_networks,
+    reached_ports,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT, components
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
@@ -110,7 +115,8 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
         "no_proxy": without_proxy(settings, report.seen.node_ips, api_url(report, ways, balanced)),
         "api_servers": list(ways.servers),
         "api_own": report.api,
-        "firewall_ports": firewall_ports(report, len(ways.servers) > 1),
+        "firewall_ports": firewall_ports(report),
+        "firewall_networks": list(pod_networks(report.node, settings["flannel_backend"], settings["cluster_cidr"])),
         "wait_for": registry.awaited({"load_balanced": balanced}),
         "api_fallback": [report.fixed] if report.fixed else [],
         "registration_labels": settings["node_label"] if ways.joining else [],
@@ -122,13 +128,22 @@ def node_record(report: HostReport, ways: Ways) -> dict[str, Any]:
     }
 
 
-def firewall_ports(report: HostReport, several_servers: bool) -> list[str]:
+def firewall_ports(report: HostReport) -> list[str]:
     """The ports of a host that others have to reach, as firewalls name them."""
     values = {f"{PREFIX}{name}": value for name, value in report.settings.items()}
     roles = [role for role, has in ((SERVER, report.server), (AGENT, report.node)) if has]
-    ports = [port for each in components(values, roles) for port in each["ports"]]
-    unreached = (LOOPBACK,) if several_servers else (LOOPBACK, SERVERS)
-    return [f"{port['number']}/{port['protocol']}" for port in ports if port["reach"] not in unreached]
+    reached = reached_ports(components_in(components(values, roles)), report.without_peers)
+    return [f"{port.number}/{port.protocol}" for port in reached]
+
+
+def with_joined_peers(reports: Sequence[HostReport], answer: ServerReport) -> list[HostReport]:
+    """The hosts, to which nodes come that joined by a token, if there are any: the inventory knows none of them."""
+    own = {report.seen.node_name for report in reports}
+    joined = any(node.name not in own for node in answer.nodes)
+    return [
+        replace(report, without_peers=tuple(each for each in report.without_peers if not joined or each != NODES))
+        for report in reports
+    ]
 
 
 def api_url(report: HostReport, ways: Ways, balanced: bool) -> str:

@@ -12,11 +12,13 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.template import Templar, trust_as_template
-from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule, without_peers
+from ansible_collections.k3a.cluster.plugins.action.check_config import FROM_VARIABLES, ActionModule
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import canonical, parse_manifest
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.modules import check_config as module
-from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import reports, verdict
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
+from ansible_collections.k3a.cluster.tests.unit.host_samples import FRESH
 
 FACTS = {"architecture": "amd64", "bundle_present": False, "node_name": "node-1"}
 MANIFEST = {
@@ -115,17 +117,19 @@ def test_the_groups_say_what_a_host_becomes(run):
     assert run(host="node-2", k3a_disable_agent=True)[1]["agent"] is True
 
 
-@pytest.mark.parametrize(
-    "groups, alone",
-    [
-        ({"server": ["a"]}, ["servers", "nodes"]),
-        ({"server": ["a"], "agent": ["b"]}, ["servers"]),
-        ({"k3a_server": ["a", "b"], "agent": ["c"]}, []),
-        ({"server": ["a", "b"]}, []),
-    ],
-)
-def test_the_groups_say_who_comes_to_a_server(groups, alone):
-    assert without_peers(groups) == alone
+@pytest.mark.parametrize("groups", [{"server": ["node-1"]}, {"server": ["node-1"], "agent": ["node-2"]}, {"server": ["node-1", "x"]}])
+@pytest.mark.parametrize("values", [{}, {"k3a_disable_agent": True}, {"k3a_flannel_backend": "none"}, {"k3a_https_listen_port": 7443}])
+@pytest.mark.parametrize("host", ["node-1", "node-2"])
+def test_a_firewall_is_opened_for_what_the_check_would_find_closed(run, groups, values, host):
+    """The run opens no more and no less, also on a host that is alone."""
+    result, options = run(host=host, groups={"all": ["node-1", "node-2"], **groups}, **values)
+    (report,) = reports.host_reports([result])
+    record = verdict.node_record(report, verdict.Ways(("10.0.0.1:6443",), "https://10.0.0.1:6443"))
+    known = {name: option.get("default") for name, option in module.OPTIONS.items()}
+    wanted = module.wanted_of({**known, **options})
+    need = check._firewall_need(FRESH, wanted)
+    assert record["firewall_ports"] == [f"{number}/{protocol}" for protocol, number in need.ports]
+    assert record["firewall_networks"] == list(need.cluster_cidr)
 
 
 def test_variables_are_the_modules_options_and_the_task_has_the_last_word(run):

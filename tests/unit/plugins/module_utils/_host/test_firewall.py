@@ -43,6 +43,13 @@ def test_only_what_is_missing_is_opened(monkeypatch):
     assert firewall.missing(WANTED) == {}
 
 
+def test_a_network_that_is_trusted_is_as_good_as_the_ports_where_all_nodes_are_in_it(monkeypatch):
+    """To all the world they would be open then."""
+    with_active(monkeypatch, firewalld=Opened(sources=("10.0.0.0/24",)))
+    assert firewall.missing(WANTED, ["10.0.0.7"]) == {"firewalld": Opening((), ("10.42.0.0/16",))}
+    assert firewall.missing(WANTED, ["10.0.9.7"]) == {"firewalld": WANTED}
+
+
 def test_where_nobody_asks_for_it_no_firewall_is_looked_at(monkeypatch):
     monkeypatch.setattr(firewall, "active", lambda: pytest.fail("it was looked at"))
     assert firewall.missing(Opening()) == {}

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import groups
 
 SHORT = {"all": ["s1", "s2", "a1"], "server": ["s1", "s2"], "agent": ["a1"]}
@@ -20,3 +21,17 @@ def test_a_group_that_is_not_there_has_nobody():
 
 def test_which_there_are():
     assert groups.existing(SHORT, ("server", "k3a_server", "agent")) == ["server", "agent"]
+
+
+@pytest.mark.parametrize(
+    "known, alone",
+    [
+        ({"server": ["a"]}, ["servers", "nodes"]),
+        ({"server": ["a"], "agent": ["b"]}, ["servers"]),
+        ({"k3a_server": ["a", "b"], "agent": ["c"]}, []),
+        ({"server": ["a", "b"]}, []),
+        ({"all": ["a"]}, []),
+    ],
+)
+def test_the_groups_say_who_comes_to_a_host(known, alone):
+    assert groups.without_peers(known) == alone

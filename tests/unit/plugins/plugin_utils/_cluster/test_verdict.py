@@ -120,10 +120,17 @@ class TestRecords:
 
     def test_a_firewall_opens_the_ports_that_somebody_comes_to(self):
         agent, server = looked("agent-1"), looked("server-1", settings={"https_listen_port": 7443})
-        assert set(verdict.firewall_ports(agent, True)) == {"10250/tcp", "8472/udp"}
-        alone = set(verdict.firewall_ports(server, False))
-        assert alone == {"7443/tcp", "10250/tcp", "8472/udp"}
-        assert set(verdict.firewall_ports(server, True)) == {*alone, "2379/tcp", "2380/tcp"}
+        assert set(verdict.firewall_ports(agent)) == {"10250/tcp", "8472/udp"}
+        all_of_it = {"7443/tcp", "10250/tcp", "8472/udp", "2379/tcp", "2380/tcp"}
+        assert set(verdict.firewall_ports(server)) == all_of_it
+        for without, ports in (("servers",), all_of_it - {"2379/tcp", "2380/tcp"}), (("servers", "nodes"), {"7443/tcp"}):
+            assert set(verdict.firewall_ports(replace(server, without_peers=without))) == ports
+
+    def test_nodes_that_joined_by_a_token_come_to_a_server_that_is_alone_in_the_inventory(self):
+        alone = replace(SERVERS[0], without_peers=("servers", "nodes"))
+        for nodes, without in ((["s1"], ("servers", "nodes")), (["s1", "joined"], ("servers",)), ([], ("servers", "nodes"))):
+            answer = ServerReport(nodes=tuple(NodeReport(name) for name in nodes))
+            assert verdict.with_joined_peers([alone], answer) == [replace(alone, without_peers=without)]
 
     def test_hosts_of_a_run_differ_where_they_must(self):
         records = verdict.host_records([*SERVERS, AGENT], PLAN)
