@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
-from ansible_collections.k3a.cluster.plugins.module_utils._bundle import programs, store
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import programs, store, upgrade
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import (
     MANIFEST,
     BundleError,
@@ -35,6 +36,7 @@ class ActionModule(HostAction):
         "current": {"type": "dict", "contains": {"versions": {"type": "dict"}}},
         "free": {"type": "int"},
         "held_files": {"type": "list", "elements": "str"},
+        "installed": {"type": "dict"},
     }
 
     @reports_errors
@@ -55,6 +57,7 @@ class ActionModule(HostAction):
         problem = other_architecture(bundle.path, manifest, report["architecture"])
         if problem:
             raise BundleError(f"{problem}; set k3a_bundle to one for the host")
+        refuse_way(manifest, report["installed"], self._task.args)
         observed = report
         missing = missing_files(manifest, report)
         if not report["complete"]:
@@ -87,6 +90,15 @@ class ActionModule(HostAction):
         with progress.reporting(lambda: f"{self.where(task_vars)}: {told}"):
             shipping.put(self, stream, remote)
         return self._execute_module(MODULE, module_args={**arguments, "stream": remote}, task_vars=task_vars)
+
+
+def refuse_way(manifest: Manifest, before: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Raise BundleError where what runs on the host cannot become what the bundle has; shipped ahead it may be."""
+    if boolean(arguments.get("link", True)):
+        server = boolean(arguments.get("server", False))
+        known = {name: str(version) for name, version in before.items()}
+        for problem, remedy in upgrade.obstacles(known, manifest.versions, server):
+            raise BundleError(f"{problem}; {remedy}")
 
 
 def check_room(bundle: Bundle, missing: list[Entry], free: int, data_dir: str) -> None:

@@ -165,7 +165,7 @@ class ActionModule(HostAction):
         if server and "k3a_token" in values:
             options["token"] = values["k3a_token"]
         if manifest:
-            options |= {"bundle_id": manifest.id, "bundle_size": manifest.size}
+            options |= {"bundle_id": manifest.id, "bundle_size": manifest.size, "bundle_versions": manifest.versions}
         options |= self._task.args
         good = {name: value for name, value in values.items() if name not in bad}
         asked = {f"{spec.PREFIX}{name}": value for name, value in self._task.args.items()}

@@ -35,6 +35,13 @@ options:
     description: Directory on the node where the commands are linked.
     type: path
     default: /usr/local/bin
+  server:
+    description:
+      - Whether the host runs the control plane, whose Kubernetes and etcd cannot skip a minor version.
+      - No host goes back to an older minor version of Kubernetes or an older containerd, no server to an older etcd.
+        That is refused when the bundle is to be linked.
+    type: bool
+    default: false
   link:
     description: Whether to link the bundle as the current one. Without, it is only shipped and verified.
     type: bool

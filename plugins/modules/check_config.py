@@ -100,6 +100,10 @@ options:
     type: int
     default: 1073741824
     description: Bytes that the bundle takes when it is unpacked.
+  bundle_versions:
+    type: dict
+    default: {}
+    description: The versions of the components in the bundle; that what is installed cannot become them is a finding.
   without_peers:
     type: list
     elements: str
@@ -333,6 +337,7 @@ OPTIONS = {
     "swap": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
     "bundle_id": {"type": "str", "default": ""},
     "bundle_size": {"type": "int", "default": 1024**3},
+    "bundle_versions": {"type": "dict", "default": {}},
     "without_peers": {"type": "list", "elements": "str", "default": []},
     "with_node_id": {"type": "bool", "default": False},
     "protect_kernel_defaults": {"type": "bool", "default": False},

@@ -255,6 +255,7 @@ def bundle_report() -> dict[str, Any]:
         "diff": [],
         "foreign_commands": [],
         "held_files": [],
+        "installed": {},
         "removed_directories": [],
     }
 

@@ -50,6 +50,7 @@ REFUSALS: dict[str, tuple[Said | Judged | str, ...]] = {
     "action/bundle:ActionModule._converge": (Said("plugin_utils/_bundle/archive:other_architecture"),),
     "action/bundle:ActionModule.run": (OURS,),
     "action/bundle:check_room": (STATE,),
+    "action/bundle:refuse_way": (Said("module_utils/_bundle/upgrade:obstacles"),),
     "action/certificate:leaves_of": (OURS,),
     "action/certificate:requests_among": (CLAIM,),
     "action/drift:ActionModule._difference": (CARRIED,),

@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle import store as store_of
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import upgrade
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest import BundleError, go_architecture
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options, selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.lock import host_lock
@@ -25,6 +26,7 @@ OPTIONS = {
     "data_dir": options.DATA_DIR,
     "command_dir": {"type": "path", "default": "/usr/local/bin"},
     "link": {"type": "bool", "default": True},
+    "server": {"type": "bool", "default": False},
     "timeout": options.TIMEOUT,
     "id": {"type": "str"},
     "receiver": {"type": "int"},
@@ -60,6 +62,7 @@ def look(params: dict[str, Any], remember: bool) -> dict[str, Any]:
         "removed_directories": list(wanted.remove),
         "foreign_commands": list(wanted.foreign),
         "current": {"id": store.linked(store_of.CURRENT), "versions": store_of.versions(store, store_of.CURRENT)},
+        "installed": upgrade.installed(store),
         "free": store_of.free_space(store.root),
         "architecture": go_architecture(),
         "diff": [change.as_diff() for change in changes],

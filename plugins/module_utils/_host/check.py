@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import upgrade
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import selinux
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import ANYWHERE, LOOPBACK
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.program import OLDEST_PYTHON
@@ -67,6 +68,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_kernel(seen, wanted),
         *_kernel_defaults(seen, wanted),
         *_versions(seen, wanted),
+        *_upgrade(seen, wanted),
         *_memory(seen, wanted),
         *check_storage.findings(seen, wanted),
         *_resolver(seen, wanted),
@@ -219,6 +221,12 @@ def _versions(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         message = f"{name} {version} is too old: kube-proxy and flannel need {least} for k3a_proxy_mode nftables"
         remedy = "set k3a_proxy_mode to iptables for all hosts of the cluster, or use a newer distribution"
         yield Finding(f"{name}_version", FAIL, message, remedy)
+
+
+def _upgrade(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
+    """What the bundle's programs would do to data that others of other versions wrote."""
+    for message, remedy in upgrade.obstacles(seen.versions, wanted.bundle_versions, wanted.server):
+        yield Finding("bundle_version", FAIL, message, remedy)
 
 
 def _memory(seen: Observed, wanted: Wanted) -> Iterable[Finding]:

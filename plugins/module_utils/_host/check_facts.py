@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
@@ -51,6 +51,8 @@ class Wanted:
     write_kubeconfig_group: str = ""
     write_kubeconfig: str = ""
     components: tuple[Component, ...] = ()
+    # The versions of the components in the bundle to install.
+    bundle_versions: Mapping[str, str] = field(default_factory=dict)
     selinux: bool = False
     manage_firewall: bool = False
     # From where nobody comes to this host: which of SERVERS and NODES there are no others of.
@@ -163,6 +165,8 @@ class Observed:
     lacks_ca: bool = False
     has_kubeconfig_group: bool = True
     installed: frozenset[str] = frozenset()
+    # The versions of what is installed.
+    versions: Mapping[str, str] = field(default_factory=dict)
     node_password: bool = False
     # Who the host is, by its record or by what runs, and why a record cannot be read.
     identity: Identity = Identity()

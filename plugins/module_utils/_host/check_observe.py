@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle import upgrade
+from ansible_collections.k3a.cluster.plugins.module_utils._bundle.store import Store
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore import broken, data
 from ansible_collections.k3a.cluster.plugins.module_utils._datastore.client import Etcd, EtcdError, client_url
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, own_units, program, selinux
@@ -106,6 +108,7 @@ def observe(wanted: Wanted, run: Run) -> Observed:
         etcd_data=layout.etcd_has_data or Layout(wanted.data_dir).etcd_has_data,
         authority=_authority(layout),
         installed=frozenset(units),
+        versions=upgrade.installed(Store(layout.data_dir)),
         node_password=os.path.exists(PASSWORD_FILE),
         token=text_of(layout.token).strip(),
         lost=bootstrap.lost_by(layout, wanted.token) if wanted.server else "",

@@ -127,3 +127,16 @@ def test_a_node_without_room_is_told_so_before_anything_is_shipped(node, run_act
         result = run_action(action, module, check=check, **node)
         assert result["failed"] and "has 1 MiB free and needs 64 MiB: make room" in result["msg"]
     assert not os.path.exists(node["data_dir"])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_runs_does_not_become_older_nor_skips_a_version(node, run_action, monkeypatch, check):
+    """Shipped ahead of time it may be, since nothing uses it then."""
+    monkeypatch.setattr(module.bundle.upgrade, "installed", lambda _store: {"kubernetes": "v1.38.0"})
+    result = run_action(action, module, check=check, **node)
+    assert result["failed"] and result["msg"].startswith("Kubernetes cannot go back from v1.38.0, which the host has, to v1.37.2")
+    assert not os.path.exists(node["data_dir"])
+    assert not run_action(action, module, check=True, link=False, **node).get("failed")
+    monkeypatch.setattr(module.bundle.upgrade, "installed", lambda _store: {"kubernetes": "v1.35.0"})
+    assert run_action(action, module, check=True, server=True, **node)["failed"]
+    assert not run_action(action, module, check=True, **node).get("failed")

@@ -384,6 +384,13 @@ class TestSelinux:
         assert found(wanted=self.WANTED) == {}
 
 
+@pytest.mark.parametrize("server, names", [(True, {"bundle_version"}), (False, set())])
+def test_a_bundle_that_skips_a_version_is_refused(server, names):
+    seen = replace(FRESH, versions={"kubernetes": "v1.35.1"})
+    wanted = replace(WANTED if server else AGENT, bundle_versions={"kubernetes": "v1.37.2"})
+    assert {name for _level, name in found(seen, wanted)} == names
+
+
 class TestFirewall:
     CLOSED = Firewall(firewalld=Opened())
 
