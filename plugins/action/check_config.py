@@ -89,6 +89,8 @@ class ActionModule(HostAction):
             other = other_architecture(values["k3a_bundle"], manifest, facts.architecture)
             if other:
                 findings.append(Finding("bundle_architecture", FAIL, other, "set k3a_bundle to one for the host"))
+        bad = {finding.name for finding in wrong}
+        good = {name: value for name, value in values.items() if name not in bad}
         settings = public_settings(values)
         published = {"https_listen_port", "advertise_address"} <= settings.keys()
         host = {
@@ -107,7 +109,7 @@ class ActionModule(HostAction):
                 identity.node_args(server, values, spec.specification(), spec.defaults())
             ),
         }
-        unwise = variables.warnings(values) if server else []
+        unwise = variables.warnings(good) if server else []
         told = [*findings, *wrong, *unwise, *problems, *(self._secrecy() if server and facts else ())]
         return {**result, **seen, "host": host, "findings": [*map(vars, told), *seen.get("findings", [])]}
 
@@ -138,8 +140,8 @@ class ActionModule(HostAction):
 
     def _bundle(self, values: dict[str, Any]) -> tuple[Manifest | None, list[Finding]]:
         """The manifest of the host's bundle."""
-        if "k3a_bundle" not in values:
-            return None, []
+        if not values.get("k3a_bundle"):
+            return None, []  # told already
         try:
             return shared_bundle(values["k3a_bundle"]).manifest, []
         except BundleError as error:

@@ -72,6 +72,11 @@ def family(cidr: str) -> int:
         raise AddressError(f"{cidr!r} is not an IP address or network") from None
 
 
+def is_of_a_machine(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether other machines can reach one at an address: the API takes no other ones for its own, either."""
+    return not (ip.is_loopback or ip.is_multicast or ip.is_unspecified or ip.is_link_local)
+
+
 def families(cidrs: Iterable[str]) -> list[int]:
     """The families in the order they first appear: the first one is the cluster's primary family."""
     return list(dict.fromkeys(family(cidr) for cidr in cidrs))
@@ -79,7 +84,8 @@ def families(cidrs: Iterable[str]) -> list[int]:
 
 def network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """The network as written: one with host bits set is more often a typing error than a wish."""
-    if "/" not in cidr:
+    # Python reads a netmask behind the slash, too; the components of Kubernetes do not.
+    if not re.search(r"/[0-9]+\Z", cidr):
         raise AddressError(f"{cidr!r} is not a network: it has no prefix length, as in 10.0.0.0/16")
     try:
         return ipaddress.ip_network(cidr)

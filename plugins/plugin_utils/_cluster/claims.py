@@ -151,5 +151,5 @@ def _wrong_addresses(
             yield f"{told}, which the node {owners[text]} has (if that is gone, remove it with remove_node.yml)"
         elif any(ip in address.network(network) for network in reserved.networks):
             yield f"{told}, in a network of pods or services"
-        elif ip.is_loopback or ip.is_multicast or ip.is_unspecified or ip.is_link_local:
+        elif not address.is_of_a_machine(ip):
             yield f"{told}, which is none of a machine"

@@ -24,8 +24,8 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts impo
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport, ServerReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.components import WITH_ENVIRONMENT, components
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.deadlines import deadlines
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.networks import node_ip
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options.variables import node_ip
 
 SERVER_LABELS = ("node-role.kubernetes.io/control-plane=true", "node-role.kubernetes.io/etcd=true")
 

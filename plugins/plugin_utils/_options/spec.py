@@ -58,7 +58,8 @@ class NoValue(Problem):
     @property
     def reason(self) -> str:
         """The message without Ansible's words for whose it is."""
-        return re.sub(r"^The lookup plugin \S+ failed: ", "", " ".join(self.message.split())).rstrip(".")
+        told = re.sub(r"^The lookup plugin \S+ failed: ", "", " ".join(self.message.split()))
+        return re.sub(r"\. Use -v+ to see paths searched\.?$", "", told).rstrip(".")
 
     @property
     def sentence(self) -> str:

@@ -79,7 +79,7 @@ def typed(name: str, value: Any, option: Option) -> Any:
         else:
             result = _scalar(name, value, kind)
     except _Unfit as error:
-        wanted = f"a list, each item {IN_WORDS[option['elements']]}" if kind == "list" else IN_WORDS[kind]
+        wanted = f"a list, each item {IN_WORDS[option['elements']]}" if kind == "list" else _scalar_in_words(option)
         found = error.args or (value,)
         quotes = kind in ("str", "path", "list") and all(map(_lost_its_form, found))
         remedy = "correct it" if not quotes else "put it in quotes" if len(found) == 1 else "put them in quotes"
@@ -93,8 +93,13 @@ def typed(name: str, value: Any, option: Option) -> Any:
         if why:
             raise Mistyped(why, instead)
         texts = dict.fromkeys(value_text(each, secret) for each in others)
-        raise Mistyped(f"{name} must be one of {', '.join(map(str, choices))}, and is {' and '.join(texts)}")
+        raise Mistyped(f"{name} must be {_scalar_in_words(option)}, and is {' and '.join(texts)}")
     return result
+
+
+def _scalar_in_words(option: Option) -> str:
+    choices = ", ".join(map(str, option.get("choices") or []))
+    return f"one of {choices}" if choices else IN_WORDS[option.get("type", "str")]
 
 
 def _items(name: str, value: Any, option: Option) -> list[Any]:

@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection: may change at any time.
 
-"""The meaning of a host's variables, judged on the controller: networks, names, component flags, labels, manifests."""
+"""The meaning of a host's variables, judged on the controller: names, ports, component flags, labels, manifests."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -21,12 +20,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import 
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import load
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, registries
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, networks, registries
 
 _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 # From this level on clients of the API log the content of requests and answers.
 LOGS_CONTENT = 8
+LONGEST_WAIT = 24 * 60 * 60
 # What components take; they do not start with more.
 HIGHEST = 2**31 - 1
 
@@ -71,122 +71,30 @@ def _kubeconfig_warnings(values: Values) -> list[Finding]:
     return []
 
 
-def _network(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    good = []
-    if not values[name]:
-        yield f"{name} is empty", "give it one network for each address family"
-    for cidr in values[name]:
-        try:
-            address.network(cidr)
-            good.append(cidr)
-        except address.AddressError as error:
-            yield f"{name}: {error}", "write the network's own address and its prefix length"
-    if len(address.families(good)) < len(good):
-        yield f"{name} has two networks of one family ({', '.join(good)})", "leave one for each address family"
-
-
-def _networks_together(_name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    pods, services = _networks(values, "k3a_cluster_cidr"), _networks(values, "k3a_service_cidr")
-    for one, other in address.overlaps([*pods, *services]):
-        yield f"the networks {one} and {other} overlap", "choose k3a_cluster_cidr and k3a_service_cidr apart"
-    if pods and services and address.families(pods) != address.families(services):
-        message = f"k3a_cluster_cidr is {_in_words(pods)} and k3a_service_cidr is {_in_words(services)}"
-        yield message, "give both the same address families, in the same order"
-    for cidr in services:
-        if not _is_roomy(cidr):
-            yield f"k3a_service_cidr {cidr} is too small", "take a prefix of /24 or shorter"
-
-
-def _is_roomy(cidr: str) -> bool:
-    """Whether a network has the addresses that every cluster gives to services of its own."""
-    try:
-        return bool(address.service_ip(cidr, address.CLUSTER_DNS_SERVICE))
-    except address.AddressError:
-        return False
-
-
-def _networks(values: Values, name: str) -> list[str]:
-    def good(cidr: str) -> bool:
-        try:
-            return bool(address.network(cidr))
-        except address.AddressError:
-            return False
-
-    return [cidr for cidr in values.get(name, []) if good(cidr)]
-
-
-def _in_words(cidrs: Iterable[str]) -> str:
-    return " and ".join(f"IPv{family}" for family in address.families(cidrs))
-
-
-def _interface(text: str) -> bool:
-    """Whether it is an address with a prefix length."""
-    try:
-        return bool(re.search(r"/[0-9]+$", text) and ipaddress.ip_interface(text))
-    except ValueError:
-        return False
-
-
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _addresses(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    texts = [values[name]] if isinstance(values[name], str) else values[name]
-    yield from (
-        (f"{name}: {text!r} is not an IP address", "write it without a prefix length")
-        for text in texts
-        if text and not _ip(text)
-    )
-
-
-def _node_ip(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    ips = [ip for ip in values[name] if _ip(ip)]
-    cidrs = _networks(values, "k3a_cluster_cidr")
-    if len(address.families(ips)) < len(ips):
-        yield f"{name} has two addresses of one family ({', '.join(ips)})", "leave one for each address family"
-    missing = [family for family in address.families(cidrs) if family not in address.families(ips)]
-    if ips and missing:
-        message = f"{name} {', '.join(ips)} is {_in_words(ips)}, and the cluster's networks are {_in_words(cidrs)}"
-        yield message, "give the node an address of each family of k3a_cluster_cidr"
-
-
-def node_ip(given: Sequence[str], flannel_iface: str, seen: Sequence[str]) -> list[str]:
-    """The addresses that a node is given: the operator's, else as in K3s those of flannel's interface as it was seen.
-
-    None are those of the default route, which every step finds for itself.
-    """
-    return list(given or (seen if flannel_iface else ()))
-
-
-def _cluster_dns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    networks = _networks(values, "k3a_service_cidr")
-    for text in values[name]:
-        ip = _ip(text)
-        if ip and not any(ip in address.network(cidr) for cidr in networks):
-            yield f"{name} {text} lies outside k3a_service_cidr", f"take one of {', '.join(networks)}"
-        elif text in [address.service_ip(cidr, address.KUBERNETES_SERVICE) for cidr in networks if _is_roomy(cidr)]:
-            yield f"{name} {text} is the address of the service kubernetes", "take another, such as the tenth"
-
-
 def _node_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if values[name] and not address.valid_node_name(values[name]):
         remedy = "use lower-case letters, digits, '-' and '.', at most 63 characters"
-        yield f"{name} {values[name]!r} cannot be the name of a node", remedy
+        yield f"{name} {_in_short(values[name])} cannot be the name of a node", remedy
 
 
 def _domain(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if not re.fullmatch(_DNS, values[name]):
-        yield f"{name} {values[name]!r} is not a DNS domain", "use lower-case letters, digits, '-' and '.'"
+    if not _is_dns_name(values[name]):
+        remedy = "use lower-case letters, digits, '-' and '.', at most 63 characters between dots"
+        yield f"{name} {_in_short(values[name])} is not a DNS domain", remedy
+
+
+def _is_dns_name(text: str) -> bool:
+    return bool(re.fullmatch(_DNS, text)) and len(text) <= 253 and max(map(len, text.split("."))) <= 63
+
+
+def _in_short(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}..."
 
 
 def _tls_san(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
-        if not _ip(text) and not re.fullmatch(rf"(\*\.)?{_DNS}", text.lower()):
-            yield f"{name}: {text!r} is neither a host name nor an IP address", "correct or remove it"
+        if not networks.ip_of(text) and not _is_dns_name(text.lower().removeprefix("*.")):
+            yield f"{name}: {_in_short(text)} is neither a host name nor an IP address", "correct or remove it"
 
 
 def _port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -203,7 +111,7 @@ def _own_port(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 
 def _port_range(text: str) -> range:
-    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
     return range(int(match[1]), int(match[2]) + 1) if match else range(0)
 
 
@@ -216,6 +124,8 @@ def _node_ports(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 def _timeout(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if values[name] < 1:
         yield f"{name} {values[name]} leaves no time", "choose at least 1 second"
+    elif values[name] > LONGEST_WAIT:
+        yield f"{name} {values[name]} is longer than a day", f"choose at most {LONGEST_WAIT} seconds"
 
 
 def _log_level(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -244,13 +154,34 @@ def _directory(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
         yield f"{name} {values[name]!r} does not say where it is", "write it without '.' and '..'"
 
 
+def _host_file(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] and not values[name].startswith("/"):
+        yield f"{name} {values[name]!r} is not an absolute path", "start it with '/'"
+
+
+def _controller_path(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if not values[name]:
+        yield f"{name} is empty", "name a place on the controller, or leave the variable out"
+
+
+_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"([\w.-]+(:[0-9]{{1,5}})?/)?{_PART}(/{_PART})*(:\w[\w.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?", re.ASCII
+)
+
+
+def _image(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
+    if values[name] and not _IMAGE.fullmatch(values[name]):
+        yield f"{name} {values[name]!r} is not the name of an image", "write it as in registry.example.org/pause:3.10"
+
+
 def _mode(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     if not valid_mode(values[name]):
         yield f"{name} {values[name]!r} is not a file mode", 'write it as in "0600"'
 
 
 def _kubeconfig_name(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
-    if not re.fullmatch(r"[\w.:@/-]+", values[name]):
+    if not re.fullmatch(r"[\w.:@/-]+", values[name], re.ASCII):
         yield f"{name} {values[name]!r} cannot be a name in a kubeconfig", "use letters, digits and .:@/-"
 
 
@@ -350,7 +281,7 @@ def _proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 def _no_proxy(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for text in values[name]:
-        if not re.fullmatch(r"[\w.*:\[\]-]+", text) and not _interface(text):
+        if not re.fullmatch(r"[\w.*:\[\]-]+", text, re.ASCII) and not networks.is_interface(text):
             yield f"{name}: {text!r} is no host, domain or network", "write it as in .example.org or 10.0.0.0/8"
 
 
@@ -413,7 +344,7 @@ def _pids(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 
 def _coredns(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for file, content in values[name].items():
-        if not re.fullmatch(r"[-\w.]+\.(override|server)", str(file)):
+        if not re.fullmatch(r"[-\w.]+\.(override|server)", str(file), re.ASCII):
             yield f"{name}: CoreDNS reads no file named {file!r}", "end its name in .override or .server"
         elif not isinstance(content, str):
             yield f"{name}[{file}] must be a text", "write the configuration as a block"
@@ -431,15 +362,7 @@ def manifest_findings(values: Values, read: Callable[[str], str]) -> list[Findin
 
 
 RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Iterable[Problem]]], ...] = (
-    ("k3a_cluster_cidr", _network),
-    ("k3a_service_cidr", _network),
-    ("k3a_service_cidr", _networks_together),
-    ("k3a_node_ip", _addresses),
-    ("k3a_node_ip", _node_ip),
-    ("k3a_node_external_ip", _addresses),
-    ("k3a_advertise_address", _addresses),
-    ("k3a_cluster_dns", _addresses),
-    ("k3a_cluster_dns", _cluster_dns),
+    *networks.RULES,
     ("k3a_cluster_domain", _domain),
     ("k3a_node_name", _node_name),
     ("k3a_tls_san", _tls_san),
@@ -452,6 +375,10 @@ RULES: tuple[tuple[str, Callable[[str, Values, Mapping[str, Sequence[str]]], Ite
     ("k3a_v", _log_level),
     ("k3a_vmodule", _log_levels),
     ("k3a_pod_pids_limit", _pids),
+    ("k3a_bundle", _controller_path),
+    ("k3a_kubeconfig", _controller_path),
+    ("k3a_pause_image", _image),
+    ("k3a_resolv_conf", _host_file),
     ("k3a_data_dir", _directory),
     ("k3a_write_kubeconfig", _directory),
     ("k3a_write_kubeconfig_mode", _mode),

@@ -262,6 +262,16 @@ def test_a_bundle_that_cannot_be_used(run, tmp_path):
     assert result["host"]["bundle"] == ""
 
 
+def test_an_empty_bundle_is_told_once(run):
+    result, _options = run(k3a_bundle="")
+    assert told(result) == ["k3a_bundle is empty; name a place on the controller, or leave the variable out"]
+
+
+def test_of_what_is_wrong_nothing_else_is_told(run):
+    result, _options = run(k3a_write_kubeconfig_group="1000")
+    assert [finding["level"] for finding in result["findings"]] == ["fail"]
+
+
 def test_a_bundle_for_other_machines(run, bundle):
     result, _options = run({"findings": [], "facts": {**FACTS, "architecture": "arm64", "clock": time.time()}})
     assert told(result) == [

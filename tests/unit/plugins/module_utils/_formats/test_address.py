@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, AddressError, Route
@@ -77,10 +79,25 @@ class TestNetworks:
         assert address.cluster_dns([], ["10.43.0.0/16", "fd00:43::/112"]) == ["10.43.0.10", "fd00:43::a"]
         assert address.cluster_dns(["10.43.0.53"], ["10.43.0.0/16"]) == ["10.43.0.53"]
 
-    @pytest.mark.parametrize("cidr, problem", [("10.42.0.1/16", "host bits"), ("10.42.0.0", "no prefix length")])
+    @pytest.mark.parametrize(
+        "cidr, problem",
+        [
+            ("10.42.0.1/16", "host bits"),
+            ("10.42.0.0", "no prefix length"),
+            ("10.42.0.0/255.255.0.0", "no prefix length"),
+            ("10.42.0.0/16\n", "no prefix length"),
+        ],
+    )
     def test_a_slip_in_a_network_is_refused(self, cidr, problem):
         with pytest.raises(AddressError, match=problem):
             address.network(cidr)
+
+    @pytest.mark.parametrize(
+        "ip, is_one",
+        [("10.0.0.1", True), ("fd00::1", True), ("127.0.0.1", False), ("::", False), ("fe80::1", False), ("ff02::1", False)],
+    )
+    def test_at_which_addresses_others_reach_a_machine(self, ip, is_one):
+        assert address.is_of_a_machine(ipaddress.ip_address(ip)) == is_one
 
     def test_overlaps_are_found_within_a_family(self):
         cidrs = ["10.42.0.0/16", "10.43.0.0/16", "10.42.128.0/17", "::/0"]

@@ -98,6 +98,18 @@ class TestEvaluate:
         assert [isinstance(problem, spec.NoValue) for problem in problems] == [True, False]
 
 
+@pytest.mark.parametrize(
+    "said, reason",
+    [
+        ("'nowhere' is\n undefined.", "'nowhere' is undefined"),
+        ("The lookup plugin 'x' failed: no file.", "no file"),
+        ("File not found. Use -vvvvv to see paths searched", "File not found"),
+    ],
+)
+def test_why_a_template_fails_is_one_clause(said, reason):
+    assert spec.NoValue("k3a_x", said).sentence == f"k3a_x has no value: {reason}"
+
+
 def told_of(*names):
     return [f"{problem.sentence}; {problem.remedy}" for problem in spec.strangers(names)]
 

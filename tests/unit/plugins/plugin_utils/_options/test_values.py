@@ -149,6 +149,8 @@ def test_only_arguments_and_annotations_may_hold_commas():
         ("{a: [}", {"type": "dict"}, 'k3a_x must be a mapping, and is "{a: [}"; correct it'),
         ("wg", {"type": "str", "choices": ["vxlan", "none"]}, 'k3a_x must be one of vxlan, none, and is "wg"; correct it'),
         ("b,a,c", {**TEXTS, "choices": ["a"]}, 'k3a_x must be one of a, and is "b" and "c"; correct it'),
+        (False, {"type": "str", "choices": ["warn", "fail"]}, "k3a_x must be one of warn, fail, and is false; correct it"),
+        (None, {"type": "str", "choices": ["warn"]}, "k3a_x must be one of warn, and is empty; correct it"),
         ("b", {**TEXTS, "choices": ["a"]}, 'k3a_x must be one of a, and is "b"; correct it'),
         ("x" * 500, {"type": "int"}, f'k3a_x must be a whole number, and is "{"x" * 76}...; correct it'),
     ],

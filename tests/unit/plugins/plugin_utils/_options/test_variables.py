@@ -15,6 +15,7 @@ AUTHENTICATOR = {
     "issuer": {"url": "https://idp.example.org/realms/x", "audiences": ["k8s"]},
     "claimMappings": {"username": {"claim": "email", "prefix": ""}},
 }
+IMAGES = ["pause:3.10 ", "reg.example.org/Pause", "https://reg.example.org/pause", "{{ image }}"]
 FLAGS = {"kubelet": ["max-pods", "v"], "kube-apiserver": ["audit-log-path"], "etcd": ["snapshot-count"]}
 
 
@@ -39,76 +40,6 @@ def test_every_rule_is_about_a_variable_that_exists():
 def test_a_variable_of_the_wrong_type_is_not_judged_again():
     values = {name: value for name, value in DEFAULTS.items() if name != "k3a_cluster_cidr"}
     assert variables.variable_findings(values, {}) == []
-
-
-class TestNetworks:
-    def test_two_stacks_are_fine(self):
-        assert (
-            problems(
-                k3a_cluster_cidr=["10.42.0.0/16", "fd00:42::/56"], k3a_service_cidr=["10.43.0.0/16", "fd00:43::/112"]
-            )
-            == []
-        )
-
-    @pytest.mark.parametrize(
-        "cidrs, message",
-        [
-            ([], "k3a_cluster_cidr is empty"),
-            (["banana"], "k3a_cluster_cidr: 'banana' is not a network: it has no prefix length, as in 10.0.0.0/16"),
-            (["10.42.0.1/16"], "k3a_cluster_cidr: '10.42.0.1/16' is not a network: 10.42.0.1/16 has host bits set"),
-            (["10.42.0.0/33"], "k3a_cluster_cidr: '10.42.0.0/33' is not a network: "),
-            (["10.42.0.0/16", "10.44.0.0/16"], "k3a_cluster_cidr has two networks of one family"),
-        ],
-    )
-    def test_malformed(self, cidrs, message):
-        assert messages(k3a_cluster_cidr=cidrs)[0].startswith(message)
-
-    def test_overlapping(self):
-        assert messages(k3a_service_cidr=["10.42.128.0/17"]) == ["the networks 10.42.0.0/16 and 10.42.128.0/17 overlap"]
-
-    def test_of_other_families(self):
-        assert messages(k3a_service_cidr=["fd00:43::/112"]) == ["k3a_cluster_cidr is IPv4 and k3a_service_cidr is IPv6"]
-
-    def test_too_small(self):
-        assert messages(k3a_service_cidr=["10.43.0.0/29"]) == ["k3a_service_cidr 10.43.0.0/29 is too small"]
-
-    def test_a_malformed_one_does_not_hide_the_others(self):
-        found = problems(k3a_cluster_cidr=["nonsense"], k3a_service_cidr=["10.43.0.0/16"], k3a_cluster_dns=["10.0.0.1"])
-        assert [name for name, _message in found] == ["k3a_cluster_cidr", "k3a_cluster_dns"]
-
-    def test_a_network_of_one_address_is_told_of_beside_an_address_of_the_dns(self):
-        found = messages(k3a_service_cidr=["255.255.255.255/32"], k3a_cluster_dns=["255.255.255.255"])
-        assert found == ["k3a_service_cidr 255.255.255.255/32 is too small"]
-
-
-class TestAddresses:
-    def test_the_node_needs_the_clusters_families(self):
-        assert messages(k3a_node_ip=["fd00::7"]) == [
-            "k3a_node_ip fd00::7 is IPv6, and the cluster's networks are IPv4",
-        ]
-        assert messages(k3a_node_ip=["10.0.0.7", "fd00::7"]) == []
-
-    def test_one_address_a_family(self):
-        assert messages(k3a_node_ip=["10.0.0.7", "10.0.0.8"]) == [
-            "k3a_node_ip has two addresses of one family (10.0.0.7, 10.0.0.8)",
-        ]
-
-    @pytest.mark.parametrize("name", ["k3a_node_ip", "k3a_node_external_ip", "k3a_cluster_dns"])
-    def test_what_is_no_address(self, name):
-        assert f"{name}: '10.0.0.0/8' is not an IP address" in messages(**{name: ["10.0.0.0/8"]})
-
-    def test_the_published_address_is_one(self):
-        assert messages(k3a_advertise_address="api.example.org") == [
-            "k3a_advertise_address: 'api.example.org' is not an IP address"
-        ]
-        assert messages(k3a_advertise_address="10.0.0.1") == []
-
-    def test_the_dns_lies_in_the_service_network(self):
-        assert messages(k3a_cluster_dns=["10.44.0.10"]) == ["k3a_cluster_dns 10.44.0.10 lies outside k3a_service_cidr"]
-        assert messages(k3a_cluster_dns=["10.43.0.1"]) == [
-            "k3a_cluster_dns 10.43.0.1 is the address of the service kubernetes"
-        ]
-        assert messages(k3a_cluster_dns=["10.43.0.53"]) == []
 
 
 @pytest.mark.parametrize("mode, warned", [("0600", False), ("640", False), ("0644", True), ("0666", True), ("601", True), ("x", False)])
@@ -137,7 +68,15 @@ def test_a_group_that_cannot_read_its_kubeconfig_is_warned_of(mode, warned):
         ("k3a_node_name", ["", "node-1", "a.b"], ["Node", "a_b"]),
         ("k3a_cluster_domain", ["cluster.local", "k8s"], ["", "Cluster.Local", ".local"]),
         ("k3a_new_token", ["", "x" * 16, f"K10{'a' * 64}::server:{'x' * 16}", "K10x"], ["x" * 15]),
-        ("k3a_tls_san", [["api.example.org", "10.0.0.1", "*.example.org"], []], [["https://api"], ["a b"]]),
+        ("k3a_cluster_domain", [f"{'a' * 63}.local"], [f"{'a' * 64}.local", ".".join(["a" * 60] * 5)]),
+        ("k3a_tls_san", [["api.example.org", "10.0.0.1", "*.example.org"], []], [["https://api"], ["a b"], ["a" * 64]]),
+        ("k3a_bundle", ["/bundle"], [""]),
+        ("k3a_kubeconfig", ["kubeconfig"], [""]),
+        ("k3a_resolv_conf", ["", "/etc/resolv.conf"], ["etc/resolv.conf"]),
+        ("k3a_pause_image", ["", "pause", "reg.example.org:5000/a/pause:3.10", "Reg/pause@sha256:" + 64 * "0"], IMAGES),
+        ("k3a_wait_timeout", [1, 86400], [0, 86401, 10**12]),
+        ("k3a_service_node_port_range", ["30000-32767"], ["\u0663\u0660-\u0664\u0660", "30000-999999999999"]),
+        ("k3a_coredns_custom", [{"a.server": ""}], [{"\u00e4.server": ""}]),
         ("k3a_https_listen_port", [6443, 443], [0, 65536, 30000]),
         ("k3a_lb_server_port", [6444, 7444], [0, 65536, 6443, 6445]),
         ("k3a_service_node_port_range", ["30000-32767", "80-90"], ["30000", "9-1", "0-10", "60000-70000"]),
@@ -395,18 +334,6 @@ class TestManifests:
         assert wrong_with(f"{tmp_path}/none.yaml") == [
             f"k3a_manifests: {tmp_path}/none.yaml: No such file or directory"
         ]
-
-
-@pytest.mark.parametrize(
-    "given, iface, wanted",
-    [
-        (["192.0.2.7"], "eth1", ["192.0.2.7"]),
-        ([], "eth1", ["192.168.56.10", "fd00::10"]),
-        ([], "", []),
-    ],
-)
-def test_flannels_interface_gives_the_node_its_addresses_where_none_are_given(given, iface, wanted):
-    assert variables.node_ip(given, iface, ("192.168.56.10", "fd00::10")) == wanted
 
 
 @pytest.mark.parametrize("value", ["half", "-1", "10 %", "1.5", "%", "", "0", "0%", "101%", "1\n"])
