@@ -34,13 +34,8 @@ def load(addons: Sequence[Mapping[str, Any]], read: Callable[[str], str]) -> lis
         name = addon["name"]
         if not NAME.fullmatch(name):
             findings.append(f"addon {name!r}: a name has at most 63 of the characters a-z, 0-9, '-' and '.'")
-        try:
-            for where, text in _sources(addon, read):
-                items += [Item(name, place, body) for place, body in _objects(where, text, findings)]
-        except OSError as error:
-            findings.append(f"addon {name}: {error.filename}: {error.strerror}")
-        except AnsibleError as error:
-            findings.append(f"addon {name}: {' '.join(str(error).split())}")
+        for where, text in _sources(addon, read, findings):
+            items += [Item(name, place, body) for place, body in _objects(where, text, findings)]
     findings += _twice(items)
     findings += _strange(items, {addon["name"]: addon["consists_of"] for addon in addons if addon.get("consists_of")})
     if findings:
@@ -48,11 +43,17 @@ def load(addons: Sequence[Mapping[str, Any]], read: Callable[[str], str]) -> lis
     return items
 
 
-def _sources(addon: Mapping[str, Any], read: Callable[[str], str]) -> Iterator[tuple[str, Any]]:
-    """Where, and the text or parsed documents that are there."""
-    for path in addon.get("path") or []:
-        for file in manifest_files(path):
-            yield file, read(file)
+def _sources(addon: Mapping[str, Any], read: Callable[[str], str], findings: list[str]) -> Iterator[tuple[str, Any]]:
+    """Where, and the text or parsed documents that are there; a file that cannot be read keeps no other from it."""
+    for file in (file for path in addon.get("path") or [] for file in manifest_files(path)):
+        try:
+            text = read(file)
+        except OSError as error:
+            findings.append(f"addon {addon['name']}: {error.filename}: {error.strerror}")
+        except AnsibleError as error:
+            findings.append(f"addon {addon['name']}: {file}: {' '.join(str(error).split()).rstrip('.')}")
+        else:
+            yield file, text
     if addon.get("manifest"):
         yield f"addon {addon['name']}", addon["manifest"]
 

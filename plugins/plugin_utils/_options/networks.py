@@ -32,8 +32,9 @@ def _network(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     for cidr in good:
         if not address.is_of_a_machine(address.network(cidr).network_address):
             yield f"{name} {cidr} is no network of machines", "choose a private one, as in 10.0.0.0/16"
-    if len(address.families(good)) < len(good):
-        yield f"{name} has two networks of one family ({', '.join(good)})", "leave one for each address family"
+    if _of_one_family(good):
+        message = f"{name} has two networks of one family ({', '.join(_of_one_family(good))})"
+        yield message, "leave one for each address family"
 
 
 def _networks_together(_name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -64,6 +65,12 @@ def _networks(values: Values, name: str) -> list[str]:
             return False
 
     return [cidr for cidr in values.get(name, []) if good(cidr)]
+
+
+def _of_one_family(texts: Sequence[str]) -> list[str]:
+    """Those of the networks or addresses that are not the only one of their family."""
+    all_families = [address.family(text) for text in texts]
+    return [text for text, own in zip(texts, all_families) if all_families.count(own) > 1]
 
 
 def _in_words(cidrs: Iterable[str]) -> str:
@@ -137,8 +144,9 @@ def _advertised(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
 def _node_ip(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     ips = [ip for ip in values[name] if ip_of(ip)]
     cidrs = _networks(values, "k3a_cluster_cidr")
-    if len(address.families(ips)) < len(ips):
-        yield f"{name} has two addresses of one family ({', '.join(ips)})", "leave one for each address family"
+    if _of_one_family(ips):
+        message = f"{name} has two addresses of one family ({', '.join(_of_one_family(ips))})"
+        yield message, "leave one for each address family"
     missing = [family for family in address.families(cidrs) if family not in address.families(ips)]
     if ips and missing:
         message = f"{name} {', '.join(ips)} is {_in_words(ips)}, and the cluster's networks are {_in_words(cidrs)}"

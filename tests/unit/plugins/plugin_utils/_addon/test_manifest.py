@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 from ansible_collections.k3a.cluster.plugins.module_utils._addon.manifest import Item, Key, ManifestError
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon import manifest
 from ansible_collections.k3a.cluster.plugins.plugin_utils._addon.manifest import manifest_files, parse
@@ -91,6 +92,23 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="addon x: .*/none.yaml: No such file"):
         load([{"name": "x", "path": [str(tmp_path / "none.yaml")]}])
+
+
+def test_a_file_that_cannot_be_read_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    def read(path: str) -> str:
+        if path.endswith("sealed.yaml"):
+            raise AnsibleError("A vault password\nmust be specified.")
+        return Path(path).read_text()
+
+    (tmp_path / "list.yaml").write_text("[]\n")
+    names = ["none.yaml", "sealed.yaml", "list.yaml"]
+    with pytest.raises(ManifestError) as raised:
+        manifest.load([{"name": "x", "path": [str(tmp_path / name) for name in names]}], read)
+    assert raised.value.findings == [
+        f"addon x: {tmp_path}/none.yaml: No such file or directory",
+        f"addon x: {tmp_path}/sealed.yaml: A vault password must be specified",
+        f"{tmp_path}/list.yaml, document 1 (line 1): is no object with apiVersion, kind and metadata, but a list",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,9 @@ class TestAddresses:
         assert messages(k3a_node_ip=["10.0.0.7", "fd00::7"]) == []
 
     def test_one_address_a_family(self):
+        assert messages(k3a_node_ip=["10.0.0.7", "10.0.0.8", "fd00::7"]) == [
+            "k3a_node_ip has two addresses of one family (10.0.0.7, 10.0.0.8)",
+        ]
         assert messages(k3a_node_ip=["10.0.0.7", "10.0.0.8"]) == [
             "k3a_node_ip has two addresses of one family (10.0.0.7, 10.0.0.8)",
         ]
