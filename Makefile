@@ -125,7 +125,7 @@ programs: setup
 	  (cd bundle/$$each && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go test -trimpath ./...) || exit; done
 
 # Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha; bounds, identity,
-# machines and outages are parts of test-all.
+# machines, outages and refusals are parts of test-all.
 SCENARIOS ?= default ha
 
 molecule: KIND := $(if $(filter machines,$(SCENARIOS)),machine,container)

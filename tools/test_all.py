@@ -46,7 +46,9 @@ BOUNDS = ("make", "bundle", "molecule", "SCENARIOS=bounds")
 OUTAGES = ("make", "bundle", "molecule", "SCENARIOS=outages")
 IDENTITY = ("make", "bundle", "molecule", "SCENARIOS=identity")
 MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
+REFUSALS = ("make", "bundle", "molecule", "SCENARIOS=refusals")
 PARTS = {
+    "refusals": Part("what people get wrong is told at once, and changes nothing", REFUSALS, minutes=6),
     "machines": Part(
         "a server with a kernel of its own: install, power cut, reset",
         MACHINES,
