@@ -38,7 +38,7 @@ options:
   server:
     description:
       - Whether the host runs the control plane, whose Kubernetes and etcd cannot skip a minor version.
-      - No host goes back to an older minor version of Kubernetes or an older containerd, no server to an older etcd.
+      - No host goes back to an older minor version of Kubernetes or containerd, no server to one of etcd.
         That is refused when the bundle is to be linked.
     type: bool
     default: false

@@ -23,20 +23,19 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Rule:
-    """How a part of the bundle may change: C(lasting) numbers of its version never become less.
+    """How a part of the bundle may change: its minor version never becomes less, a patch may be taken back.
 
     One that goes C(step_by_step) has to have run in every minor version, on servers.
     """
 
     name: str
     title: str
-    lasting: int = 3
     step_by_step: bool = False
     of_servers: bool = False
 
 
 RULES = (
-    Rule("kubernetes", "Kubernetes", lasting=2, step_by_step=True),
+    Rule("kubernetes", "Kubernetes", step_by_step=True),
     Rule("etcd", "etcd", step_by_step=True, of_servers=True),
     Rule("containerd", "containerd"),
 )
@@ -55,7 +54,7 @@ def obstacles(before: Mapping[str, str], after: Mapping[str, str], server: bool)
             continue
         way = f"from {before[rule.name]}, which the host has, to {after[rule.name]}, which the bundle has"
         bundle = f"use a bundle with {rule.title}"
-        if gets[: rule.lasting] < has[: rule.lasting]:
+        if gets[:2] < has[:2]:
             yield f"{rule.title} cannot go back {way}", f"{bundle} {before[rule.name]} or newer"
         elif server and rule.step_by_step and _skips(has, gets):
             next_one = f"v{has[0]}.{has[1] + 1}" if has[0] == gets[0] else f"v{gets[0]}.0"

@@ -20,7 +20,7 @@ def told(server=True, **after):
     [
         {},
         {"kubernetes": "v1.37.9"},
-        {"kubernetes": "v1.37.0"},  # within a minor version there is a way back
+        {"kubernetes": "v1.37.0", "etcd": "v3.7.0", "containerd": "v2.4.0"},  # a patch has a way back
         {"kubernetes": "v1.38.0", "etcd": "v3.8.0", "containerd": "v2.9.0"},
         {"containerd": "v3.1.0"},
         {"coredns": "v1.0.0", "load_balancer": "v0.0.0-2020"},
@@ -32,12 +32,12 @@ def test_ways_that_upstream_has(server, after):
 
 
 def test_nothing_goes_back():
-    assert told(kubernetes="v1.36.9", etcd="v3.7.2", containerd="v2.4.1") == [
+    assert told(kubernetes="v1.36.9", etcd="v3.6.9", containerd="v2.3.9") == [
         "Kubernetes cannot go back from v1.37.2, which the host has, to v1.36.9, which the bundle has; "
         "use a bundle with Kubernetes v1.37.2 or newer",
-        "etcd cannot go back from v3.7.3, which the host has, to v3.7.2, which the bundle has; "
+        "etcd cannot go back from v3.7.3, which the host has, to v3.6.9, which the bundle has; "
         "use a bundle with etcd v3.7.3 or newer",
-        "containerd cannot go back from v2.4.2, which the host has, to v2.4.1, which the bundle has; "
+        "containerd cannot go back from v2.4.2, which the host has, to v2.3.9, which the bundle has; "
         "use a bundle with containerd v2.4.2 or newer",
     ]
     assert len(told(kubernetes="v0.99.0")) == 1
