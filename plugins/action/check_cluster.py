@@ -26,6 +26,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster import (
     datastore,
     findings,
     operator_kubeconfig,
+    port_check,
     recorded,
     servers,
     verdict,
@@ -44,6 +45,7 @@ from ansible_collections.k3a.cluster.plugins.plugin_utils._options import spec
 OPTIONS: dict[str, Any] = {
     "host_reports": {"type": "list", "elements": "dict", "default": []},
     "server_reports": {"type": "list", "elements": "dict", "default": []},
+    "port_checks": {"type": "list", "elements": "dict", "default": []},
     "join_info": {"type": "dict", "default": {}},
 }
 # What is known of a server that this run does not look at: by its variables, and no more.
@@ -60,7 +62,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(OPTIONS)
         # A host whose check broke, or that was unreachable, has no report: Ansible has told why.
-        hosts = host_reports(options["host_reports"])
+        looked_at = host_reports(options["host_reports"])
+        outcomes = port_check.outcomes_in(options["port_checks"], looked_at)
+        hosts = port_check.without_disproved(looked_at, outcomes)
         answer = servers.choose_report(server_reports(options["server_reports"]))
         task_vars = task_vars or {}
         groups = task_vars["groups"]
@@ -75,6 +79,7 @@ class ActionModule(ActionBase):
             ]
         elif hosts:
             first_server, found = self._judge(hosts, answer, task_vars)
+            found += port_check.findings(hosts, outcomes)
         else:
             # Every playbook of a cluster begins with this; warnings are for the preflight of hosts, which comes next.
             whole_run = findings.tag_findings(task_vars.get("ansible_run_tags", ()))

@@ -16,6 +16,8 @@ description:
   - Judges the servers as a cluster from what one of them says of it (O(server_reports)). Whether a new cluster begins,
     and on which host; that a majority of the servers can be reached; members of etcd that the inventory does not name;
     nodes whose name another machine has; tokens and addresses of another cluster.
+  - Tells which hosts cannot reach which ports of others. What was read of a host's firewall is told, too, unless all
+    hosts that tried its ports reached them.
   - Finds two hosts that are one (machine id, node name, address), variables that must agree between hosts and do not,
     a missing or empty group C(server), and hosts in both groups or in neither.
   - Reads the bundles that are about to be shipped to the last byte, once.
@@ -36,6 +38,11 @@ options:
     elements: dict
     default: []
     description: The results of M(k3a.cluster.server_info), one for each server that was asked.
+  port_checks:
+    type: list
+    elements: dict
+    default: []
+    description: The results of M(k3a.cluster.port_check), one for each host that tried ports of others.
   join_info:
     type: dict
     default: {}

@@ -280,6 +280,8 @@ facts:
     cgroup: 2
     swap: []
     listening: [22/tcp]
+    firewalls: []
+    closed_ports: []
     etcd_data: false
     etcd_running: false
     authority: ""
@@ -313,7 +315,15 @@ from ansible_collections.k3a.cluster.plugins.module_utils._bundle.manifest impor
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import CLUSTER_INTERFACES, AddressError
-from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, Finding, judge, node_ips, node_name
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_firewall
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import (
+    FAIL,
+    Finding,
+    firewall_need,
+    judge,
+    node_ips,
+    node_name,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Observed, Wanted, components_in
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_observe import observe
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import bootstrap
@@ -414,6 +424,11 @@ def facts(seen: Observed, wanted: Wanted) -> dict[str, object]:
         "etcd_outdated": seen.etcd_outdated,
         "etcd_complaint": seen.etcd_complaint,
         "node_password": seen.node_password,
+        "firewalls": check_firewall.programs(seen.firewall),
+        "closed_ports": [
+            f"{protocol}/{number}"
+            for protocol, number in check_firewall.closed_ports(seen.firewall, firewall_need(seen, wanted))
+        ],
         "listening": sorted({f"{socket.port}/{socket.protocol}" for socket in seen.sockets}),
     }
 

@@ -81,7 +81,7 @@ def judge(seen: Observed, wanted: Wanted) -> list[Finding]:
         *_kubeconfig(seen, wanted),
         *_accounts(seen, wanted),
         *check_neighbours.findings(seen.neighbours, seen.active_units, bool(seen.installed), wanted.agent),
-        *check_firewall.findings(seen.firewall, _firewall_need(seen, wanted)),
+        *check_firewall.findings(seen.firewall, firewall_need(seen, wanted)),
     ]
 
 
@@ -391,7 +391,8 @@ def _accounts(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
             yield Finding(f"user_{name}", WARN, message, remedy)
 
 
-def _firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
+def firewall_need(seen: Observed, wanted: Wanted) -> check_firewall.Need:
+    """What the node needs of the host's firewall."""
     try:
         ips = tuple(node_ips(seen, wanted))
     except address.AddressError:  # which is a finding already

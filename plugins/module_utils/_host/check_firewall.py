@@ -24,6 +24,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.packet_filter im
 FIREWALLD_DIRECTORIES = ("/usr/lib/firewalld", "/etc/firewalld")
 UFW = "/etc/ufw"
 
+# The finding of ports that are closed, as far as that can be read.
+PORTS = "firewall_ports"
+
 # A protocol with the first and the last of some ports.
 Range = tuple[str, int, int]
 
@@ -100,13 +103,31 @@ def _of_program(
     commands: Callable[[Sequence[tuple[str, int]], Sequence[str]], list[str]],
     level: str,
 ) -> Iterable[Finding]:
-    ports = [port for port in need.ports if not opened.lets_in(*port, need.node_ips)]
+    ports = _ports_closed_by(opened, need)
     networks = [cidr for cidr in need.cluster_cidr if not opened.trusts(cidr)]
-    if ports or networks:
-        closed = [f"packets of pods ({', '.join(networks)})"] if networks else []
-        closed += [f"packets to {_in_words(ports)}"] if ports else []
-        remedy = f"run {' && '.join(commands(ports, networks))}, or switch {name} off"
-        yield Finding("firewall", level, f"{name} drops {' and '.join(closed)}", remedy)
+    if networks:
+        remedy = f"run {' && '.join(commands((), networks))}, or switch {name} off"
+        yield Finding("firewall", level, f"{name} drops packets of pods ({', '.join(networks)})", remedy)
+    if ports:
+        remedy = f"run {' && '.join(commands(ports, ()))}, or switch {name} off"
+        yield Finding(PORTS, level, f"{name} drops packets to {in_words(ports)}", remedy)
+
+
+def _ports_closed_by(opened: Opened, need: Need) -> list[tuple[str, int]]:
+    return [port for port in need.ports if not opened.lets_in(*port, need.node_ips)]
+
+
+def closed_ports(seen: Firewall, need: Need) -> list[tuple[str, int]]:
+    """The ports that are closed, as far as that can be read."""
+    programs = () if need.is_managed else (each for each in (seen.firewalld, seen.ufw) if each)
+    closed = [port for opened in programs for port in _ports_closed_by(opened, need)]
+    closed += [port for _chain, ports in _closing_chains(seen, need) for port in ports]
+    return list(dict.fromkeys(closed))
+
+
+def programs(seen: Firewall) -> list[str]:
+    """The firewall programs that are at work."""
+    return [name for name, opened in (("firewalld", seen.firewalld), ("ufw", seen.ufw)) if opened]
 
 
 def _firewalld_commands(ports: Sequence[tuple[str, int]], networks: Sequence[str]) -> list[str]:
@@ -124,6 +145,20 @@ def _ufw_commands(ports: Sequence[tuple[str, int]], networks: Sequence[str]) -> 
     return commands
 
 
+# How ports and networks are opened, by the program.
+COMMANDS = {"firewalld": _firewalld_commands, "ufw": _ufw_commands}
+
+
+def iptables_commands(ports: Iterable[tuple[str, int]], families: Iterable[int]) -> list[str]:
+    """The same of a host without such a program, for the families of its addresses."""
+    programs_of = {4: "iptables", 6: "ip6tables"}
+    return [
+        f"{programs_of[family]} -I INPUT -p {protocol} -m multiport --dports {','.join(map(str, numbers))} -j ACCEPT"
+        for family in families
+        for protocol, numbers in _by_protocol(ports)
+    ]
+
+
 def _of_rules(seen: Firewall, need: Need, level: str) -> Iterable[Finding]:
     """What the rules drop for certain is in the way; what they drop by a condition that cannot be judged is told."""
     appends = seen.has_iptables and need.has_flannel
@@ -136,16 +171,20 @@ def _of_rules(seen: Firewall, need: Need, level: str) -> Iterable[Finding]:
             verb, worst = ("drops", level) if certain else ("may drop", WARN)
             remedy = f"accept them there ({rules}), and in the file from which it is made when the host boots"
             yield Finding("firewall", worst, f"the chain {chain.title} {verb} packets of pods ({network})", remedy)
-    for chain, ports in _dropped_ports(seen.rules, need).items():
-        if seen.ufw and chain[:2] in (known[:2] for known in packet_filter.SHARED):
-            continue  # made by ufw, which was asked
+    for chain, ports in _closing_chains(seen, need):
         told = " && ".join(
             f"nft insert rule {chain.title} {protocol} dport {{ {', '.join(map(str, numbers))} }} accept"
             for protocol, numbers in _by_protocol(ports)
         )
-        message = f"the chain {chain.title} drops packets to {_in_words(ports)}"
+        message = f"the chain {chain.title} drops packets to {in_words(ports)}"
         remedy = f"accept them there ({told}), and in the file from which it is made when the host boots"
-        yield Finding("firewall", level, message, remedy)
+        yield Finding(PORTS, level, message, remedy)
+
+
+def _closing_chains(seen: Firewall, need: Need) -> list[tuple[packet_filter.Chain, list[tuple[str, int]]]]:
+    """The chains that close ports, but for those made by ufw, which was asked."""
+    made = {known[:2] for known in packet_filter.SHARED} if seen.ufw else set()
+    return [(chain, ports) for chain, ports in _dropped_ports(seen.rules, need).items() if chain[:2] not in made]
 
 
 def _dropped_networks(rules: Filter, need: Need, appends: bool) -> dict[packet_filter.Chain, dict[str, bool]]:
@@ -191,7 +230,8 @@ def _by_protocol(ports: Iterable[tuple[str, int]]) -> list[tuple[str, list[int]]
     return [(protocol, sorted(own)) for protocol, own in sorted(numbers.items())]
 
 
-def _in_words(ports: Iterable[tuple[str, int]]) -> str:
+def in_words(ports: Iterable[tuple[str, int]]) -> str:
+    """Ports as a sentence names them."""
     return " and ".join(
         f"{protocol.upper()} {', '.join(map(str, numbers))}" for protocol, numbers in _by_protocol(ports)
     )

@@ -265,13 +265,13 @@ def _disagreements(reports: Sequence[HostReport]) -> Iterable[HostFinding]:
                 if name in report.settings:
                     by_value[json.dumps(report.settings[name])].append(report.name)
             if len(by_value) > 1:
-                values = ", ".join(f"{value} on {_named(hosts)}" for value, hosts in by_value.items())
+                values = ", ".join(f"{value} on {named(hosts)}" for value, hosts in by_value.items())
                 message = f"k3a_{name} differs between hosts: {values}"
                 remedy = "set it once for all, for instance in group_vars/all.yml"
                 yield HostFinding((), Finding("disagreement", FAIL, message, remedy))
 
 
-def _named(hosts: Sequence[str]) -> str:
+def named(hosts: Sequence[str]) -> str:
     """Hosts in a sentence, not all of them where they are many."""
     others = len(hosts) - HOSTS_NAMED
     return " and ".join([*hosts[:HOSTS_NAMED], *([f"{others} more"] if others > 0 else [])])

@@ -70,6 +70,9 @@ class HostFacts:
     etcd_complaint: str = ""
     # The components of ours that have a unit.
     installed: tuple[str, ...] = ()
+    # The firewall programs that are at work, and the ports of ours that are closed as far as rules can be read.
+    firewalls: tuple[str, ...] = ()
+    closed_ports: tuple[str, ...] = ()
     # The host's time, in seconds since 1970.
     clock: float = 0.0
 

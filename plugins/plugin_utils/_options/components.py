@@ -60,6 +60,12 @@ def ports_of(declared: Declaration, values: Values) -> list[dict[str, Any]]:
     ]
 
 
+def ports_for(values: Values, roles: Collection[str]) -> list[tuple[Port, int]]:
+    """The ports that a host of these roles has, each with its number."""
+    own = ((each, port) for each, port in _ALL if each.role in roles and each.program)
+    return [(port, number_of(port, values)) for _each, port in own if is_open(port, values)]
+
+
 def arguments_of(declared: Declaration, values: Values) -> list[str]:
     """The further arguments of a component."""
     return list(values.get(f"{PREFIX}{declared.arguments}") or ()) if declared.arguments else []

@@ -76,14 +76,14 @@ def judge(monkeypatch, tmp_path):
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda self, tmp, task_vars: {})
     monkeypatch.setenv("K3A_CACHE", str(tmp_path / "cache"))
 
-    def judge(*results, groups=None, asked=(), joined=None, in_play=None, **variables):
+    def judge(*results, groups=None, asked=(), tried=(), joined=None, in_play=None, **variables):
         groups = groups or GROUPS
         task_vars = {
             "groups": groups,
             "hostvars": {host: variables.get(host.replace("-", "_"), {}) for host in groups["all"]},
             "ansible_play_hosts_all": in_play or groups["all"],
         }
-        options = {"host_reports": list(results), "server_reports": list(asked), "join_info": joined or {}}
+        options = {"host_reports": list(results), "server_reports": list(asked), "port_checks": list(tried), "join_info": joined or {}}
         return Action(**options).run(task_vars=task_vars)
 
     return judge
@@ -108,6 +108,24 @@ def test_a_report_of_another_form_ends_the_run_by_name(judge):
     assert result["failed"] and "what node-1 says cannot be used: its node_ips name 'x', which is no address" in result["msg"]
     result = judge(looked("node-1"), asked=[{"host": "node-1", "healthy": 1}])
     assert result["failed"] and "cannot be used: its healthy is 1, which is no bool" in result["msg"]
+
+
+class TestPorts:
+    READ = {"name": "firewall_ports", "level": "fail", "message": "ufw drops packets to TCP 6443", "remedy": "open it"}
+    FACTS = {"firewalls": ["ufw"], "closed_ports": ["tcp/6443"]}
+
+    def tried(self, outcome):
+        tries = [{"host": "node-1", "protocol": "tcp", "port": 6443, "outcome": outcome}]
+        return [{"host": "node-2", "outcomes": tries, "heard": [], "opened": []}]
+
+    def test_a_firewall_that_lets_the_hosts_through_is_fine_whatever_was_read_of_it(self, judge):
+        hosts = [looked("node-1", self.READ, **self.FACTS), looked("node-2")]
+        assert "ufw drops" in judge(*hosts)["msg"]
+        assert not judge(*hosts, tried=self.tried("reached"))["failed"]
+
+    def test_a_port_that_is_closed_ends_the_run(self, judge):
+        result = judge(looked("node-1"), looked("node-2"), tried=[*self.tried("closed"), {"unreachable": True}])
+        assert result["failed"] and "node-1: node-2 cannot reach its port TCP 6443; open it" in result["msg"]
 
 
 class TestExcluded:

@@ -11,7 +11,7 @@ def test_the_documentation_stands_for_an_action():
     documented = yaml.safe_load(check_cluster.DOCUMENTATION)
     assert documented["module"] == "check_cluster"
     # That they are those of the action is for its own test to say, which may import it.
-    assert documented["options"].keys() == {"host_reports", "server_reports", "join_info"}
+    assert documented["options"].keys() == {"host_reports", "server_reports", "port_checks", "join_info"}
 
 
 def test_the_example_is_what_the_playbook_does():

@@ -395,18 +395,17 @@ class TestFirewall:
     CLOSED = Firewall(firewalld=Opened())
 
     def test_what_is_closed_is_refused_before_the_host_is_a_node(self):
-        key, text = the_only(found(firewall=self.CLOSED))
-        assert key == ("fail", "firewall")
-        assert text == (
-            "firewalld drops packets of pods (10.42.0.0/16) and packets to TCP 2379, 6443, 10250 and UDP 8472; run "
-            "firewall-cmd --permanent --zone=trusted --add-source=10.42.0.0/16 && firewall-cmd --permanent "
-            "--add-port=2379/tcp --add-port=6443/tcp --add-port=10250/tcp --add-port=8472/udp && firewall-cmd --reload, "
-            "or switch firewalld off"
-        )
+        assert found(firewall=self.CLOSED) == {
+            ("fail", "firewall"): "firewalld drops packets of pods (10.42.0.0/16); run firewall-cmd --permanent "
+            "--zone=trusted --add-source=10.42.0.0/16 && firewall-cmd --reload, or switch firewalld off",
+            ("fail", "firewall_ports"): "firewalld drops packets to TCP 2379, 6443, 10250 and UDP 8472; run "
+            "firewall-cmd --permanent --add-port=2379/tcp --add-port=6443/tcp --add-port=10250/tcp --add-port=8472/udp "
+            "&& firewall-cmd --reload, or switch firewalld off",
+        }
 
     def test_a_node_that_works_as_its_operator_wants_is_not_stopped(self):
         seen = replace(FRESH, firewall=self.CLOSED, installed=frozenset({"flannel"}))
-        assert the_only(found(seen))[0] == ("warn", "firewall")
+        assert found(seen).keys() == {("warn", "firewall"), ("warn", "firewall_ports")}
 
     def test_a_server_that_is_no_node_has_no_pods(self):
         _key, text = the_only(found(wanted=replace(WANTED, agent=False), firewall=self.CLOSED))
@@ -414,9 +413,9 @@ class TestFirewall:
 
     def test_ports_to_which_nobody_comes_may_be_closed(self):
         seen = replace(FRESH, firewall=Firewall(ufw=Opened()))
-        _key, text = the_only(found(seen, replace(WANTED, without_peers=("servers",))))
+        text = found(seen, replace(WANTED, without_peers=("servers",)))["fail", "firewall_ports"]
         assert "packets to TCP 6443, 10250 and UDP 8472;" in text
-        _key, text = the_only(found(seen, replace(WANTED, without_peers=("servers", "nodes"))))
+        text = found(seen, replace(WANTED, without_peers=("servers", "nodes")))["fail", "firewall_ports"]
         assert "packets to TCP 6443;" in text
 
     def test_another_network_than_flannel_is_its_operators_matter(self):

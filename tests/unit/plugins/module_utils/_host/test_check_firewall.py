@@ -117,9 +117,13 @@ class TestUfw:
         assert told(Firewall(ufw=Opened())) == [
             (
                 "fail",
-                "ufw drops packets of pods (10.42.0.0/16) and packets to TCP 6443, 10250 and UDP 8472; run ufw allow "
-                "from 10.42.0.0/16 && ufw allow 6443,10250/tcp && ufw allow 8472/udp, or switch ufw off",
-            )
+                "ufw drops packets of pods (10.42.0.0/16); run ufw allow from 10.42.0.0/16, or switch ufw off",
+            ),
+            (
+                "fail",
+                "ufw drops packets to TCP 6443, 10250 and UDP 8472; run ufw allow 6443,10250/tcp && ufw allow 8472/udp, "
+                "or switch ufw off",
+            ),
         ]
         assert told(Firewall(ufw=Opened()), replace(NEED, is_node=True))[0][0] == "warn"
 
@@ -132,6 +136,13 @@ class TestUfw:
         (tmp_path / "ufw.conf").write_text("ENABLED=yes\n")
         (tmp_path / "user.rules").write_text(USER_RULES)
         assert check_firewall.read_ufw(str(tmp_path), str(tmp_path / "none")).sources == ("10.42.0.0/16",)
+
+
+def test_the_ports_that_are_closed_are_those_of_the_findings():
+    both = Firewall(filter_of("own"), ufw=Opened((("tcp", 6443, 6443),)))
+    assert check_firewall.closed_ports(both, NEED) == [("tcp", 10250), ("udp", 8472)]
+    assert check_firewall.closed_ports(both, replace(NEED, is_managed=True)) == [("tcp", 10250)]
+    assert check_firewall.programs(both) == ["ufw"]
 
 
 def test_what_the_run_will_open_is_no_finding():

@@ -50,6 +50,12 @@ def test_a_host_has_the_ports_of_its_roles():
     assert ports([]) == {}
 
 
+def test_the_ports_with_what_their_components_say_of_them():
+    found = components.ports_for({"k3a_https_listen_port": 7443, "k3a_flannel_backend": "vxlan"}, ["server", "agent"])
+    assert {number for port, number in found if port.reach != "loopback"} == {2379, 2380, 7443, 10250, 8472}
+    assert {number for port, number in components.ports_for({}, ["agent"]) if port.reach == "nodes"} == {10250}
+
+
 def test_a_host_has_the_users_of_its_roles():
     """On others nothing runs as them, whoever else has such a name."""
     users = {

@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, k3a.cluster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection: may change at any time.
+
+"""Which hosts try which ports of which others, and what follows from what became of it.
+
+A port is judged by what packets do. What was read of a host's firewall says how it is opened, and counts where nobody
+could try.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, LOOPBACK, SERVER, SERVERS
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import family
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError, record, records
+from ansible_collections.k3a.cluster.plugins.module_utils._host import check_firewall
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._host.port_trial import CLOSED, REACHED, REFUSED, UNANSWERED
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding, named
+from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec
+
+# So many other hosts try a port, those after it in the inventory: of a large cluster not all have to.
+MOST_PEERS = 8
+WORD_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a host that others have to reach."""
+
+    protocol: str
+    number: int
+    reach: str
+    ips: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As reports have it."""
+        return f"{self.protocol}/{self.number}"
+
+
+def ports_of(report: HostReport) -> list[Port]:
+    """The ports of a host that other hosts reach, with the addresses at which they do."""
+    values = {f"{spec.PREFIX}{name}": value for name, value in report.settings.items()}
+    roles = [*([SERVER] if report.server else ()), *([AGENT] if report.node else ())]
+    found = []
+    for port, number in components.ports_for(values, roles):
+        # Tunnels are made from and to one address of each family, all else is reached at the first.
+        own = report.seen.node_ips if port.protocol == "udp" else report.seen.node_ips[:1]
+        ips = tuple(ip for ip in own if not port.family or family(ip) == port.family)
+        if port.reach != LOOPBACK and ips:
+            found.append(Port(port.protocol, number, port.reach, ips))
+    return found
+
+
+def peers_of(port: Port, report: HostReport, reports: Sequence[HostReport]) -> list[HostReport]:
+    """The hosts that try a port of a host, nearest after it in the inventory first."""
+    number = reports.index(report)
+    others = [*reports[number + 1 :], *reports[:number]]
+    return [other for other in others if _tries(other, port, report)][:MOST_PEERS]
+
+
+def _tries(other: HostReport, port: Port, report: HostReport) -> bool:
+    """Between hosts that are in a cluster already all is as its operator wants it, and the cluster would say."""
+    if report.is_established and (other.is_established or port.protocol == "udp"):
+        return False
+    families = {family(ip) for ip in other.seen.node_ips}
+    is_peer = (other.server or port.reach != SERVERS) and (other.node or port.protocol == "tcp")
+    return is_peer and any(family(ip) in families for ip in port.ips) and other.seen.node_ips != report.seen.node_ips
+
+
+def is_judged_later(report: HostReport) -> bool:
+    """Whether the run opens the host's firewall itself."""
+    return bool(report.settings.get("manage_firewall") and report.seen.firewalls)
+
+
+def plan(reports: Sequence[HostReport], forks: int) -> dict[str, dict[str, Any]]:
+    """What each host that has a part in it does, in the form that M(port_check) takes."""
+    able = [report for report in reports if report.seen.node_ips]
+    parts: dict[str, dict[str, Any]] = {}
+    for report in able:
+        words: dict[str, dict[str, Any]] = {}
+        tried = set()
+        for port in () if is_judged_later(report) else ports_of(report):
+            for peer in peers_of(port, report, able):
+                visitor = words.setdefault(peer.name, _visitor(peer.name))
+                visitor["ports"].append(port.name)
+                tried.add(port)
+                secret = {} if report.is_established else {name: visitor[name] for name in ("ask", "answer")}
+                families = {family(ip) for ip in peer.seen.node_ips}
+                _part(parts, peer.name)["targets"] += [
+                    {"host": report.name, "ip": ip, "protocol": port.protocol, "port": port.number, **secret}
+                    for ip in port.ips
+                    if family(ip) in families
+                ]
+        if words:
+            own = _part(parts, report.name)
+            own["visitors"] = list(words.values())
+            own["listeners"] = [
+                {"ip": ip, "protocol": port.protocol, "port": port.number}
+                for port in sorted(tried, key=lambda each: each.name)
+                for ip in port.ips
+                if not report.is_established
+            ]
+    return {name: {**part, "meets": forks >= len(parts)} for name, part in parts.items()}
+
+
+def _visitor(name: str) -> dict[str, Any]:
+    return {"host": name, "ask": secrets.token_hex(WORD_BYTES), "answer": secrets.token_hex(WORD_BYTES), "ports": []}
+
+
+def _part(parts: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    return parts.setdefault(name, {"listeners": [], "visitors": [], "targets": []})
+
+
+# ---- what became of it
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a host says of a port of another one."""
+
+    host: str
+    protocol: str
+    port: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """Who came to which port of a host."""
+
+    host: str
+    port: str
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What a host says that tried ports, and was tried."""
+
+    host: str
+    outcomes: tuple[_Outcome, ...]
+    heard: tuple[_Visit, ...]
+    opened: tuple[str, ...]
+
+
+# By host and port (protocol/number) of it: what became of it for which other hosts.
+Outcomes = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def outcomes_in(results: Iterable[Mapping[str, Any]], reports: Sequence[HostReport]) -> Outcomes:
+    """What the hosts say, as far as it is about a port that one of the others has, and that it had a part in."""
+    checks = list(_checks(results))
+    opened = {check.host: set(check.opened) for check in checks}
+    known = {(report.name, port.name) for report in reports for port in ports_of(report)}
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for check in checks:
+        for each in check.outcomes:
+            place = (each.host, f"{each.protocol}/{each.port}")
+            # A host that listened there itself is refused by what is on the way alone.
+            certain = each.outcome != REFUSED or place[1] in opened.get(each.host, ())
+            if place in known and each.host != check.host and certain:
+                # Of several addresses the worst is told.
+                worse = found[place].get(check.host, REACHED) == REACHED
+                found[place][check.host] = each.outcome if worse else found[place][check.host]
+    for check in checks:
+        for visit in check.heard:
+            others = found.get((check.host, visit.port), {})
+            # A datagram goes one way: that it arrived is all that matters.
+            if visit.port.startswith("udp/") and visit.host in others:
+                others[visit.host] = REACHED
+    return found
+
+
+def _checks(results: Iterable[Mapping[str, Any]]) -> Iterable[_Check]:
+    """The answers of another form left out: it is as if their hosts had not tried."""
+    for result in results:
+        with suppress(FormError):
+            outcomes = records(_Outcome, "outcomes", result.get("outcomes"))
+            heard = records(_Visit, "heard", result.get("heard"))
+            yield record(_Check, {**result, "outcomes": outcomes, "heard": heard})
+
+
+def without_disproved(reports: Sequence[HostReport], outcomes: Outcomes) -> list[HostReport]:
+    """The hosts, without what was read of firewalls that let everybody through who tried."""
+    return [
+        replace(
+            report,
+            findings=tuple(
+                each
+                for each in report.findings
+                if not (each.name == check_firewall.PORTS and _all_reached(report, outcomes))
+            ),
+        )
+        for report in reports
+    ]
+
+
+def _all_reached(report: HostReport, outcomes: Outcomes) -> bool:
+    tried = [outcomes.get((report.name, port), {}) for port in report.seen.closed_ports]
+    return bool(tried) and all(by_peer and set(by_peer.values()) == {REACHED} for by_peer in tried)
+
+
+def findings(reports: Sequence[HostReport], outcomes: Outcomes) -> list[HostFinding]:
+    """The ports that cannot be reached, but those of which the host's firewall was found to be the reason."""
+    order = {report.name: number for number, report in enumerate(reports)}
+    deaf = _deaf(outcomes)
+    found = [_cannot_reach(peer, places) for peer, places in sorted(deaf.items(), key=lambda each: order[each[0]])]
+    for report in reports:
+        by_peers: dict[tuple[str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
+        own = {port: outcomes.get((report.name, port.name), {}) for port in ports_of(report)}
+        # Where a host closes other ports to a peer, a datagram without an answer is no accident.
+        closing = {peer for by_peer in own.values() for peer, told in by_peer.items() if told in (CLOSED, REFUSED)}
+        for port, by_peer in own.items():
+            silent = {peer for peer, outcome in by_peer.items() if outcome == UNANSWERED}
+            closed = {peer for peer, outcome in by_peer.items() if outcome in (CLOSED, REFUSED)} | (silent & closing)
+            for level, peers in ((FAIL, closed), (WARN, silent - closing)):
+                told = tuple(peer for peer in order if peer in peers and peer not in deaf)
+                if told and port.name not in report.seen.closed_ports:
+                    by_peers[level, told].append((port.protocol, port.number))
+        found += [_closed(report, peers, ports, level) for (level, peers), ports in by_peers.items()]
+    return found
+
+
+def _deaf(outcomes: Outcomes) -> dict[str, list[str]]:
+    """Hosts that reach nothing of what another host does reach: it is not for the others to mend."""
+    tries: dict[str, list[tuple[tuple[str, str], str]]] = defaultdict(list)
+    for place, by_peer in outcomes.items():
+        for peer, outcome in by_peer.items():
+            tries[peer].append((place, outcome))
+    return {
+        peer: sorted({host for (host, _port), _outcome in own})
+        for peer, own in tries.items()
+        if all(outcome in (CLOSED, REFUSED) for _place, outcome in own)
+        and all(REACHED in outcomes[place].values() for place, _outcome in own)
+    }
+
+
+def _cannot_reach(peer: str, hosts: Sequence[str]) -> HostFinding:
+    message = f"reaches none of the ports of {named(hosts)} that others reach"
+    remedy = "have its firewall, and what is between them, let its packets out"
+    return HostFinding((peer,), Finding("ports_of_others", FAIL, message, remedy))
+
+
+def _closed(report: HostReport, peers: Sequence[str], ports: Sequence[tuple[str, int]], level: str) -> HostFinding:
+    in_words = check_firewall.in_words(ports)
+    if level == WARN:
+        message = f"{named(peers)} had no answer from its port {in_words}"
+        return HostFinding((report.name,), Finding("ports", WARN, message, "make sure that it is open to them"))
+    message = f"{named(peers)} cannot reach its port{'s' if len(ports) > 1 else ''} {in_words}"
+    ways = [
+        f"run {' && '.join(check_firewall.COMMANDS[name](ports, ()))}"
+        for name in report.seen.firewalls
+        if name in check_firewall.COMMANDS
+    ]
+    if ways:
+        remedy = f"set k3a_manage_firewall to true, or {' and '.join(ways)}"
+    else:
+        families = sorted({family(ip) for ip in report.seen.node_ips})
+        rules = " && ".join(check_firewall.iptables_commands(ports, families))
+        remedy = f"open it on the host ({rules}, for one), or in what filters between them, such as a security group"
+    return HostFinding((report.name,), Finding("ports", FAIL, message, remedy))
