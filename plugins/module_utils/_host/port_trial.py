@@ -27,8 +27,8 @@ from typing import Any
 # What became of a port: it answered; nothing of it came back, or word that it cannot be reached; it answered nothing,
 # or was refused, while its host answered on another port; nobody knows.
 REACHED, CLOSED, REFUSED, UNANSWERED, UNKNOWN = "reached", "closed", "refused", "unanswered", "unknown"
-# How a single attempt ends, besides.
-SILENT, UNREACHABLE = "silent", "unreachable"
+# How a single attempt ends, besides: one that was connected has passed all firewalls, whoever it came to.
+SILENT, UNREACHABLE, CONNECTED = "silent", "unreachable", "connected"
 
 # Seconds: how long all hosts wait for each other, all of it, one attempt, between two of them, and between two words
 # with a host that has ports left to try.
@@ -99,7 +99,8 @@ def judge(protocol: str, failures: Sequence[Failure], answers: Sequence[float]) 
     # A host that was reached a moment ago says at once that nobody listens, so nothing is on the way or at the host.
     if len(unreachable) >= UNREACHABLE_ATTEMPTS or (protocol == "tcp" and len(silent) >= SILENT_ATTEMPTS):
         return CLOSED
-    between = [each for each in failures if answers and answers[0] <= each.began and each.ended <= answers[-1]]
+    failed = [each for each in failures if each.kind != CONNECTED]
+    between = [each for each in failed if answers and answers[0] <= each.began and each.ended <= answers[-1]]
     return REFUSED if len(between) >= ATTEMPTS_BETWEEN else ""
 
 
@@ -115,17 +116,22 @@ def attempt(target: Target) -> str:
     kind = socket.SOCK_STREAM if target.protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(_family(target.ip), kind) as connection:
         connection.settimeout(wait)
+        connected = False
         try:
             connection.connect((target.ip, target.port))
-            if not target.ask:
+            connected = target.protocol == "tcp"
+            if connected and not target.ask:
                 return REACHED
             connection.send(target.ask.encode())
             answer = connection.recv(LONGEST_WORD)
         except (socket.timeout, TimeoutError):
-            return SILENT
+            return CONNECTED if connected else SILENT
         except OSError as error:
-            return UNREACHABLE if error.errno in _UNREACHABLE else REFUSED
-        return REACHED if hmac.compare_digest(answer, target.answer.encode()) else REFUSED
+            refused = UNREACHABLE if error.errno in _UNREACHABLE else REFUSED
+            return CONNECTED if connected else refused
+        if hmac.compare_digest(answer, target.answer.encode()):
+            return REACHED
+        return CONNECTED if connected else REFUSED
 
 
 @dataclass
@@ -183,7 +189,7 @@ def _tried(target: Target, host: _Host, began: float, meets: bool) -> str:
             outcome = judge(target.protocol, failures, tuple(host.answers))
             # Where a component has to listen already there is nobody to wait for.
             waits = meets and target.ask and time.monotonic() < began + PATIENCE
-            given_up = kind == REFUSED and not waits
+            given_up = kind in (REFUSED, CONNECTED) and not waits
             if outcome or given_up:
                 host.unsettled.discard(target)
                 return outcome or UNKNOWN

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._host import port_trial
 from ansible_collections.k3a.cluster.plugins.module_utils._host.port_trial import (
     CLOSED,
+    CONNECTED,
     REACHED,
     REFUSED,
     SILENT,
@@ -89,6 +90,12 @@ class TestRun:
         assert seen.outcomes == (REACHED, REFUSED)
         assert other.opened == (f"tcp/{ports[0]}",)
 
+    def test_a_port_that_somebody_else_has_is_not_one_that_cannot_be_reached(self, ports, monkeypatch):
+        """The check of the host tells that already."""
+        monkeypatch.setattr(port_trial, "WAIT", {"tcp": 0.1, "udp": 0.1})
+        with socket.create_server((TWO, ports[0])):
+            assert port_trial.run([], [], [target(ports[0])]).outcomes == (UNKNOWN,)
+
     def test_what_answers_in_its_place_is_not_the_host(self, ports):
         with socket.create_server((TWO, ports[0])) as stranger:
 
@@ -149,6 +156,7 @@ def failures(kind, *times):
         ("tcp", failures(REFUSED, 4, 5), (2.0, 3.0), ""),
         ("tcp", failures(REFUSED, 4, 5), (3.0, 6.0), REFUSED),
         ("udp", failures(SILENT, 4, 5), (3.0, 6.0), REFUSED),
+        ("tcp", failures(CONNECTED, 3, 4, 5, 5.5), (3.0, 6.0), ""),
     ],
 )
 def test_what_failed_attempts_say(protocol, failed, answers, verdict):
