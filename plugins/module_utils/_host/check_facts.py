@@ -153,6 +153,8 @@ class Observed:
     routes: tuple[address.Route, ...]
     sockets: tuple[Socket, ...]
     holders: dict[int, Holder]
+    # Seconds until a small write is on the disk of etcd's data; nothing where that was not tried.
+    write_latency: float = 0.0
     firewall: Firewall = Firewall()
     neighbours: Neighbours = Neighbours()
     selinux_knows_containers: bool = False

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -51,6 +52,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # So long, in seconds, the local etcd may take to say who it is; one that hangs is told of elsewhere.
 ETCD_PATIENCE = 3.0
 FIREWALLD = "firewalld.service"
+# What is written to find out how slow a disk is, how often, and how many seconds that may take.
+WRITE_SIZE, WRITES, WRITES_PATIENCE = 2048, 20, 0.4
 
 Kept = TypeVar("Kept")
 Run = Callable[..., tuple[int, str, str]]
@@ -98,6 +101,7 @@ def observe(wanted: Wanted, run: Run) -> Observed:
         blocked=data_directory.blocked(wanted.data_dir),
         space=_space(wanted.data_dir),
         record_space=_space(DIRECTORY),
+        write_latency=write_latency(layout.etcd) if wanted.server and not units else 0.0,
         bundles=frozenset(_bundles(wanted.data_dir)),
         dns_servers=resolver.servers_in(wanted.resolv_conf or resolver.usable_resolv_conf()),
         addresses=tuple(address.node_addresses()),
@@ -266,10 +270,37 @@ def _controllers(cgroup: int) -> frozenset[str]:
     return proc.v1_controllers(text_of("/proc/cgroups"))
 
 
-def _space(path: str) -> Space:
+def write_latency(path: str) -> float:
+    """The median of the seconds that small writes take to be on a disk. They go to a file that never has a name."""
+    taken: list[float] = []
+    try:
+        file = os.open(_existing(path), os.O_TMPFILE | os.O_WRONLY, 0o600)
+    except OSError:  # on a filesystem that has no such files nothing is tried
+        return 0.0
+    try:
+        until = time.monotonic() + WRITES_PATIENCE
+        while len(taken) < WRITES and time.monotonic() < until:
+            began = time.monotonic()
+            os.write(file, bytes(WRITE_SIZE))
+            os.fdatasync(file)
+            taken.append(time.monotonic() - began)
+    except OSError:  # a full disk is told as such
+        return 0.0
+    finally:
+        os.close(file)
+    return sorted(taken)[len(taken) // 2]
+
+
+def _existing(path: str) -> str:
+    """The innermost of a path that is there."""
     path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
+    return path
+
+
+def _space(path: str) -> Space:
+    path = _existing(path)
     found = os.statvfs(path)
     # One in memory may have neither blocks nor inodes of its own, and is never full.
     free = found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize

@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import options
 from ansible_collections.k3a.cluster.plugins.module_utils._host import data_directory
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Observed, Space, Wanted
-from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, Finding
+from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
 
 MIB = 1024 * 1024
 # Besides the bundle: images once more in containerd's own store, the datastore, logs.
 HEADROOM = 512 * MIB
 FEWEST_INODES = 20_000
+# etcd's own advice is less for 99 of 100 writes: where half of them take longer its members lose sight of each other.
+SLOWEST_WRITE = 0.010
 # What k3a writes to /etc is small, and a run cannot do without any of it.
 RECORD_SPACE, RECORD_INODES = MIB, 100
 
@@ -47,6 +49,11 @@ def findings(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         remedy = "put it on a volume, or set k3a_snapshotter to native"
         yield Finding("nested_overlay", FAIL, message, remedy)
     yield from _record_space(seen.record_space)
+    if seen.write_latency > SLOWEST_WRITE:
+        taken = f"{seen.write_latency * 1000:.0f} ms"
+        message = f"{place} takes {taken} to keep a small write, and etcd waits for each of its writes"
+        remedy = f"set k3a_data_dir to a disk that takes less than {SLOWEST_WRITE * 1000:.0f}, such as an SSD"
+        yield Finding("write_latency", WARN, message, remedy)
     # A host that has the bundle already is running: that its disk fills up is for the kubelet to say.
     if wanted.bundle_id not in seen.bundles or not wanted.bundle_id:
         needed = wanted.bundle_size + HEADROOM

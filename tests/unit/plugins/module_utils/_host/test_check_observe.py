@@ -318,3 +318,28 @@ def test_a_resolver_configuration_that_is_no_file_is_a_finding(tmp_path):
     for path in (tmp_path, tmp_path / "loop", tmp_path / ("a" * 300)):
         told = f"k3a_resolv_conf names {path}, which is no file there; name a file of the host"
         assert told_of("resolv_conf", resolv_conf=str(path)) == [told]
+
+
+class TestWriteLatency:
+    def test_writes_are_timed_and_leave_nothing(self, tmp_path):
+        before = tmp_path.stat().st_mtime_ns
+        taken = look.write_latency(str(tmp_path / "not/there/yet"))
+        assert 0.0 < taken < 1.0
+        assert list(tmp_path.iterdir()) == [] and tmp_path.stat().st_mtime_ns == before
+
+    def test_it_is_the_median(self, tmp_path, monkeypatch):
+        delays = [0.05, *[0.001] * 4]
+        monkeypatch.setattr(look, "WRITES", len(delays))
+        monkeypatch.setattr(look.os, "fdatasync", lambda file: look.time.sleep(delays.pop(0)))
+        assert look.write_latency(str(tmp_path)) < 0.04
+
+    def test_a_very_slow_disk_is_not_waited_for(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(look, "WRITES_PATIENCE", 0.05)
+        calls = []
+        monkeypatch.setattr(look.os, "fdatasync", lambda file: calls.append(look.time.sleep(0.03)))
+        assert look.write_latency(str(tmp_path)) >= 0.03 and len(calls) == 2
+
+    def test_where_no_such_file_can_be_nothing_is_said(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        assert look.write_latency(str(tmp_path / "file")) == 0.0
+        assert look.write_latency("/proc/none") == 0.0

@@ -14,6 +14,14 @@ from ansible_collections.k3a.cluster.tests.unit.host_samples import FRESH, WANTE
 
 
 class TestStorage:
+    def test_a_disk_on_which_etcd_would_wait_is_a_warning(self):
+        assert found(write_latency=0.009) == {}
+        assert the_only(found(write_latency=0.025)) == (
+            ("warn", "write_latency"),
+            "/var/lib/k3a (on /, ext4) takes 25 ms to keep a small write, and etcd waits for each of its writes; set "
+            "k3a_data_dir to a disk that takes less than 10, such as an SSD",
+        )
+
     @pytest.mark.parametrize("place", ["wanted", "real"])
     def test_a_directory_that_others_use_is_refused(self, place):
         """By its name, or where a link of its name leads."""
