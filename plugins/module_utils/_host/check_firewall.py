@@ -284,6 +284,20 @@ def parse_zones(zones: dict[str, str], services: dict[str, str], default: str) -
     return Opened(tuple(ports), tuple(sources), tuple(interfaces), is_open)
 
 
+def zone_content(text: str) -> object:
+    """What a zone's file says, however it is written."""
+
+    def content(element: xml.Element) -> object:
+        return (
+            element.tag,
+            sorted(element.items()),
+            (element.text or "").strip(),
+            sorted(map(repr, map(content, element))),
+        )
+
+    return content(_parse(text))
+
+
 def _parse(text: str) -> xml.Element:
     try:
         return xml.fromstring(text)

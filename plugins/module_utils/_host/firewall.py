@@ -7,9 +7,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine import files, process, systemd
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import K3aError
@@ -19,6 +22,9 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host import check_fir
 RECORD = "/etc/k3a/firewall.json"
 FIREWALLD, UFW = "firewalld", "ufw"
 ADD, REMOVE = "add", "remove"
+# Where firewalld writes a zone that it is told something of, whole, and beside it what was there before.
+BUILT_IN, ZONES = (f"{directory}/zones" for directory in check_firewall.FIREWALLD_DIRECTORIES)
+BEFORE = ".old"
 
 
 class FirewallError(K3aError):
@@ -78,7 +84,9 @@ def changes(openings: Openings) -> list[files.Change]:
 def open_for(openings: Openings) -> None:
     """Have the firewalls let it through, now and whenever they start."""
     known = recorded()
-    _record({**known, **{name: _joined(known.get(name, Opening()), opening) for name, opening in openings.items()}})
+    zones = recorded_zones() if FIREWALLD in known else _texts(ZONES)
+    joined = {name: _joined(known.get(name, Opening()), opening) for name, opening in openings.items()}
+    _record({**known, **joined}, zones if FIREWALLD in {*known, *openings} else {})
     for name, opening in openings.items():
         for command in commands(name, opening, ADD):
             done = process.run(command)
@@ -94,7 +102,26 @@ def close() -> None:
                 process.run(command)
             except FileNotFoundError:
                 break
+        if name == FIREWALLD:
+            _put_back(recorded_zones())
     files.remove_file(RECORD)
+
+
+def _put_back(former: Mapping[str, str]) -> None:
+    """Have the files of firewalld's zones as they were, those that say nothing else than they did then."""
+    current, built_in = _texts(ZONES), _texts(BUILT_IN)
+    for zone in {name.removesuffix(BEFORE) for name in current}:
+        was = former.get(zone, built_in.get(zone, ""))
+        if check_firewall.zone_content(current.get(zone, "")) == check_firewall.zone_content(was):
+            for name in (zone, zone + BEFORE):
+                if name in former:
+                    files.write_file(files.File(f"{ZONES}/{name}", former[name].encode(), mode=0o644))
+                else:
+                    files.remove_file(f"{ZONES}/{name}")
+
+
+def _texts(directory: str) -> dict[str, str]:
+    return {os.path.basename(path): files.text_of(path) for path in glob.glob(f"{directory}/*.xml*")}
 
 
 def commands(name: str, opening: Opening, verb: str) -> list[list[str]]:
@@ -115,11 +142,34 @@ def commands(name: str, opening: Opening, verb: str) -> list[list[str]]:
 
 def recorded() -> dict[str, Opening]:
     """What was opened here."""
+    known = _read_record()
+    try:
+        opened = {name: known[name] for name in (FIREWALLD, UFW) if name in known}
+        return {name: Opening(tuple(each["ports"]), tuple(each["networks"])) for name, each in opened.items()}
+    except (KeyError, TypeError):
+        raise _damaged() from None
+
+
+def recorded_zones() -> dict[str, str]:
+    """The files of firewalld's zones before they were written anew here."""
+    try:
+        return {str(name): str(text) for name, text in _read_record().get("zones", {}).items()}
+    except AttributeError:
+        raise _damaged() from None
+
+
+def _read_record() -> dict[str, Any]:
     try:
         known = json.loads(files.read_bytes(RECORD) or b"{}")
-        return {name: Opening(tuple(each["ports"]), tuple(each["networks"])) for name, each in known.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise FirewallError(f"{RECORD} is damaged; remove it, and close yourself what is not needed any more") from None
+    except ValueError:
+        raise _damaged() from None
+    if not isinstance(known, dict):
+        raise _damaged()
+    return known
+
+
+def _damaged() -> FirewallError:
+    return FirewallError(f"{RECORD} is damaged; remove it, and close yourself what is not needed any more")
 
 
 def _joined(one: Opening, other: Opening) -> Opening:
@@ -127,6 +177,7 @@ def _joined(one: Opening, other: Opening) -> Opening:
     return replace(one, ports=tuple(sorted(ports)), networks=tuple(sorted(networks)))
 
 
-def _record(openings: Openings) -> None:
-    text = json.dumps({name: asdict(each) for name, each in openings.items()}, indent=2, sort_keys=True) + "\n"
+def _record(openings: Openings, zones: Mapping[str, str]) -> None:
+    content = {**{name: asdict(each) for name, each in openings.items()}, **({"zones": zones} if zones else {})}
+    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     files.write_file(files.File(RECORD, text.encode(), mode=0o600))

@@ -69,6 +69,58 @@ def test_firewalld_is_opened_now_and_for_good(ran):
     assert ran == [*(f"firewall-cmd {rule}" for rule in rules), *(f"firewall-cmd --permanent {rule}" for rule in rules)]
 
 
+class TestZones:
+    """firewalld writes a zone anew, whole, when it is told something of it, and keeps what was there beside it."""
+
+    DEFAULT = '<zone>\n  <short>Public</short>\n  <service name="ssh"/>\n  <forward/>\n</zone>\n'
+    WRITTEN = DEFAULT.replace("  <forward/>", '  <port port="6443" protocol="tcp"/>\n  <forward/>')
+
+    @pytest.fixture
+    def zones(self, ran, tmp_path, monkeypatch):
+        monkeypatch.setattr(firewall, "BUILT_IN", str(tmp_path / "lib"))
+        monkeypatch.setattr(firewall, "ZONES", str(tmp_path / "etc"))
+        for name in ("lib", "etc"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "lib/public.xml").write_text(self.DEFAULT)
+        path = tmp_path / "etc/public.xml"
+
+        def run(command):
+            if "--permanent" in command:
+                if path.exists():
+                    path.with_suffix(".xml.old").write_text(path.read_text())
+                path.write_text(self.WRITTEN if "--add-port=6443/tcp" in command else self.DEFAULT.replace("\n", ""))
+            return Done(0, b"", "")
+
+        monkeypatch.setattr(firewall.process, "run", run)
+        return path.parent
+
+    def files(self, zones):
+        return {path.name: path.read_text() for path in zones.iterdir()}
+
+    def test_files_that_were_not_there_go(self, zones):
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        assert set(self.files(zones)) == {"public.xml", "public.xml.old"}
+        firewall.close()
+        assert self.files(zones) == {}
+
+    def test_files_that_were_there_come_back(self, zones):
+        former = {"public.xml": f"<!-- ours -->{self.DEFAULT}", "public.xml.old": "<zone/>"}
+        for name, text in former.items():
+            (zones / name).write_text(text)
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        firewall.close()
+        assert self.files(zones) == former
+
+    def test_what_somebody_has_changed_since_stays(self, zones, monkeypatch):
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        changed = self.DEFAULT.replace('"ssh"', '"http"')
+        (zones / "public.xml").write_text(changed)
+        monkeypatch.setattr(firewall.process, "run", lambda _command: Done(0, b"", ""))
+        firewall.close()
+        assert self.files(zones)["public.xml"] == changed
+
+
 def test_ufw_is_opened(ran):
     firewall.open_for({"ufw": WANTED})
     assert ran == ["ufw allow from 10.42.0.0/16", "ufw allow 6443/tcp", "ufw allow 8472/udp"]
@@ -88,7 +140,9 @@ def test_what_was_opened_is_closed_again_and_nothing_else(ran):
 
 def test_a_firewall_that_refuses_is_one_sentence_and_remembered(ran, monkeypatch):
     monkeypatch.setattr(firewall.process, "run", lambda _command: Done(252, b"", "FirewallD is not running\n"))
-    with pytest.raises(firewall.FirewallError, match=r"^firewall-cmd --add-port=6443/tcp failed: FirewallD is not running$"):
+    with pytest.raises(
+        firewall.FirewallError, match=r"^firewall-cmd --add-port=6443/tcp failed: FirewallD is not running$"
+    ):
         firewall.open_for({"firewalld": Opening(("6443/tcp",))})
     assert firewall.recorded() == {"firewalld": Opening(("6443/tcp",))}
 
