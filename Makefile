@@ -119,10 +119,12 @@ core: build/venv/core-$(CORE)/installed
 	build/venv/core-$(CORE)/bin/python tools/run_ansible_test.py sanity --local --requirements
 	build/venv/core-$(CORE)/bin/python tools/run_ansible_test.py units --venv --requirements
 
-# The programs of the bundle that are ours; after the bundle, whose build has left most of it compiled.
+# The programs of the bundle that are ours, and what Kubernetes reads in manifests; after the bundle, whose build has left most of it compiled.
 programs: setup
 	@for each in flannel load_balancer; do \
 	  (cd bundle/$$each && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go test -trimpath ./...) || exit; done
+	@cd bundle/kubernetes && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go test -trimpath \
+	  ../../tests/manifests/corpus_test.go -args -corpus $(CURDIR)/tests/manifests/corpus.json
 
 # Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha; bounds, identity,
 # machines, outages and refusals are parts of test-all.

@@ -147,7 +147,7 @@ def _other_numbers(path: str, text: str, content: Mapping[Any, Any]) -> Iterable
     for key, value in content.items():
         name = _text(key).removesuffix("+")
         known = BY_ALIAS.get(name, name) in KNOWN
-        if known and isinstance(value, int) and not isinstance(value, bool) and written[key] != str(value):
+        if known and isinstance(value, (int, float)) and not isinstance(value, bool) and written[key] != str(value):
             read = f"{name} is {written[key]} without quotes, which K3s reads as the number {value}"
             yield f"{path}: {read}; put in quotes what is meant"
 

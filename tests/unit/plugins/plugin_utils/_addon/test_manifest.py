@@ -59,9 +59,11 @@ def test_what_yaml_has_and_json_has_not() -> None:
     head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
     (item,) = load([{"name": "x", "manifest": head + "data: {1: a, 2.5: b}\nenum:\n- '!='\n- =\n- =~\n"}])
     assert item.body["data"] == {"1": "a", "2.5": "b"} and item.body["enum"] == ["!=", "=", "=~"]
-    for value in (".nan", "!!binary aGk=", "!!set {a}"):
+    (finding,) = findings(f"{head}data: {{a: .nan}}")
+    assert finding.startswith("addon x, document 1 (line 1): cannot be written as JSON: ")
+    for value in ("!!binary aGk=", "!!set {a}"):
         (finding,) = findings(f"{head}data: {{a: {value}}}")
-        assert finding.startswith("addon x, document 1 (line 1): cannot be written as JSON: ")
+        assert finding.startswith("addon x, document 1, line 4: not valid YAML: !!")
 
 
 def test_dates_of_a_playbook_stay_what_was_written() -> None:
@@ -139,7 +141,8 @@ def test_syntax_errors_have_their_line() -> None:
     (finding,) = findings("apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\nkind: b: c\n")
     assert finding.startswith("addon x, document 2, line 5: not valid YAML:")
     (finding,) = findings("a: \x07")
-    assert "document 1: not valid YAML:" in finding
+    assert "document 1, line 1: not valid YAML:" in finding
+    assert "document 2, line 5: not valid YAML:" in findings("kind: A\n---\na: 1\nb: é\nc: \x07\n")[0]
     assert findings("!!python/object:os.system {}")[0].startswith("addon x, document 1, line 1: not valid YAML:")
 
 
@@ -147,6 +150,19 @@ def test_a_key_given_twice_is_not_swallowed() -> None:
     found: list[str] = []
     parse("f.yaml", "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\n", found)
     assert found == ["f.yaml, document 1, line 4: c is given twice", "f.yaml, document 1, line 5: a is given twice"]
+
+
+def test_what_kubernetes_would_read_otherwise_than_it_looks_has_its_line() -> None:
+    found: list[str] = []
+    parse("f.yaml", "a: 1\n--- {b: 2}\n", found)
+    parse("g.yaml", "a: 1\n...\n---\nb: &b {c: 1}\nd: {c: 2, <<: *b}\n", found)
+    aliases = "".join(f"{own}: &{own} [{', '.join([f'*{other}'] * 9)}]\n" for other, own in zip("abcdefgh", "bcdefghi"))
+    parse("h.yaml", f"---\na: &a [x]\n{aliases}", found)
+    assert found == [
+        "f.yaml, document 1, line 2: kubectl reads no document that begins on the line of ---",
+        "g.yaml, document 2, line 5: << would replace c, which is given before it; put << first",
+        "h.yaml, document 1, line 2: its aliases stand for too much, or for themselves",
+    ]
 
 
 def test_an_object_belongs_to_one_addon() -> None:

@@ -98,8 +98,8 @@ class TestSettings:
         }
 
     def test_a_later_file_wins_and_a_plus_adds(self) -> None:
-        first, second, third = "a: [1]\nb: x\ne: 1", "a+: [2, 3]\nb+: y\ne: 2\nf+: new", "a+: 4\nb: z"
-        assert settings(first, second) == {"a": ["1", "2", "3"], "b": ["x", "y"], "e": ["2"], "f": ["new"]}
+        first, second, third = "a: [1]\nb: x\ne: 1", "a+: [2, 3]\nb+: w\ne: 2\nf+: new", "a+: 4\nb: z"
+        assert settings(first, second) == {"a": ["1", "2", "3"], "b": ["x", "w"], "e": ["2"], "f": ["new"]}
         assert settings(first, second, third)["a"] == ["1", "2", "3", "4"]
         assert settings(first, second, third)["b"] == ["z"]
 
