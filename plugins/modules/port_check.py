@@ -202,6 +202,7 @@ def run(module: AnsibleModule) -> None:
 
 
 def main() -> None:
+    port_trial.name_process()
     run(AnsibleModule(OPTIONS, supports_check_mode=True))
 
 

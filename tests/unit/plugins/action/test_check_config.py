@@ -127,7 +127,7 @@ def test_a_firewall_is_opened_for_what_the_check_would_find_closed(run, groups, 
     record = verdict.node_record(report, verdict.Ways(("10.0.0.1:6443",), "https://10.0.0.1:6443"))
     known = {name: option.get("default") for name, option in module.OPTIONS.items()}
     wanted = module.wanted_of({**known, **options})
-    need = check._firewall_need(FRESH, wanted)
+    need = check.firewall_need(FRESH, wanted)
     assert record["firewall_ports"] == [f"{number}/{protocol}" for protocol, number in need.ports]
     assert record["firewall_networks"] == list(need.cluster_cidr)
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -168,3 +170,9 @@ def test_what_is_said_when_the_time_is_over():
     assert port_trial.conclude("udp", failures(SILENT, 0)) == UNKNOWN
     assert port_trial.conclude("udp", [*failures(SILENT, 0, 1, 2, 3), *failures(REFUSED, 4)]) == UNKNOWN
     assert port_trial.conclude("tcp", failures(SILENT, 0, 1)) == UNKNOWN
+
+
+def test_a_process_has_the_name_by_which_a_check_knows_it():
+    code = "from ansible_collections.k3a.cluster.plugins.module_utils._host import port_trial; port_trial.name_process(); print(open('/proc/self/comm').read())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == port_trial.PORT_CHECK
