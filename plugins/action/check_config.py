@@ -91,7 +91,7 @@ class ActionModule(HostAction):
                 findings.append(Finding("bundle_architecture", FAIL, other, "set k3a_bundle to one for the host"))
         bad = {finding.name for finding in wrong}
         good = {name: value for name, value in values.items() if name not in bad}
-        settings = public_settings(values)
+        settings = public_settings(good)
         published = {"https_listen_port", "advertise_address"} <= settings.keys()
         host = {
             "name": task_vars["inventory_hostname"],

@@ -49,7 +49,7 @@ host:
   type: str
   sample: server-1
 url:
-  description: The URL of the API on this server.
+  description: The URL of the API on this server; empty where the host has no such address as the options ask for.
   returned: success
   type: str
   sample: https://192.0.2.10:6443
@@ -282,12 +282,19 @@ def described(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def published_url(params: dict[str, Any]) -> str:
+    """Where the server publishes its API; nothing where its options and the host do not tell, which the check says."""
+    try:
+        node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
+    except address.AddressError:
+        return ""
+    return f"https://{address.in_url(params['advertise_address'] or node_ips[0])}:{params['https_listen_port']}"
+
+
 @reports_errors
 def run(module: AnsibleModule) -> None:
     params = module.params
     layout = Layout(params["data_dir"])
-    node_ips = address.node_ips(params["node_ip"], address.families(params["cluster_cidr"]))
-    host = address.in_url(params["advertise_address"] or node_ips[0])
     ca_certificates = bootstrap.read_authorities(layout)
     if ca_certificates:
         stored = datastore(layout, Etcd(layout, [client_url("127.0.0.1")]))
@@ -298,7 +305,7 @@ def run(module: AnsibleModule) -> None:
     reason = stored["reason"] or seen["reason"]
     module.exit_json(
         changed=False,
-        url=f"https://{host}:{params['https_listen_port']}",
+        url=published_url(params),
         ca_certificates=ca_certificates,
         **{**stored, **seen, "healthy": not reason, "reason": reason},
     )

@@ -38,6 +38,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._host.check_proc impor
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_storage import MIB
 from ansible_collections.k3a.cluster.plugins.module_utils._host.finding import FAIL, WARN, Finding
 from ansible_collections.k3a.cluster.plugins.module_utils._identity.identity import IDENTITY
+from ansible_collections.k3a.cluster.plugins.module_utils._identity.record_file import DIRECTORY
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import token as tokens
 
 OLDEST_SYSTEMD = 247
@@ -367,7 +368,9 @@ def _kubeconfig(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     if wanted.server and not seen.has_kubeconfig_group:
         message = f"the host has no group {wanted.write_kubeconfig_group}, which k3a_write_kubeconfig_group names"
         yield Finding("write_kubeconfig_group", FAIL, message, "make it, or name another one")
-    if seen.unwritable:
+    # Where nothing at all can be written beside it, that is told.
+    told = not seen.record_space.writable and wanted.write_kubeconfig.startswith(f"{DIRECTORY}/")
+    if seen.unwritable and not told:
         message = f"k3a_write_kubeconfig {wanted.write_kubeconfig} cannot be written: {seen.unwritable}"
         yield Finding("write_kubeconfig", FAIL, message, "name another file, or move away what is there")
 

@@ -27,16 +27,18 @@ RECORD_SPACE, RECORD_INODES = MIB, 100
 
 def findings(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     """What is wrong with where a host is to keep what it has."""
+    own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
+    yield from _record_space(seen.record_space)
+    if seen.blocked:
+        yield Finding("data_dir", FAIL, seen.blocked, own)
+        return
     place = f"{wanted.data_dir} (on {seen.mount.point}, {seen.mount.kind})"
     move = "remount it without, or set k3a_data_dir to another filesystem"
     for option in ("ro", "noexec"):
         if option in seen.mount.options:
             yield Finding(f"mount_{option}", FAIL, f"{place} is mounted {option}", move)
-    own = f"set k3a_data_dir to a directory of its own, such as {options.DATA_DIR['default']}"
-    if seen.blocked:
-        yield Finding("data_dir", FAIL, seen.blocked, own)
     # Where a host is installed already it is as it is; the record of another place has a finding of its own.
-    elif not seen.identity.data_dir:
+    if not seen.identity.data_dir:
         unfit = data_directory.unfit(wanted.data_dir) or data_directory.unfit(seen.real_data_dir)
         if unfit:
             yield Finding("data_dir", FAIL, unfit, own)
@@ -48,7 +50,6 @@ def findings(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
         message = f"{place} is on an overlay itself, on which k3a_snapshotter overlayfs cannot work"
         remedy = "put it on a volume, or set k3a_snapshotter to native"
         yield Finding("nested_overlay", FAIL, message, remedy)
-    yield from _record_space(seen.record_space)
     if seen.write_latency > SLOWEST_WRITE:
         taken = f"{seen.write_latency * 1000:.0f} ms"
         message = f"{place} takes {taken} to keep a small write, and etcd waits for each of its writes"

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.vault import text_of
+
 
 class Templates:
     """What a plugin's templates mean with these variables."""
@@ -24,7 +26,7 @@ class Templates:
 
     def text(self, path: str) -> str:
         """The content of a file on the controller, which may be encrypted as Ansible does it."""
-        return str(self._plugin._loader.get_text_file_contents(path))
+        return text_of(self._plugin._loader, path, errors="strict")
 
     def hold(self, conditions: Iterable[Any]) -> bool:
         """Whether all conditions are met."""

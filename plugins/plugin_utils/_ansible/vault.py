@@ -11,8 +11,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import is_encrypted
 
 
-def text_of(loader: DataLoader, path: str) -> str:
-    """The text of a file; of an encrypted one what it holds, by the secrets of this run."""
+def text_of(loader: DataLoader, path: str, errors: str = "replace") -> str:
+    """The text of a file; of an encrypted one what it holds, by the secrets of this run.
+
+    C(errors) is what to do about bytes that are no text, as for C(bytes.decode).
+    """
     with open(path, "rb") as stream:
         content = stream.read()
-    return str(loader.get_text_file_contents(path)) if is_encrypted(content) else content.decode(errors="replace")
+    return str(loader.get_text_file_contents(path)) if is_encrypted(content) else content.decode(errors=errors)

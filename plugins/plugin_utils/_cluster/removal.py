@@ -223,7 +223,7 @@ def plan(names: Sequence[str], machines: Sequence[Machine], reports: Sequence[Se
         members=tuple(target.member.name or target.member.id for target in targets if target.member),
         load_balancers=balanced if any(target.server for target in targets) else (),
         server=staying[0].host,
-        urls=tuple(report.url for report in staying),
+        urls=tuple(report.url for report in staying if report.url),
         ca_certificates=staying[0].ca_certificates,
         todo=tuple(sentence for target in targets for sentence in todo(target)),
     )

@@ -310,7 +310,7 @@ def api_urls(reports: Sequence[HostReport], answer: ServerReport, servers: Seque
     nodes = nodes_by_name(answer)
     published = [report.url for report in _servers(reports) if not _other_machine(report, nodes)]
     everywhere = [f"https://{server}" for server in servers]
-    certain = [*([answer.url] if answer.healthy else []), *published]
+    certain = [*([answer.url] if answer.healthy and answer.url else []), *published]
     rest = [] if certain and (away or replaced_nodes(reports, answer)) else everywhere
     return list(dict.fromkeys([*certain, *rest]))
 

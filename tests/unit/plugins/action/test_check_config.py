@@ -347,6 +347,11 @@ def test_settings_are_all_variables_but_secrets(run):
     assert {spec.PREFIX + name for name in settings} == spec.specification().keys() - secret
 
 
+def test_a_value_that_cannot_be_is_no_setting_by_which_a_host_is_judged(run):
+    settings = run(k3a_node_name="Web_1", k3a_node_ip=["10.0.0.5/24"])[0]["host"]["settings"]
+    assert not {"node_name", "node_ip"} & settings.keys()
+
+
 @pytest.mark.parametrize(
     "said",
     [

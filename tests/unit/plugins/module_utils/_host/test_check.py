@@ -10,6 +10,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats import addres
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import Address, Route
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check
 from ansible_collections.k3a.cluster.plugins.module_utils._host.accounts import Account
+from ansible_collections.k3a.cluster.plugins.module_utils._host.check_facts import Space
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_firewall import Firewall, Opened
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_kernel import Kernel, wanted_features
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check_neighbours import Neighbours
@@ -447,6 +448,12 @@ class TestKubeconfig:
         assert key == ("fail", "write_kubeconfig_group")
         assert text == "the host has no group ops, which k3a_write_kubeconfig_group names; make it, or name another one"
         assert found(wanted=self.OPS) == {}
+
+    def test_where_nothing_can_be_written_beside_it_that_is_told_alone(self):
+        told = {"unwritable": "Read-only file system", "record_space": Space(0, None, writable=False)}
+        assert list(found(wanted=replace(WANTED, write_kubeconfig="/etc/k3a/k3a.yaml"), **told)) == [("fail", "record_space")]
+        elsewhere = found(wanted=replace(WANTED, write_kubeconfig="/root/config"), **told)
+        assert ("fail", "write_kubeconfig") in elsewhere
 
     def test_a_host_that_is_no_server_needs_none(self):
         assert found(wanted=replace(self.OPS, server=False), has_kubeconfig_group=False) == {}

@@ -89,6 +89,11 @@ class TestStorage:
         assert the_only(found(record_space=space)) == (("fail", "record_space"), told)
         assert found(record_space=Space(MIB, None)) == {}
 
+    def test_of_a_place_where_no_directory_can_be_nothing_else_is_told(self):
+        place = replace(WANTED, data_dir="/srv/k3a")
+        told = found(wanted=place, blocked="/srv/k3a is no directory", mount=Mount("/", "overlay", frozenset({"noexec"})))
+        assert list(told) == [("fail", "data_dir")]
+
     def test_inodes_count_where_the_filesystem_counts_them(self):
         assert the_only(found(space=Space(FRESH.space.free, 19_999)))[0] == ("fail", "inodes")
         assert found(space=Space(FRESH.space.free, None)) == {}

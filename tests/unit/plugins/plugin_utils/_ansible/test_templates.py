@@ -12,7 +12,7 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.k3a.cluster.plugins.plugin_utils._ansible.templates import Templates
 
 # What the task itself has.
-PLUGIN = SimpleNamespace(_templar=Templar(DataLoader(), {"name": "task", "own": 1}))
+PLUGIN = SimpleNamespace(_loader=DataLoader(), _templar=Templar(DataLoader(), {"name": "task", "own": 1}))
 
 
 def templates(**variables):
@@ -27,6 +27,17 @@ def test_a_structure_is_filled_in_with_the_variables_that_were_given():
 def test_the_tasks_own_variables_do_not_count():
     with pytest.raises(AnsibleUndefinedVariable):
         templates().value(trust_as_template("{{ own }}"))
+
+
+def test_a_file_that_is_not_there_is_told_as_the_system_does(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        templates().text(f"{tmp_path}/token")
+
+
+def test_what_is_no_text_is_no_secret(tmp_path):
+    (tmp_path / "token").write_bytes(b"caf\xe9")
+    with pytest.raises(UnicodeDecodeError):
+        templates().text(f"{tmp_path}/token")
 
 
 def test_what_came_from_a_host_is_no_template():
