@@ -12,10 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._components import controller_manager
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
-from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
 
 Values = Mapping[str, Any]
 Problem = tuple[str, str]
@@ -87,7 +85,7 @@ def _node_networks(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     """Networks that kube-controller-manager cannot divide between nodes: it ends, again and again."""
     for cidr in _networks(values, name):
         version, prefix = address.family(cidr), address.network(cidr).prefixlen
-        of_node = _node_prefix(version, values.get(PREFIX + controller_manager.DECLARATION.arguments, ()))
+        of_node = _node_prefix(version, values.get("k3a_kube_controller_manager_arg", ()))
         if prefix > of_node:
             message = f"{name} {cidr} is smaller than a node's share of it, a /{of_node}"
             yield message, f"take a prefix of /{of_node} or shorter"
