@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration im
 )
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.layout import Layout
 from ansible_collections.k3a.cluster.plugins.module_utils._errors.errors import reports_errors
+from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
 from ansible_collections.k3a.cluster.plugins.module_utils._trust import pem
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ DECLARATION = Declaration(
         ),
     ),
 )
+# How long the prefix of the network of each node is, by family, and how much longer than that of all pods it may be.
+NODE_PREFIXES, WIDEST_IPV6 = {4: 24, 6: 64}, 16
 OPTIONS = component.argument_spec(
     {
         "https_listen_port": options.HTTPS_LISTEN_PORT,
@@ -76,6 +81,15 @@ OPTIONS = component.argument_spec(
 
 
 SIGNERS = ("kubelet-serving-ca", "client-ca")
+
+
+def node_prefix(version: int, arguments: Iterable[str]) -> int:
+    """The length of the prefix of each node's network, with these further arguments; 0 where nodes are given none."""
+    given = {flag: value for flag, _operation, value in map(split_argument, arguments)}
+    if given.get("allocate-node-cidrs") == "false":
+        return 0
+    told = given.get(f"node-cidr-mask-size-ipv{version}") or given.get("node-cidr-mask-size") or ""
+    return int(told) if re.fullmatch(r"[0-9]{1,3}", told) else NODE_PREFIXES[version]
 
 
 def issuer(layout: Layout, name: str) -> files.File | None:

@@ -12,11 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k3a.cluster.plugins.module_utils._components import controller_manager
 from ansible_collections.k3a.cluster.plugins.module_utils._formats import address
-from ansible_collections.k3a.cluster.plugins.module_utils._formats.flags import split_argument
+from ansible_collections.k3a.cluster.plugins.plugin_utils._options.spec import PREFIX
 
 Values = Mapping[str, Any]
 Problem = tuple[str, str]
+
+_ARGUMENTS = f"{PREFIX}{controller_manager.DECLARATION.arguments}"
 
 
 def _network(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
@@ -77,29 +80,18 @@ def _in_words(cidrs: Iterable[str]) -> str:
     return " and ".join(f"IPv{family}" for family in address.families(cidrs))
 
 
-# How long the prefix of a node's own network of pods is, by family, and how much longer than that of all pods.
-NODE_PREFIXES, WIDEST_IPV6 = {4: 24, 6: 64}, 16
-
-
 def _node_networks(name: str, values: Values, _flags: Any) -> Iterable[Problem]:
     """Networks that kube-controller-manager cannot divide between nodes: it ends, again and again."""
     for cidr in _networks(values, name):
         version, prefix = address.family(cidr), address.network(cidr).prefixlen
-        of_node = _node_prefix(version, values.get("k3a_kube_controller_manager_arg", ()))
-        if prefix > of_node:
+        of_node = controller_manager.node_prefix(version, values.get(_ARGUMENTS, ()))
+        if of_node and prefix > of_node:
             message = f"{name} {cidr} is smaller than a node's share of it, a /{of_node}"
             yield message, f"take a prefix of /{of_node} or shorter"
-        elif version == 6 and of_node - prefix > WIDEST_IPV6:
-            widest = of_node - WIDEST_IPV6
+        elif version == 6 and of_node - prefix > controller_manager.WIDEST_IPV6:
+            widest = of_node - controller_manager.WIDEST_IPV6
             message = f"{name} {cidr} is too wide for kube-controller-manager to give each node a /{of_node} of it"
             yield message, f"take a prefix from /{widest} to /{of_node}"
-
-
-def _node_prefix(version: int, arguments: Iterable[str]) -> int:
-    """The length of the prefix of each node's network, as the arguments of kube-controller-manager have it."""
-    given = {flag: value for flag, _operation, value in map(split_argument, arguments)}
-    told = given.get(f"node-cidr-mask-size-ipv{version}") or given.get("node-cidr-mask-size") or ""
-    return int(told) if re.fullmatch(r"[0-9]{1,3}", told) else NODE_PREFIXES[version]
 
 
 def is_interface(text: str) -> bool:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._components import controller_manager
 from ansible_collections.k3a.cluster.tests.unit.component_samples import (
     BUNDLE,
@@ -99,3 +100,18 @@ def test_of_a_ca_below_another_one_it_is_given_its_own_certificate_alone(tmp_pat
     assert f"client-ca.crt:{own}" in handed
     assert f"kubelet-serving-ca.crt:{tls}/kubelet-serving-ca.crt" in handed
     assert [file.path for file in component_of().files] == ["/var/lib/k3a/server/etc/controller-manager.kubeconfig"]
+
+
+@pytest.mark.parametrize(
+    "version, arguments, prefix",
+    [
+        (4, [], 24),
+        (6, ["v=2"], 64),
+        (4, ["node-cidr-mask-size=25", "node-cidr-mask-size=26"], 26),
+        (6, ["node-cidr-mask-size-ipv4=26"], 64),
+        (4, ["node-cidr-mask-size-ipv4=wide"], 24),
+        (4, ["allocate-node-cidrs=false"], 0),
+    ],
+)
+def test_how_large_a_nodes_own_network_is(version, arguments, prefix):
+    assert controller_manager.node_prefix(version, arguments) == prefix

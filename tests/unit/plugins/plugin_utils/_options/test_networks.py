@@ -58,6 +58,7 @@ class TestNetworks:
             ("10.0.0.0/11", "", ""),
             ("10.42.0.0/25", "", "10.42.0.0/25 is smaller than a node's share of it, a /24"),
             ("10.42.0.0/25", "node-cidr-mask-size=26", ""),
+            ("10.42.0.0/25", "allocate-node-cidrs=false", ""),
             ("10.42.0.0/25", "node-cidr-mask-size-ipv4=26", ""),
             ("10.42.0.0/23", "node-cidr-mask-size-ipv4=22", "10.42.0.0/23 is smaller than a node's share of it, a /22"),
             ("10.42.0.0/16,fd00:42::/48", "", ""),
