@@ -49,7 +49,12 @@ class Port:
 
 
 def ports_of(report: HostReport) -> list[Port]:
-    """The ports of a host that other hosts reach, with the addresses at which they do."""
+    """The ports of a host that other hosts reach, with the addresses at which they do.
+
+    At an address that was found to be none of the host's nobody reaches it, which is no matter of its ports.
+    """
+    if any(finding.name == "node_ip" and finding.level == FAIL for finding in report.findings):
+        return []
     values = {f"{spec.PREFIX}{name}": value for name, value in report.settings.items()}
     roles = [*([SERVER] if report.server else ()), *([AGENT] if report.node else ())]
     found = []

@@ -76,6 +76,12 @@ class TestPlan:
         without = host(1, settings={"manage_firewall": True})
         assert "h1" in {name for name, _port in tried_by(port_check.plan([without, host(2)], 5), "h2")}
 
+    def test_an_address_that_is_not_the_hosts_own_is_not_tried(self):
+        """It would be told a second time, as a port that is closed."""
+        wrong = replace(host(1), findings=(Finding("node_ip", FAIL, "is no address of this host", "use one it has"),))
+        plan = port_check.plan([wrong, host(2)], 5)
+        assert not tried_by(plan, "h2") and tried_by(plan, "h1")
+
     def test_each_family_has_the_tunnels_of_its_own(self):
         settings = {"cluster_cidr": ["10.42.0.0/16", "fd42::/56"], "flannel_backend": "wireguard-native"}
         hosts = [host(number, settings=settings, node_ips=(f"10.0.0.{number}", f"fd00::{number}")) for number in (1, 2)]
