@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"os/exec"
 	"time"
 
@@ -54,8 +55,10 @@ func installRules(ctx context.Context, manager trafficmngr.TrafficManager, confi
 		return err
 	}
 	seconds := int(resync.Seconds())
-	if err := manager.SetupAndEnsureMasqRules(ctx, config.Network, ip.IP4Net{}, ip.IP4Net{},
-		config.IPv6Network, ip.IP6Net{}, ip.IP6Net{}, lease, seconds, false); err != nil {
+	// What was before is not known. An address of IPv6 is a pointer, which flannel follows.
+	none, none6 := ip.IP4Net{}, ip.IP6Net{IP: (*ip.IP6)(big.NewInt(0))}
+	if err := manager.SetupAndEnsureMasqRules(ctx, config.Network, none, none,
+		config.IPv6Network, none6, none6, lease, seconds, false); err != nil {
 		return err
 	}
 	manager.SetupAndEnsureForwardRules(ctx, config.Network, config.IPv6Network, seconds)
