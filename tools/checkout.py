@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -30,12 +31,12 @@ def import_collections() -> None:
         sys.path.insert(0, collections)
 
 
-def built_disk(release: str) -> Path | None:
-    """The disk that machines of a release begin with, if it was built."""
+def built_disk(release: str, packages: Sequence[str] = ()) -> Path | None:
+    """The disk that machines of a release with such packages begin with, if it was built."""
     import_collections()
     from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import disk  # noqa: PLC0415
 
-    found = disk.disk_of(release)
+    found = disk.disk_of(release, packages)
     return Path(found.directory) if found.exists() else None
 
 

@@ -77,6 +77,17 @@ options:
       - Only the first has a default route. On each an address ends as on the first.
     type: int
     default: 1
+  kernel_arguments:
+    description: What a machine's kernel is told besides, as on a command line, such as C(security=selinux).
+    type: str
+    default: ""
+  packages:
+    description:
+      - Further packages of Debian that a machine has from its first boot on, with what they need.
+      - Machines with other packages begin with another disk, which is made the first time as well.
+    type: list
+    elements: str
+    default: []
   directory:
     description: Where the inventory C(hosts), the SSH key and C(known_hosts) are written, and the files of machines.
     type: path
@@ -168,11 +179,13 @@ OPTIONS: dict[str, dict] = {
     "disks": {"type": "int", "default": 0},
     "disk_size": {"type": "int", "default": 4},
     "interfaces": {"type": "int", "default": 1},
+    "kernel_arguments": {"type": "str", "default": ""},
+    "packages": {"type": "list", "elements": "str", "default": []},
     "directory": {"type": "path", "required": True},
     "mirror": {"type": "str"},
     "timeout": {"type": "int"},
 }
-OF_MACHINES = ("release", "memory", "disks", "disk_size", "interfaces")
+OF_MACHINES = ("release", "memory", "disks", "disk_size", "interfaces", "kernel_arguments", "packages")
 
 
 @reports_errors

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -72,10 +72,13 @@ class Recipe:
     files: Mapping[str, tuple[int, str]]
     masked: tuple[str, ...]
     enabled: tuple[str, ...]
+    # What apt installs in the end, with all that it needs: debootstrap knows nothing of alternatives.
+    added: tuple[str, ...] = ()
 
     def key(self) -> str:
         """Changes with anything that goes into the tree."""
         parts = [self.suite, self.packages, self.files, self.masked, self.enabled, REMOVED, USER]
+        parts += [self.added] if self.added else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -83,11 +86,24 @@ def make_tree(run: Run, recipe: Recipe, root: str, mirror: str) -> None:
     run(["debootstrap", "--variant=minbase", f"--include={recipe.packages}", recipe.suite, root, mirror])
     run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
     run(["chroot", root, "install", "-d", "-m", "0700", "-o", USER, "-g", USER, f"/home/{USER}/.ssh"])
+    if recipe.added:
+        add_packages(run, recipe.added, root)
     for path, (mode, text) in recipe.files.items():
         write_file(root + path, text, mode)
     run(["chroot", root, "systemctl", "enable", *recipe.enabled])
     run(["chroot", root, "systemctl", "mask", *recipe.masked])
     run(["find", root, "("] + " -o ".join(f"-path {root}/{glob}" for glob in REMOVED).split() + [")", "-delete"])
+
+
+def add_packages(run: Run, packages: Sequence[str], root: str) -> None:
+    """Have the tree's own apt install packages; its resolver may be a link to what only runs on a machine."""
+    resolver, own = f"{root}/etc/resolv.conf", f"{root}/etc/resolv.conf.own"
+    run(["mv", resolver, own])
+    run(["cp", "/etc/resolv.conf", resolver])
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "chroot", root, "apt-get", "--quiet", "--yes"]
+    run([*apt, "update"])
+    run([*apt, "--no-install-recommends", "--option", "Dpkg::Options::=--force-unsafe-io", "install", *packages])
+    run(["mv", own, resolver])
 
 
 def find_mirror(run: Run, suite: str, chosen: str | None) -> str:

@@ -10,6 +10,7 @@ import glob
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.k3a.cluster.plugins.module_utils._bundle.build import cache_root
@@ -127,38 +128,38 @@ def root() -> str:
     return os.path.join(cache_root(), "machines")
 
 
-def recipe(suite: str) -> Recipe:
+def recipe(suite: str, packages: Sequence[str] = ()) -> Recipe:
     """Its console is a file, at which nobody logs in."""
     masked = (*debian.MASKED, "serial-getty@ttyS0.service")
-    return Recipe(suite, debian.PACKAGES + PACKAGES, FILES, masked, ENABLED)
+    return Recipe(suite, debian.PACKAGES + PACKAGES, FILES, masked, ENABLED, tuple(packages))
 
 
-def disk_of(suite: str) -> Disk:
-    """The disk of a release, whether it was built or not."""
-    key = hashlib.sha256(f"{recipe(suite).key()} {SIZE}".encode()).hexdigest()[:12]
-    return Disk(os.path.join(root(), f"{suite}-{key}"))
+def disk_of(suite: str, packages: Sequence[str] = ()) -> Disk:
+    """The disk of a release, with further packages, whether it was built or not."""
+    key = hashlib.sha256(f"{recipe(suite, packages).key()} {SIZE}".encode()).hexdigest()[:12]
+    return Disk(os.path.join(root(), f"{'+'.join((suite, *packages))}-{key}"))
 
 
-def ensure_disk(run: Run, suite: str, mirror: str | None) -> bool:
-    """Build the disk of a release unless it is in the cache."""
-    disk = disk_of(suite)
+def ensure_disk(run: Run, suite: str, packages: Sequence[str], mirror: str | None) -> bool:
+    """Build the disk of a release, with further packages, unless it is in the cache."""
+    disk = disk_of(suite, packages)
     os.makedirs(root(), exist_ok=True)
     with debian.exclusive(os.path.join(root(), "lock")):
         if disk.exists():
             return False
         source = debian.find_mirror(run, suite, mirror)
         with debian.workdir(run, root()) as workdir:
-            build(run, workdir, suite, source)
+            build(run, workdir, disk, recipe(suite, packages), source)
             os.rename(os.path.join(workdir, disk.name), disk.directory)
-        remove_older(suite)
+        remove_older(disk)
         return True
 
 
-def build(run: Run, workdir: str, suite: str, mirror: str) -> None:
+def build(run: Run, workdir: str, wanted: Disk, content: Recipe, mirror: str) -> None:
     tree = os.path.join(workdir, "root")
-    made = Disk(os.path.join(workdir, disk_of(suite).name))
+    made = Disk(os.path.join(workdir, wanted.name))
     os.makedirs(made.users)
-    debian.make_tree(run, recipe(suite), tree, mirror)
+    debian.make_tree(run, content, tree, mirror)
     run(["chroot", tree, "update-initramfs", "-u"])
     for pattern, target in (("vmlinuz-*", made.kernel), ("initrd.img-*", made.initrd)):
         shutil.copy(sorted(glob.glob(os.path.join(tree, "boot", pattern)))[-1], target)
@@ -167,11 +168,12 @@ def build(run: Run, workdir: str, suite: str, mirror: str) -> None:
     run(["mkfs.ext4", *options, "-d", tree, made.file, SIZE])
 
 
-def remove_older(suite: str) -> None:
-    """Remove disks of earlier recipes of a release, except those that disks of machines refer to."""
+def remove_older(wanted: Disk) -> None:
+    """Remove disks of earlier recipes of the same, except those that disks of machines refer to."""
+    same = wanted.name.rpartition("-")[0]
     for disk in all_disks():
         used = any(os.path.exists(link) for link in glob.glob(f"{disk.users}/*"))
-        if disk.name.startswith(f"{suite}-") and disk != disk_of(suite) and not used:
+        if disk.name.rpartition("-")[0] == same and disk != wanted and not used:
             shutil.rmtree(disk.directory)
 
 

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import disk as disks
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import qemu
@@ -50,6 +50,8 @@ class Options:
     disks: int = 0
     disk_size: int = 4
     interfaces: int = 1
+    kernel_arguments: str = ""
+    packages: list[str] = field(default_factory=list)
 
 
 def check_options(options: Options) -> None:
@@ -103,7 +105,7 @@ class Machines:
 
     @property
     def _disk(self) -> disks.Disk:
-        return disks.disk_of(self._options.release)
+        return disks.disk_of(self._options.release, self._options.packages)
 
     def _path(self, name: str, *names: str) -> str:
         return os.path.join(self._directory, "machines", name, *names)
@@ -165,6 +167,7 @@ class Machines:
             ),
             gateway=str(self._networks[0][1]),
             disks=tuple(f"disk-{number}.qcow2" for number in range(1, self._options.disks + 1)),
+            arguments=self._options.kernel_arguments,
         )
 
     def _script(self, node: Node, public_key: str) -> str:
@@ -213,7 +216,7 @@ class Machines:
         return self._disk.exists()
 
     def make_image(self, mirror: str | None) -> None:
-        disks.ensure_disk(self._host.run, self._options.release, mirror)
+        disks.ensure_disk(self._host.run, self._options.release, self._options.packages, mirror)
 
     def create(self, node: Node, public_key: str) -> None:
         machine, base = self._machine(node), self._disk

@@ -46,6 +46,8 @@ class Machine:
     interfaces: tuple[tuple[str, str], ...]
     gateway: str
     disks: tuple[str, ...]
+    # What its kernel is told besides.
+    arguments: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def command(machine: Machine, disk: Disk, public_key: str) -> list[str]:
     addresses = ",".join(address for _tap, address in machine.interfaces)
     boot = f"{BOOT} k3a.name={machine.name} k3a.addresses={addresses}"
     boot += f" k3a.gateway={machine.gateway} {boot_key(public_key)}"
+    boot = f"{boot} {machine.arguments}".rstrip()
     found = [PROGRAM, "-name", f"guest={machine.name}", "-smbios", LABEL + machine.set_name]
     found += ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", PROCESSOR, "-smp", "2", "-m", str(machine.memory)]
     found += ["-nodefaults", "-no-user-config", "-display", "none", "-device", "virtio-rng-pci"]

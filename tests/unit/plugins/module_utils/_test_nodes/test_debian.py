@@ -43,6 +43,19 @@ def test_without_a_mirror_the_user_is_told_which_option_to_set():
         debian.find_mirror(lambda argv: "", "bookworm", None)
 
 
+def test_apt_installs_what_is_added(tmp_path):
+    ran = []
+
+    def run(argv):
+        ran.append(" ".join(argv))
+        return ""
+
+    recipe = debian.Recipe("bookworm", "systemd", {}, ("a.timer",), ("own.service",), ("docker.io", "auditd"))
+    debian.make_tree(run, recipe, str(tmp_path), "https://m/")
+    assert any(command.endswith("install docker.io auditd") for command in ran)
+    assert recipe.key() != debian.Recipe("bookworm", "systemd", {}, ("a.timer",), ("own.service",)).key()
+
+
 def test_the_key_follows_the_recipe():
     recipe = debian.Recipe("bookworm", "systemd", {"/etc/motd": (0o644, "hello\n")}, (), ("ssh.service",))
     louder = debian.Recipe("bookworm", "systemd", {"/etc/motd": (0o644, "HELLO\n")}, (), ("ssh.service",))

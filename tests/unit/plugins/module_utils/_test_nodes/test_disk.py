@@ -30,7 +30,7 @@ def build(argv):
 
 
 def test_a_disk_is_built_once_and_kept_outside_of_the_checkout(cache):
-    assert disk.ensure_disk(build, "bookworm", "https://mirror.example.org/")
+    assert disk.ensure_disk(build, "bookworm", (), "https://mirror.example.org/")
     found = disk.disk_of("bookworm")
     assert found.exists()
     assert os.path.dirname(found.directory) == str(cache)
@@ -41,7 +41,7 @@ def test_a_disk_is_built_once_and_kept_outside_of_the_checkout(cache):
     def nothing(argv):
         raise AssertionError(argv)
 
-    assert not disk.ensure_disk(nothing, "bookworm", None)
+    assert not disk.ensure_disk(nothing, "bookworm", (), None)
 
 
 def test_nothing_is_left_of_a_disk_that_could_not_be_built(cache):
@@ -51,26 +51,29 @@ def test_nothing_is_left_of_a_disk_that_could_not_be_built(cache):
         return build(argv)
 
     with pytest.raises(debian.NodesError):
-        disk.ensure_disk(run, "bookworm", "https://mirror.example.org/")
+        disk.ensure_disk(run, "bookworm", (), "https://mirror.example.org/")
     assert [path.name for path in cache.iterdir()] == ["lock"]
 
 
 def test_each_release_and_each_recipe_has_a_disk_of_its_own(monkeypatch):
     before = disk.disk_of("bookworm")
     assert before != disk.disk_of("trixie")
+    with_docker = disk.disk_of("bookworm", ["docker.io"])
+    assert with_docker != before
+    assert with_docker.name.startswith("bookworm+docker.io-")
     monkeypatch.setitem(disk.FILES, "/etc/motd", (0o644, "hello\n"))
     assert disk.disk_of("bookworm") != before
 
 
 def test_an_older_disk_goes_unless_a_machine_refers_to_it(cache, tmp_path):
-    for name in ("bookworm-old", "bookworm-used", "trixie-other"):
+    for name in ("bookworm-old", "bookworm-used", "bookworm+docker.io-1", "trixie-other"):
         (cache / name / "users").mkdir(parents=True)
     (tmp_path / "m-server-1").mkdir()
     (cache / "bookworm-used/users/m-server-1").symlink_to(tmp_path / "m-server-1")
     (cache / "bookworm-old/users/m-server-1").symlink_to(tmp_path / "gone")
-    disk.ensure_disk(build, "bookworm", "https://mirror.example.org/")
+    disk.ensure_disk(build, "bookworm", (), "https://mirror.example.org/")
     assert {path.name for path in cache.iterdir()} == {
-        "bookworm-used", "trixie-other", disk.disk_of("bookworm").name, "lock"
+        "bookworm-used", "bookworm+docker.io-1", "trixie-other", disk.disk_of("bookworm").name, "lock"
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from ansible_collections.k3a.cluster.plugins.module_utils._test_nodes import qemu
@@ -31,6 +32,11 @@ def test_a_machine_is_told_who_it_is_by_its_kernels_command_line():
         "k3a.gateway=10.97.4.1",
         "k3a.key=ssh-ed25519,AAAA,test,nodes,m",
     ]
+
+
+def test_a_kernel_is_told_what_else_it_is_given():
+    argv = qemu.command(replace(MACHINE, arguments="security=selinux quiet"), DISK, KEY)
+    assert argv[argv.index("-append") + 1].endswith("test,nodes,m security=selinux quiet")
 
 
 def test_a_machine_has_its_disks_interfaces_and_memory():
