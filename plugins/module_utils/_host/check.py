@@ -154,7 +154,8 @@ def _selinux(seen: Observed, wanted: Wanted) -> Iterable[Finding]:
     elif seen.selinux and wanted.selinux:
         if not seen.selinux_knows_containers:
             message = "k3a_selinux is true, and the host's policy of SELinux has no labels for containers"
-            yield Finding("selinux", FAIL, message, "install the package container-selinux")
+            remedy = "install the package container-selinux (Debian's own policy has them since Debian 13)"
+            yield Finding("selinux", FAIL, message, remedy)
         for command, package in sorted(selinux.COMMANDS.items()):
             if command not in seen.commands:
                 message = f"the host has no command {command}, which k3a_selinux needs"

@@ -376,7 +376,7 @@ class TestSelinux:
     def test_what_is_missing_for_labels_is_named(self):
         assert found(wanted=self.WANTED, selinux="enforcing") == {
             ("fail", "selinux"): "k3a_selinux is true, and the host's policy of SELinux has no labels for containers; "
-            "install the package container-selinux",
+            "install the package container-selinux (Debian's own policy has them since Debian 13)",
             ("fail", "command_restorecon"): "the host has no command restorecon, which k3a_selinux needs; "
             "install it (package policycoreutils)",
             ("fail", "command_semodule"): "the host has no command semodule, which k3a_selinux needs; "
