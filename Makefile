@@ -127,7 +127,7 @@ programs: setup
 	  ../../tests/manifests/corpus_test.go -args -corpus $(CURDIR)/tests/manifests/corpus.json
 
 # Molecule removes its nodes itself, unless it is interrupted. Or one scenario alone: make molecule SCENARIOS=ha; bounds, identity,
-# machines, outages and refusals are parts of test-all.
+# machines, options, outages and refusals are parts of test-all.
 SCENARIOS ?= default ha
 
 molecule: KIND := $(if $(filter machines,$(SCENARIOS)),machine,container)

@@ -45,6 +45,7 @@ class Part:
 BOUNDS = ("make", "bundle", "molecule", "SCENARIOS=bounds")
 OUTAGES = ("make", "bundle", "molecule", "SCENARIOS=outages")
 IDENTITY = ("make", "bundle", "molecule", "SCENARIOS=identity")
+OPTIONS = ("make", "bundle", "molecule", "SCENARIOS=options")
 MACHINES = ("make", "bundle", "molecule", "SCENARIOS=machines")
 REFUSALS = ("make", "bundle", "molecule", "SCENARIOS=refusals")
 PARTS = {
@@ -86,6 +87,8 @@ PARTS = {
         minutes=35,
         lacking=lacking_disk("trixie"),
     ),
+    # The last, so that CI runs it only where all others fit, too.
+    "options": Part("every variable has an effect on what runs", OPTIONS, minutes=25),
 }
 
 

@@ -38,7 +38,7 @@ PAGES = [*TEXTS, *GUIDES]
 KNOWN_FLAGS = json.loads((Path(__file__).parent / "component_flags.json").read_text())["flags"]
 DATA_DIR = "/var/lib/k3a"
 # Playbooks that the pages tell to run, and that no scenario runs on nodes yet: what they call is tested alone.
-NOT_ON_NODES = {"import_config", "rotate_token", "stage"}
+NOT_ON_NODES = {"stage"}
 # Groups of hosts that begin as our variables do.
 GROUPS = {"k3a_server", "k3a_agent"}
 
