@@ -767,4 +767,14 @@ ELSEWHERE = {
         ("nodes_memory", "nodes_disks", "nodes_disk_size", "nodes_interfaces"),
         Elsewhere(_MACHINES, "only machines have them, and this scenario has containers."),
     ),
+    "nodes_packages": Elsewhere(
+        "tests/unit/plugins/module_utils/_test_nodes/test_debian.py",
+        "only machines have any, from their first boot on.",
+        "apt_installs_what_is_added",
+    ),
+    "nodes_kernel_arguments": Elsewhere(
+        "tests/unit/plugins/module_utils/_test_nodes/test_qemu.py",
+        "only machines have a kernel of their own.",
+        "a_kernel_is_told_what_else",
+    ),
 }
