@@ -88,7 +88,7 @@ PARTS = {
         lacking=lacking_disk("trixie"),
     ),
     # The last, so that CI runs it only where all others fit, too.
-    "options": Part("every variable has an effect on what runs", OPTIONS, minutes=25),
+    "options": Part("every variable has an effect on what runs", OPTIONS, minutes=15),
 }
 
 
