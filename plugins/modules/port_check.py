@@ -120,9 +120,10 @@ outcomes:
   returned: success
   type: list
   elements: dict
-  sample: [{host: server-2, protocol: tcp, port: 6443, outcome: reached}]
+  sample: [{host: server-2, ip: 10.89.0.12, protocol: tcp, port: 6443, outcome: reached}]
   contains:
     host: {description: The target's host., type: str}
+    ip: {description: The target's address., type: str}
     protocol: {description: The target's protocol., type: str}
     port: {description: The target's port., type: int}
     outcome: {description: What became of it., type: str}
@@ -131,12 +132,13 @@ heard:
   returned: success
   type: list
   elements: dict
-  sample: [{host: server-2, port: tcp/6443}]
+  sample: [{host: server-2, port: tcp/6443, ip: 10.89.0.11}]
   contains:
     host: {description: The visitor., type: str}
     port: {description: Protocol and number., type: str}
+    ip: {description: The address of this host to which it came., type: str}
 opened:
-  description: The ports of this host on which the module listened, as protocol and number.
+  description: The ports of this host on which the module listened at all addresses, as protocol and number.
   returned: success
   type: list
   elements: str
@@ -193,10 +195,16 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(
         changed=False,
         outcomes=[
-            {"host": target.host, "protocol": target.protocol, "port": target.port, "outcome": outcome}
+            {
+                "host": target.host,
+                "ip": target.ip,
+                "protocol": target.protocol,
+                "port": target.port,
+                "outcome": outcome,
+            }
             for target, outcome in zip(targets, result.outcomes)
         ],
-        heard=[{"host": host, "port": port} for host, port in result.heard],
+        heard=[{"host": host, "port": port, "ip": ip} for host, port, ip in result.heard],
         opened=list(result.opened),
     )
 

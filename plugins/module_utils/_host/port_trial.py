@@ -58,6 +58,11 @@ class Listener:
     protocol: str
     port: int
 
+    @property
+    def name(self) -> str:
+        """As protocol/number."""
+        return f"{self.protocol}/{self.port}"
+
 
 @dataclass(frozen=True)
 class Visitor:
@@ -91,12 +96,19 @@ class Failure:
     kind: str
 
 
+# A host, protocol/number, and the address to which it came.
+Visit = tuple[str, str, str]
+
+
 @dataclass(frozen=True)
 class Result:
-    """What became of each target, who came to which of our ports (host and protocol/number), and which were open."""
+    """What became of each target, and which of our ports were open, at all of their addresses.
+
+    C(heard) is who came to which of our ports (host, protocol/number, and address).
+    """
 
     outcomes: tuple[str, ...]
-    heard: tuple[tuple[str, str], ...]
+    heard: tuple[Visit, ...]
     opened: tuple[str, ...]
 
 
@@ -156,7 +168,7 @@ def run(
     """Try all targets at once, and be there for the visitors; C(meets) says that all hosts do it at the same time."""
     began = time.monotonic()
     doors = [door for door in map(_Door.open, listeners) if door] if meets else []
-    desk = _Desk(visitors, {door.name for door in doors})
+    desk = _Desk(visitors, [door.where for door in doors])
     for door in doors:
         _start(door.serve, desk)
     hosts: dict[str, _Host] = {}
@@ -173,7 +185,9 @@ def run(
     heard = desk.wait(began + PATIENCE)
     for door in doors:
         door.close()
-    return Result(tuple(outcomes), heard, tuple(sorted(door.name for door in doors)))
+    missed = {*listeners} - {door.where for door in doors}
+    opened = {each.name for each in listeners} - {each.name for each in missed}
+    return Result(tuple(outcomes), heard, tuple(sorted(opened)))
 
 
 def _tried(target: Target, host: _Host, began: float, meets: bool) -> str:
@@ -209,25 +223,30 @@ def _tried(target: Target, host: _Host, began: float, meets: bool) -> str:
 class _Desk:
     """Who may come, and who has come."""
 
-    def __init__(self, visitors: Iterable[Visitor], opened: set[str]) -> None:
+    def __init__(self, visitors: Iterable[Visitor], opened: Sequence[Listener]) -> None:
         self._by_ask = {visitor.ask: visitor for visitor in visitors}
-        self._awaited = {(each.host, port) for each in self._by_ask.values() for port in each.ports if port in opened}
-        self._heard: set[tuple[str, str]] = set()
+        self._awaited = {
+            (visitor.host, where.name, where.ip)
+            for visitor in self._by_ask.values()
+            for where in opened
+            if where.name in visitor.ports
+        }
+        self._heard: set[Visit] = set()
         self._changed = threading.Condition()
 
-    def serve(self, word: bytes, port: str, send: Callable[[bytes], object]) -> None:
+    def serve(self, word: bytes, where: Listener, send: Callable[[bytes], object]) -> None:
         """Answer a word that came in by a port, unless nobody was told to say it there."""
         visitor = self._by_ask.get(word.decode("ascii", "replace"))
-        if not visitor or port not in visitor.ports:
+        if not visitor or where.name not in visitor.ports:
             return
         with suppress(OSError):
             send(visitor.answer.encode())
         # Whoever waits for the visitors goes when all have come: not before the last of them has its answer.
         with self._changed:
-            self._heard.add((visitor.host, port))
+            self._heard.add((visitor.host, where.name, where.ip))
             self._changed.notify()
 
-    def wait(self, until: float) -> tuple[tuple[str, str], ...]:
+    def wait(self, until: float) -> tuple[Visit, ...]:
         """Wait until all have come, or the time is over; who has."""
         with self._changed:
             self._changed.wait_for(lambda: self._awaited <= self._heard, max(0.0, until - time.monotonic()))
@@ -237,8 +256,8 @@ class _Desk:
 class _Door:
     """A port of ours while somebody listens on it."""
 
-    def __init__(self, name: str, listening: socket.socket) -> None:
-        self.name = name
+    def __init__(self, where: Listener, listening: socket.socket) -> None:
+        self.where = where
         self._socket = listening
         self._room = threading.BoundedSemaphore(MOST_VISITORS)
 
@@ -257,7 +276,7 @@ class _Door:
         except OSError:
             listening.close()
             return None
-        return cls(f"{where.protocol}/{where.port}", listening)
+        return cls(where, listening)
 
     def serve(self, desk: _Desk) -> None:
         """Answer those who come, until the port is closed."""
@@ -265,7 +284,7 @@ class _Door:
             while True:
                 if self._socket.type == socket.SOCK_DGRAM:
                     word, visitor = self._socket.recvfrom(LONGEST_WORD)
-                    desk.serve(word, self.name, functools.partial(self._send_to, visitor))
+                    desk.serve(word, self.where, functools.partial(self._send_to, visitor))
                 else:
                     connection, _visitor = self._socket.accept()
                     if self._room.acquire(blocking=False):
@@ -276,7 +295,7 @@ class _Door:
     def _receive(self, connection: socket.socket, desk: _Desk) -> None:
         with connection, suppress(OSError):
             connection.settimeout(WAIT["tcp"])
-            desk.serve(connection.recv(LONGEST_WORD), self.name, connection.send)
+            desk.serve(connection.recv(LONGEST_WORD), self.where, connection.send)
             connection.recv(1)
             # Leave nothing behind that stands in the way of who listens here next.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

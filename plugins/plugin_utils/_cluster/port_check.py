@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, LOOPBACK, SERVER, SERVERS
@@ -23,7 +24,13 @@ from ansible_collections.k3a.cluster.plugins.module_utils._formats.address impor
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError, record, records
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_firewall
 from ansible_collections.k3a.cluster.plugins.module_utils._host.check import FAIL, WARN, Finding
-from ansible_collections.k3a.cluster.plugins.module_utils._host.port_trial import CLOSED, REACHED, REFUSED, UNANSWERED
+from ansible_collections.k3a.cluster.plugins.module_utils._host.port_trial import (
+    CLOSED,
+    REACHED,
+    REFUSED,
+    UNANSWERED,
+    UNKNOWN,
+)
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.findings import HostFinding, named
 from ansible_collections.k3a.cluster.plugins.plugin_utils._cluster.reports import HostReport
 from ansible_collections.k3a.cluster.plugins.plugin_utils._options import components, spec
@@ -67,13 +74,6 @@ def ports_of(report: HostReport) -> list[Port]:
     return found
 
 
-def peers_of(port: Port, report: HostReport, reports: Sequence[HostReport]) -> list[HostReport]:
-    """The hosts that try a port of a host, nearest after it in the inventory first."""
-    number = reports.index(report)
-    others = [*reports[number + 1 :], *reports[:number]]
-    return [other for other in others if _tries(other, port, report)][:MOST_PEERS]
-
-
 def _tries(other: HostReport, port: Port, report: HostReport) -> bool:
     """Between hosts that are in a cluster already all is as its operator wants it, and the cluster would say."""
     if report.is_established and (other.is_established or port.protocol == "udp"):
@@ -88,33 +88,41 @@ def is_judged_later(report: HostReport) -> bool:
     return bool(report.settings.get("manage_firewall") and report.seen.firewalls)
 
 
+def trials(reports: Sequence[HostReport]) -> Iterator[tuple[HostReport, Port, list[HostReport]]]:
+    """The ports of hosts that are tried, with the hosts that try them: the nearest after it in the inventory first."""
+    able = [report for report in reports if report.seen.node_ips]
+    for number, report in enumerate(able):
+        others = [*able[number + 1 :], *able[:number]]
+        for port in () if is_judged_later(report) else ports_of(report):
+            peers = list(islice((other for other in others if _tries(other, port, report)), MOST_PEERS))
+            if peers:
+                yield report, port, peers
+
+
 def plan(reports: Sequence[HostReport], forks: int) -> dict[str, dict[str, Any]]:
     """What each host that has a part in it does, in the form that M(port_check) takes."""
-    able = [report for report in reports if report.seen.node_ips]
     parts: dict[str, dict[str, Any]] = {}
-    for report in able:
-        words: dict[str, dict[str, Any]] = {}
-        tried = set()
-        for port in () if is_judged_later(report) else ports_of(report):
-            for peer in peers_of(port, report, able):
-                visitor = words.setdefault(peer.name, _visitor(peer.name))
+    words: dict[tuple[str, str], dict[str, Any]] = {}
+    for report, port, peers in trials(reports):
+        # Where a component listens already its host has nothing to do.
+        if not report.is_established:
+            _part(parts, report.name)["listeners"] += [
+                {"ip": ip, "protocol": port.protocol, "port": port.number} for ip in port.ips
+            ]
+        for peer in peers:
+            secret = {}
+            if not report.is_established:
+                if (report.name, peer.name) not in words:
+                    words[report.name, peer.name] = _visitor(peer.name)
+                    _part(parts, report.name)["visitors"].append(words[report.name, peer.name])
+                visitor = words[report.name, peer.name]
                 visitor["ports"].append(port.name)
-                tried.add(port)
-                secret = {} if report.is_established else {name: visitor[name] for name in ("ask", "answer")}
-                families = {family(ip) for ip in peer.seen.node_ips}
-                _part(parts, peer.name)["targets"] += [
-                    {"host": report.name, "ip": ip, "protocol": port.protocol, "port": port.number, **secret}
-                    for ip in port.ips
-                    if family(ip) in families
-                ]
-        if words:
-            own = _part(parts, report.name)
-            own["visitors"] = list(words.values())
-            own["listeners"] = [
-                {"ip": ip, "protocol": port.protocol, "port": port.number}
-                for port in sorted(tried, key=lambda each: each.name)
+                secret = {name: visitor[name] for name in ("ask", "answer")}
+            families = {family(ip) for ip in peer.seen.node_ips}
+            _part(parts, peer.name)["targets"] += [
+                {"host": report.name, "ip": ip, "protocol": port.protocol, "port": port.number, **secret}
                 for ip in port.ips
-                if not report.is_established
+                if family(ip) in families
             ]
     return {name: {**part, "meets": forks >= len(parts)} for name, part in parts.items()}
 
@@ -132,9 +140,10 @@ def _part(parts: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a host says of a port of another one."""
+    """What a host says of a port of another one, at one of its addresses."""
 
     host: str
+    ip: str
     protocol: str
     port: int
     outcome: str
@@ -142,10 +151,11 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class _Visit:
-    """Who came to which port of a host."""
+    """Who came to which port of a host, at which of its addresses."""
 
     host: str
     port: str
+    ip: str
 
 
 @dataclass(frozen=True)
@@ -162,28 +172,35 @@ class _Check:
 Outcomes = Mapping[tuple[str, str], Mapping[str, str]]
 
 
+# From the best to the worst.
+SEVERITY = (REACHED, UNKNOWN, UNANSWERED, REFUSED, CLOSED)
+
+
 def outcomes_in(results: Iterable[Mapping[str, Any]], reports: Sequence[HostReport]) -> Outcomes:
-    """What the hosts say, as far as it is about a port that one of the others has, and that it had a part in."""
+    """What the hosts say of the ports that they were told to try; of several addresses of a host the worst."""
     checks = list(_checks(results))
-    opened = {check.host: set(check.opened) for check in checks}
-    known = {(report.name, port.name) for report in reports for port in ports_of(report)}
+    opened = {(check.host, port) for check in checks for port in check.opened}
+    heard = {(check.host, visit.port, visit.ip, visit.host) for check in checks for visit in check.heard}
+    tried = {(report.name, port.name): {peer.name for peer in peers} for report, port, peers in trials(reports)}
     found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for check in checks:
         for each in check.outcomes:
             place = (each.host, f"{each.protocol}/{each.port}")
-            # A host that listened there itself is refused by what is on the way alone.
-            certain = each.outcome != REFUSED or place[1] in opened.get(each.host, ())
-            if place in known and each.host != check.host and certain:
-                # Of several addresses the worst is told.
-                worse = found[place].get(check.host, REACHED) == REACHED
-                found[place][check.host] = each.outcome if worse else found[place][check.host]
-    for check in checks:
-        for visit in check.heard:
-            others = found.get((check.host, visit.port), {})
-            # A datagram goes one way: that it arrived is all that matters.
-            if visit.port.startswith("udp/") and visit.host in others:
-                others[visit.host] = REACHED
+            if check.host in tried.get(place, ()):
+                was_heard = (*place, each.ip, check.host) in heard
+                outcome = _certain(each.outcome, was_heard, place in opened)
+                found[place][check.host] = max(outcome, found[place].get(check.host, REACHED), key=SEVERITY.index)
     return found
+
+
+def _certain(outcome: str, was_heard: bool, listened: bool) -> str:
+    """What is known when a host says what became of a port of another one, which may have listened there itself."""
+    # Who was heard has got there, whatever became of the answer.
+    if was_heard:
+        return REACHED
+    # Only one that listened is refused by what is on the way, and would have heard who reached it.
+    doubtful = outcome not in SEVERITY or (outcome == REFUSED and not listened) or (outcome == REACHED and listened)
+    return UNKNOWN if doubtful else outcome
 
 
 def _checks(results: Iterable[Mapping[str, Any]]) -> Iterable[_Check]:

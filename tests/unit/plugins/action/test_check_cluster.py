@@ -115,7 +115,7 @@ class TestPorts:
     FACTS = {"firewalls": ["ufw"], "closed_ports": ["tcp/6443"]}
 
     def tried(self, outcome):
-        tries = [{"host": "node-1", "protocol": "tcp", "port": 6443, "outcome": outcome}]
+        tries = [{"host": "node-1", "ip": "10.0.0.1", "protocol": "tcp", "port": 6443, "outcome": outcome}]
         return [{"host": "node-2", "outcomes": tries, "heard": [], "opened": []}]
 
     def test_a_firewall_that_lets_the_hosts_through_is_fine_whatever_was_read_of_it(self, judge):

@@ -14,7 +14,7 @@ def test_a_port_on_which_a_component_listens(run_module):
         number = listening.getsockname()[1]
         target = {"host": "server-2", "ip": "127.0.0.1", "protocol": "tcp", "port": number}
         result = run_module(port_check, targets=[target])
-    assert result["outcomes"] == [{"host": "server-2", "protocol": "tcp", "port": number, "outcome": "reached"}]
+    assert result["outcomes"] == [{**target, "outcome": "reached"}]
     assert result["changed"] is False and result["heard"] == result["opened"] == []
     # The host's name is for the action to add.
     assert yaml.safe_load(port_check.RETURN).keys() == result.keys() - {"changed"} | {"host"}

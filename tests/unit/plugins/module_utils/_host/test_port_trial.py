@@ -66,7 +66,7 @@ class TestRun:
         listeners, visitors = of_two(("tcp", ports[0]), ("udp", ports[1]))
         seen, other = both(([], [], [target(ports[0]), target(ports[1], "udp")]), (listeners, visitors, []))
         assert seen.outcomes == (REACHED, REACHED)
-        assert other.heard == (("one", f"tcp/{ports[0]}"), ("one", f"udp/{ports[1]}"))
+        assert other.heard == (("one", f"tcp/{ports[0]}", TWO), ("one", f"udp/{ports[1]}", TWO))
         assert other.opened == (f"tcp/{ports[0]}", f"udp/{ports[1]}")
 
     def test_one_that_comes_later_is_waited_for(self, ports):
@@ -121,6 +121,24 @@ class TestRun:
             result = port_trial.run(*of_two(("tcp", ports[0])), [])
         assert result.opened == result.heard == ()
 
+    def test_a_port_that_is_open_at_one_of_its_addresses_is_not_taken_for_open(self, ports):
+        listeners, visitors = of_two(("udp", ports[0]))
+        nowhere = Listener("192.0.2.1", "udp", ports[0])
+        seen, other = both(([], [], [target(ports[0], "udp")]), ([*listeners, nowhere], visitors, []))
+        assert seen.outcomes == (REACHED,) and other.opened == ()
+
+    def test_a_visitor_is_waited_for_at_each_address(self, ports):
+        """One address may answer later than the other."""
+        listeners = [Listener(ip, "udp", ports[0]) for ip in (ONE, TWO)]
+        visitors = [Visitor("one", ASK, ANSWER, (f"udp/{ports[0]}",))]
+        late = threading.Timer(0.4, port_trial.run, ([], [], [target(ports[0], "udp")]))
+        late.start()
+        first = Target("two", ONE, "udp", ports[0], ASK, ANSWER)
+        seen, other = both(([], [], [first]), (listeners, visitors, []))
+        late.join()
+        assert seen.outcomes == (REACHED,)
+        assert other.heard == (("one", f"udp/{ports[0]}", ONE), ("one", f"udp/{ports[0]}", TWO))
+
     def test_nobody_is_waited_for_where_not_all_are_there_at_once(self, ports):
         assert port_trial.run(*of_two(("tcp", ports[0])), [], meets=False).opened == ()
 
@@ -132,13 +150,14 @@ class TestRun:
 
 def test_a_word_that_nobody_was_told_has_no_answer():
     _listeners, visitors = of_two(("tcp", 6443))
-    desk = port_trial._Desk(visitors, {"tcp/6443"})
+    api, other = Listener(TWO, "tcp", 6443), Listener(TWO, "tcp", 1)
+    desk = port_trial._Desk(visitors, [api])
     said: list[bytes] = []
-    for word, port in ((b"another", "tcp/6443"), (b"\xff" * 64, "tcp/6443"), (b"", "tcp/6443"), (ASK.encode(), "tcp/1")):
-        desk.serve(word, port, said.append)
+    for word, where in ((b"another", api), (b"\xff" * 64, api), (b"", api), (ASK.encode(), other)):
+        desk.serve(word, where, said.append)
     assert said == [] and desk.wait(0.0) == ()
-    desk.serve(ASK.encode(), "tcp/6443", said.append)
-    assert said == [ANSWER.encode()] and desk.wait(0.0) == (("one", "tcp/6443"),)
+    desk.serve(ASK.encode(), api, said.append)
+    assert said == [ANSWER.encode()] and desk.wait(0.0) == (("one", "tcp/6443", TWO),)
 
 
 def failures(kind, *times):

@@ -66,6 +66,22 @@ class TestPlan:
         assert max(tried.count(each) for each in set(tried)) == port_check.MOST_PEERS
         assert max(len(part["targets"]) for part in plan.values()) <= 4 * port_check.MOST_PEERS
 
+    def test_of_a_large_cluster_only_those_have_a_part_that_one_joins_by(self):
+        settled = [host(number, server=number == 1, installed=("kubelet",)) for number in range(1, 21)]
+        plan = port_check.plan([*settled, host(21, server=False)], forks=10)
+        assert len(plan) == port_check.MOST_PEERS + 1 and {part["meets"] for part in plan.values()} == {True}
+        assert len({name for name, _port in tried_by(plan, "h21")}) == 20
+        assert {len(part["targets"]) > 0 and not part["visitors"] for name, part in plan.items() if name != "h21"} == {
+            True
+        }
+
+    def test_of_many_hosts_not_each_is_compared_with_each(self, monkeypatch):
+        compared = []
+        tries = port_check._tries
+        monkeypatch.setattr(port_check, "_tries", lambda *given: compared.append(given) or tries(*given))
+        port_check.plan([host(number, server=False) for number in range(1, 101)], forks=5)
+        assert len(compared) == 100 * port_check.MOST_PEERS * len(["tcp/10250", "udp/8472"])
+
     def test_where_not_all_can_be_there_at_once_nobody_waits(self):
         assert {part["meets"] for part in port_check.plan(SERVERS, forks=2).values()} == {False}
         assert {part["meets"] for part in port_check.plan(SERVERS, forks=3).values()} == {True}
@@ -85,19 +101,29 @@ class TestPlan:
     def test_each_family_has_the_tunnels_of_its_own(self):
         settings = {"cluster_cidr": ["10.42.0.0/16", "fd42::/56"], "flannel_backend": "wireguard-native"}
         hosts = [host(number, settings=settings, node_ips=(f"10.0.0.{number}", f"fd00::{number}")) for number in (1, 2)]
-        udp = {(each["ip"], each["port"]) for each in port_check.plan(hosts, 5)["h1"]["targets"] if each["protocol"] == "udp"}
+        udp = {
+            (each["ip"], each["port"])
+            for each in port_check.plan(hosts, 5)["h1"]["targets"]
+            if each["protocol"] == "udp"
+        }
         assert udp == {("10.0.0.2", 51820), ("fd00::2", 51821)}
+
+
+def address(name, family=4):
+    return f"10.0.0.{name[1:]}" if family == 4 else f"fd00::{name[1:]}"
+
+
+def outcome(host, port, told, family=4):
+    protocol, number = port.split("/")
+    return {"host": host, "ip": address(host, family), "protocol": protocol, "port": int(number), "outcome": told}
 
 
 def check(name, outcomes, heard=(), opened=("tcp/2379", "tcp/6443", "udp/8472")):
     """What a host says; outcomes by the name of another and protocol/number."""
     return {
         "host": name,
-        "outcomes": [
-            {"host": other, "protocol": port.split("/")[0], "port": int(port.split("/")[1]), "outcome": outcome}
-            for (other, port), outcome in outcomes.items()
-        ],
-        "heard": [{"host": other, "port": port} for other, port in heard],
+        "outcomes": [outcome(other, port, told) for (other, port), told in outcomes.items()],
+        "heard": [{"host": other, "port": port, "ip": address(name)} for other, port in heard],
         "opened": list(opened),
     }
 
@@ -147,7 +173,10 @@ class TestFindings:
 
     def test_one_that_reaches_nothing_of_what_others_reach_is_the_one_to_mend(self):
         nothing = {("h1", "tcp/6443"): "closed", ("h2", "tcp/6443"): "closed"}
-        others = [check("h1", {("h2", "tcp/6443"): "reached"}), check("h2", {("h1", "tcp/6443"): "reached"})]
+        others = [
+            check("h1", {("h2", "tcp/6443"): "reached"}, heard=[("h2", "tcp/6443")]),
+            check("h2", {("h1", "tcp/6443"): "reached"}, heard=[("h1", "tcp/6443")]),
+        ]
         assert told(*others, check("h3", nothing)) == [
             "h3: reaches none of the ports of h1 and h2 that others reach; have its firewall, and what is between them, "
             "let its packets out"
@@ -158,12 +187,56 @@ class TestFindings:
         assert told(check("h2", {("h1", "tcp/2379"): outcome})) == []
 
     def test_nobody_speaks_of_hosts_or_ports_that_are_none_of_ours(self):
-        assert told(check("h2", {("h9", "tcp/2379"): "closed", ("h1", "tcp/22"): "closed", ("h2", "tcp/6443"): "closed"})) == []
+        assert (
+            told(check("h2", {("h9", "tcp/2379"): "closed", ("h1", "tcp/22"): "closed", ("h2", "tcp/6443"): "closed"}))
+            == []
+        )
+
+    def test_nobody_speaks_of_a_port_that_others_were_told_to_try(self):
+        """An agent has nothing to say of etcd, nor a host of a cluster of another one of it, or of one that is opened."""
+        hosts = [host(1), host(2, server=False)]
+        assert told(check("h2", {("h1", "tcp/2379"): "closed"}), reports=hosts) == []
+        settled = [host(number, installed=("kubelet",)) for number in (1, 2)]
+        assert told(check("h2", {("h1", "tcp/6443"): "closed"}), reports=[*settled, host(3)]) == []
+        managed = host(1, settings={"manage_firewall": True}, firewalls=("ufw",))
+        assert told(check("h2", {("h1", "tcp/6443"): "closed"}), reports=[managed, host(2)]) == []
+
+    def test_nobody_denies_to_have_come_where_he_was_heard(self):
+        closed = {("h1", "tcp/2379"): "closed", ("h1", "tcp/6443"): "reached"}
+        assert told(check("h1", {}, heard=[("h2", "tcp/2379")]), check("h2", closed)) == []
+
+    def test_nobody_is_blamed_because_somebody_says_to_have_come_where_he_was_not_heard(self):
+        closed = {("h1", "tcp/2379"): "closed", ("h1", "tcp/6443"): "closed"}
+        reached = dict.fromkeys(closed, "reached")
+        assert "h3 cannot reach its ports" in told(check("h1", {}), check("h2", reached), check("h3", closed))[0]
+
+    def test_of_several_addresses_the_worst_is_told_each_by_who_was_heard_there(self):
+        settings = {"cluster_cidr": ["10.42.0.0/16", "fd42::/56"]}
+        hosts = [
+            host(number, settings=settings, node_ips=(address(f"h{number}"), address(f"h{number}", 6)))
+            for number in (1, 2)
+        ]
+        for four, six in (("unknown", "closed"), ("closed", "unknown"), ("refused", "closed")):
+            other = {
+                **check("h2", {}),
+                "outcomes": [outcome("h1", "udp/8472", four), outcome("h1", "udp/8472", six, 6)],
+            }
+            assert "cannot reach its port UDP 8472" in told(other, reports=hosts)[0]
+            other["outcomes"].reverse()
+            assert "cannot reach its port UDP 8472" in told(other, reports=hosts)[0]
+        silent = {
+            **check("h2", {}),
+            "outcomes": [outcome("h1", "udp/8472", "reached"), outcome("h1", "udp/8472", "unanswered", 6)],
+        }
+        heard = check("h1", {}, heard=[("h2", "udp/8472")])
+        assert "had no answer from its port UDP 8472" in told(heard, silent, reports=hosts)[0]
 
     def test_one_that_could_not_try_says_nothing(self):
         assert told({"host": "h2", "failed": True, "msg": "no"}, {"unreachable": True}) == []
 
-    @pytest.mark.parametrize("change", [{"outcomes": [{"host": "h1"}]}, {"outcomes": 1}, {"heard": None}, {"opened": [1]}])
+    @pytest.mark.parametrize(
+        "change", [{"outcomes": [{"host": "h1"}]}, {"outcomes": 1}, {"heard": None}, {"opened": [1]}]
+    )
     def test_an_answer_of_another_form_says_nothing(self, change):
         closed = check("h2", {("h1", "tcp/2379"): "closed", ("h1", "tcp/6443"): "reached"})
         assert told(closed) and told({**closed, **change}) == []
