@@ -232,45 +232,72 @@ def _all_reached(report: HostReport, outcomes: Outcomes) -> bool:
     return bool(tried) and all(by_peer and set(by_peer.values()) == {REACHED} for by_peer in tried)
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """That a host did not reach a port of another one, and whether most of those who tried did not."""
+
+    peer: str
+    host: str
+    port: tuple[str, int]
+    by_most: bool
+    # Nothing came back, which of datagrams is not certain.
+    silent: bool
+
+
 def findings(reports: Sequence[HostReport], outcomes: Outcomes) -> list[HostFinding]:
     """The ports that cannot be reached, but those of which the host's firewall was found to be the reason."""
-    order = {report.name: number for number, report in enumerate(reports)}
-    deaf = _deaf(outcomes)
-    found = [_cannot_reach(peer, places) for peer, places in sorted(deaf.items(), key=lambda each: order[each[0]])]
-    for report in reports:
-        by_peers: dict[tuple[str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
-        own = {port: outcomes.get((report.name, port.name), {}) for port in ports_of(report)}
-        # Where a host closes other ports to a peer, a datagram without an answer is no accident.
-        closing = {peer for by_peer in own.values() for peer, told in by_peer.items() if told in (CLOSED, REFUSED)}
-        for port, by_peer in own.items():
-            silent = {peer for peer, outcome in by_peer.items() if outcome == UNANSWERED}
-            closed = {peer for peer, outcome in by_peer.items() if outcome in (CLOSED, REFUSED)} | (silent & closing)
-            for level, peers in ((FAIL, closed), (WARN, silent - closing)):
-                told = tuple(peer for peer in order if peer in peers and peer not in deaf)
-                if told and port.name not in report.seen.closed_ports:
-                    by_peers[level, told].append((port.protocol, port.number))
-        found += [_closed(report, peers, ports, level) for (level, peers), ports in by_peers.items()]
-    return found
+    by_name = {report.name: report for report in reports}
+    # By who is at fault, how certain that is, and whether that is the one that tried: by port who is at the other end.
+    found: dict[tuple[str, str, bool], dict[tuple[str, int], list[str]]] = {}
+    for each in (failure for report in reports for failure in _failures(report, outcomes)):
+        at_fault, level = (each.host, WARN) if each.silent else _at_fault(by_name[each.peer], by_name[each.host], each)
+        is_peer = at_fault == each.peer
+        others = found.setdefault((at_fault, level, is_peer), defaultdict(list))
+        others[each.port].append(each.host if is_peer else each.peer)
+    order = list(by_name)
+    told = []
+    for (name, level, is_peer), others in sorted(found.items(), key=lambda each: order.index(each[0][0])):
+        together: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+        for port, hosts in others.items():
+            together[tuple(sorted(hosts, key=order.index))].append(port)
+        if is_peer:
+            told.append(_cannot_reach(name, level, together))
+        else:
+            told += [_closed(by_name[name], hosts, ports, level) for hosts, ports in together.items()]
+    return told
 
 
-def _deaf(outcomes: Outcomes) -> dict[str, list[str]]:
-    """Hosts that reach nothing of what another host does reach: it is not for the others to mend."""
-    tries: dict[str, list[tuple[tuple[str, str], str]]] = defaultdict(list)
-    for place, by_peer in outcomes.items():
-        for peer, outcome in by_peer.items():
-            tries[peer].append((place, outcome))
-    return {
-        peer: sorted({host for (host, _port), _outcome in own})
-        for peer, own in tries.items()
-        if all(outcome in (CLOSED, REFUSED) for _place, outcome in own)
-        and all(REACHED in outcomes[place].values() for place, _outcome in own)
-    }
+def _failures(report: HostReport, outcomes: Outcomes) -> Iterator[_Failure]:
+    own = {port: outcomes.get((report.name, port.name), {}) for port in ports_of(report)}
+    # Where a host closes other ports to a peer, a datagram without an answer is no accident.
+    closing = {peer for by_peer in own.values() for peer, told in by_peer.items() if told in (CLOSED, REFUSED)}
+    for port, by_peer in own.items():
+        silent = {peer for peer, outcome in by_peer.items() if outcome == UNANSWERED and peer not in closing}
+        failed = [peer for peer, outcome in by_peer.items() if outcome in (CLOSED, REFUSED, UNANSWERED)]
+        by_most = 2 * (len(failed) - len(silent)) > len(by_peer)
+        if port.name not in report.seen.closed_ports:
+            for peer in failed:
+                yield _Failure(peer, report.name, (port.protocol, port.number), by_most, peer in silent)
 
 
-def _cannot_reach(peer: str, hosts: Sequence[str]) -> HostFinding:
-    message = f"reaches none of the ports of {named(hosts)} that others reach"
-    remedy = "have its firewall, and what is between them, let its packets out"
-    return HostFinding((peer,), Finding("ports_of_others", FAIL, message, remedy))
+def _at_fault(peer: HostReport, report: HostReport, failure: _Failure) -> tuple[str, str]:
+    """Which of two hosts is told when one cannot reach a port of the other, and how.
+
+    A single host could lie about another one, or keep out no other. Of a server and an agent it is the agent, which is
+    all that is left out of the run then; between two agents it is a warning. What most say is no lie of a single one.
+    """
+    # One that is in a cluster is reached by others, who do not try.
+    is_proven = report.is_established and not peer.is_established
+    is_closed = failure.by_most and not is_proven
+    if is_closed or (peer.server and not report.server):
+        return report.name, FAIL
+    return peer.name, FAIL if peer.server or report.server else WARN
+
+
+def _cannot_reach(peer: str, level: str, together: Mapping[tuple[str, ...], Sequence[tuple[str, int]]]) -> HostFinding:
+    what = ", nor ".join(f"{check_firewall.in_words(ports)} of {named(hosts)}" for hosts, ports in together.items())
+    remedy = "let it through in its own firewall, in theirs, or in what is between them"
+    return HostFinding((peer,), Finding("ports_of_others", level, f"cannot reach {what}", remedy))
 
 
 def _closed(report: HostReport, peers: Sequence[str], ports: Sequence[tuple[str, int]], level: str) -> HostFinding:

@@ -171,16 +171,49 @@ class TestFindings:
         closing = {**silent, ("h1", "tcp/6443"): "closed", ("h3", "tcp/6443"): "reached"}
         assert "cannot reach its ports TCP 6443 and UDP 8472" in told(check("h2", closing))[0]
 
-    def test_one_that_reaches_nothing_of_what_others_reach_is_the_one_to_mend(self):
-        nothing = {("h1", "tcp/6443"): "closed", ("h2", "tcp/6443"): "closed"}
+    KEPT_OUT = "; let it through in its own firewall, in theirs, or in what is between them"
+
+    def test_one_that_does_not_reach_what_others_reach_is_the_one_to_mend(self):
+        nothing = {("h1", "tcp/6443"): "closed", ("h2", "tcp/6443"): "closed", ("h2", "tcp/2379"): "closed"}
         others = [
-            check("h1", {("h2", "tcp/6443"): "reached"}, heard=[("h2", "tcp/6443")]),
-            check("h2", {("h1", "tcp/6443"): "reached"}, heard=[("h1", "tcp/6443")]),
+            check("h1", dict.fromkeys([("h2", "tcp/6443"), ("h2", "tcp/2379")], "reached"), heard=[("h2", "tcp/6443")]),
+            check("h2", {("h1", "tcp/6443"): "reached"}, heard=[("h1", "tcp/6443"), ("h1", "tcp/2379")]),
         ]
         assert told(*others, check("h3", nothing)) == [
-            "h3: reaches none of the ports of h1 and h2 that others reach; have its firewall, and what is between them, "
-            "let its packets out"
+            f"h3: cannot reach TCP 6443 of h1 and h2, nor TCP 2379 of h2{self.KEPT_OUT}"
         ]
+
+    AGENTS = [host(1), host(2, server=False), host(3, server=False), host(4, server=False)]
+
+    def test_an_agent_alone_has_no_word_against_a_server(self):
+        """It would end the run for all."""
+        checks = [
+            check("h2", {("h1", "tcp/6443"): "closed"}),
+            *(check(h, {("h1", "tcp/6443"): "unknown"}) for h in ("h3", "h4")),
+        ]
+        assert told(*checks, reports=self.AGENTS) == [f"h2: cannot reach TCP 6443 of h1{self.KEPT_OUT}"]
+        checks[1] = check("h3", {("h1", "tcp/6443"): "closed"})
+        assert told(*checks, reports=self.AGENTS)[0].startswith("h1: h2 and h3 cannot reach its port TCP 6443")
+
+    def test_an_agent_alone_is_a_warning_against_another_one(self):
+        checks = [check("h2", {("h3", "tcp/10250"): "closed"}), check("h1", {("h3", "tcp/10250"): "reached"})]
+        found = port_check.findings(self.AGENTS, port_check.outcomes_in(checks, self.AGENTS))
+        assert [str(each) for each in found] == [f"h2: cannot reach TCP 10250 of h3{self.KEPT_OUT}"]
+        assert found[0].finding.level == WARN
+
+    def test_an_agent_that_keeps_a_server_out_is_the_one_to_mend(self):
+        checks = [
+            check("h1", {("h3", "tcp/10250"): "closed"}),
+            *(check(h, {("h3", "tcp/10250"): "reached"}) for h in ("h2", "h4")),
+        ]
+        assert [each.partition(";")[0] for each in told(*checks, reports=self.AGENTS)] == [
+            "h3: h1 cannot reach its port TCP 10250"
+        ]
+
+    def test_who_joins_a_cluster_and_does_not_reach_it_does_not_end_the_run_of_all(self):
+        hosts = [host(1, installed=("apiserver",)), host(2, installed=("apiserver",)), host(3, server=False)]
+        closed = {("h1", "tcp/6443"): "closed", ("h2", "tcp/6443"): "closed"}
+        assert told(check("h3", closed), reports=hosts) == [f"h3: cannot reach TCP 6443 of h1 and h2{self.KEPT_OUT}"]
 
     @pytest.mark.parametrize("outcome", ["reached", "unknown", "anything"])
     def test_nothing_is_said_without_evidence(self, outcome):
@@ -204,11 +237,6 @@ class TestFindings:
     def test_nobody_denies_to_have_come_where_he_was_heard(self):
         closed = {("h1", "tcp/2379"): "closed", ("h1", "tcp/6443"): "reached"}
         assert told(check("h1", {}, heard=[("h2", "tcp/2379")]), check("h2", closed)) == []
-
-    def test_nobody_is_blamed_because_somebody_says_to_have_come_where_he_was_not_heard(self):
-        closed = {("h1", "tcp/2379"): "closed", ("h1", "tcp/6443"): "closed"}
-        reached = dict.fromkeys(closed, "reached")
-        assert "h3 cannot reach its ports" in told(check("h1", {}), check("h2", reached), check("h3", closed))[0]
 
     def test_of_several_addresses_the_worst_is_told_each_by_who_was_heard_there(self):
         settings = {"cluster_cidr": ["10.42.0.0/16", "fd42::/56"]}
@@ -253,6 +281,11 @@ class TestDisproved:
     def test_what_everybody_reached_is_open_whatever_was_read(self):
         reached = {("h1", "tcp/2379"): "reached"}
         assert self.kept(check("h2", reached), check("h3", reached)) == (self.PODS,)
+
+    def test_who_says_to_have_come_where_he_was_not_heard_disproves_nothing(self):
+        reached = [check("h2", {("h1", "tcp/2379"): "reached"})]
+        assert self.kept(*reached, check("h1", {})) == (self.READ, self.PODS)
+        assert self.kept(*reached, check("h1", {}, heard=[("h2", "tcp/2379")])) == (self.PODS,)
 
     def test_what_nobody_tried_or_somebody_did_not_reach_stays(self):
         assert self.kept() == (self.READ, self.PODS)
