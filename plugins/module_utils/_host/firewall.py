@@ -109,15 +109,16 @@ def close() -> None:
 
 def _put_back(former: Mapping[str, str]) -> None:
     """Have the files of firewalld's zones as they were, those that say nothing else than they did then."""
-    current, built_in = _texts(ZONES), _texts(BUILT_IN)
-    for zone in {name.removesuffix(BEFORE) for name in current}:
-        was = former.get(zone, built_in.get(zone, ""))
-        if check_firewall.zone_content(current.get(zone, "")) == check_firewall.zone_content(was):
+    current = _texts(ZONES)
+    # A zone that is in neither was made since, and not here.
+    known = {zone: was for zone, was in {**_texts(BUILT_IN), **former}.items() if not zone.endswith(BEFORE)}
+    for zone, was in known.items():
+        if zone in current and check_firewall.zone_content(current[zone]) == check_firewall.zone_content(was):
             for name in (zone, zone + BEFORE):
-                if name in former:
-                    files.write_file(files.File(f"{ZONES}/{name}", former[name].encode(), mode=0o644))
-                else:
+                if name not in former:
                     files.remove_file(f"{ZONES}/{name}")
+                elif former[name] != current.get(name):
+                    files.write_file(files.File(f"{ZONES}/{name}", former[name].encode(), mode=0o644))
 
 
 def _texts(directory: str) -> dict[str, str]:

@@ -112,6 +112,24 @@ class TestZones:
         firewall.close()
         assert self.files(zones) == former
 
+    def test_zones_that_somebody_has_made_since_stay(self, zones):
+        """A new zone says as little as none, and so does what cannot be read."""
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        made = {"mine.xml": '<?xml version="1.0" encoding="utf-8"?>\n<zone>\n</zone>\n', "public.xml.bak": "<zone"}
+        for name, text in made.items():
+            (zones / name).write_text(text)
+        firewall.close()
+        assert self.files(zones) == made
+
+    def test_files_that_are_as_they_were_are_not_touched(self, zones):
+        """What is no UTF-8 could not be written as it was."""
+        (zones / "mine.xml").write_bytes(b'<?xml version="1.0" encoding="iso-8859-1"?><zone><short>B\xfcro</short></zone>')
+        (zones / "mine.xml").chmod(0o600)
+        before = (zones / "mine.xml").read_bytes(), (zones / "mine.xml").stat()
+        firewall.open_for({"firewalld": Opening(("6443/tcp",))})
+        firewall.close()
+        assert ((zones / "mine.xml").read_bytes(), (zones / "mine.xml").stat()) == before
+
     def test_what_somebody_has_changed_since_stays(self, zones, monkeypatch):
         firewall.open_for({"firewalld": Opening(("6443/tcp",))})
         changed = self.DEFAULT.replace('"ssh"', '"http"')
