@@ -125,6 +125,16 @@ def _given(where: str, source: Any) -> list[tuple[str, Any]]:
 
 def parse(where: str, text: str, findings: list[str]) -> list[tuple[str, Any]]:
     """The documents of a YAML or JSON text, each with its place; what is wrong with the text goes to findings."""
+    try:
+        return _documents(where, text, findings)
+    except RecursionError:
+        findings.append(f"{where}: is nested too deeply")
+    except UnicodeEncodeError as error:
+        findings.append(f"{where}: has {error.object[error.start]!r}, which is no character")
+    return []
+
+
+def _documents(where: str, text: str, findings: list[str]) -> list[tuple[str, Any]]:
     documents: list[tuple[str, Any]] = []
     number = 0
     for first, part in _parted(str(text)):
@@ -233,9 +243,12 @@ def _foreign(_reader: Any, node: Any) -> Any:
 
 def _date_of(reader: Any, node: Any) -> Any:
     """What is said to be a date; nothing is taken for one by itself."""
-    if not reader.timestamp_regexp.match(reader.construct_scalar(node)):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no date", node.start_mark)
-    return reader.construct_yaml_timestamp(node)
+    try:
+        if reader.timestamp_regexp.match(reader.construct_scalar(node)):
+            return reader.construct_yaml_timestamp(node)
+    except (ValueError, OverflowError):  # a month of another number than from 1 to 12, for one
+        pass
+    raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no date", node.start_mark)
 
 
 _TAG = "tag:yaml.org,2002:"

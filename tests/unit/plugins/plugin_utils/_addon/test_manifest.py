@@ -146,6 +146,19 @@ def test_syntax_errors_have_their_line() -> None:
     assert findings("!!python/object:os.system {}")[0].startswith("addon x, document 1, line 1: not valid YAML:")
 
 
+@pytest.mark.parametrize(
+    ("value", "finding"),
+    [
+        ("!!timestamp 2024-13-45", "addon x, document 1, line 2: not valid YAML: '2024-13-45' is no date"),
+        ("[" * 3000 + "]" * 3000, "addon x: is nested too deeply"),
+        ("\ud800", "addon x: has '\\ud800', which is no character"),
+    ],
+    ids=["date", "nested", "surrogate"],
+)
+def test_what_cannot_be_read_is_no_error_of_python(value: str, finding: str) -> None:
+    assert findings(f"kind: A\nx: {value}\n") == [finding]
+
+
 def test_a_key_given_twice_is_not_swallowed() -> None:
     found: list[str] = []
     parse("f.yaml", "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\n", found)
