@@ -52,8 +52,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # So long, in seconds, the local etcd may take to say who it is; one that hangs is told of elsewhere.
 ETCD_PATIENCE = 3.0
 FIREWALLD = "firewalld.service"
-# What is written to find out how slow a disk is, how often, and how many seconds that may take.
-WRITE_SIZE, WRITES, WRITES_PATIENCE = 2048, 20, 0.4
+# What is written to find out how slow a disk is, how often, how often at least, and how many seconds more may take.
+WRITE_SIZE, WRITES, FEWEST_WRITES, WRITES_PATIENCE = 2048, 20, 3, 0.4
 
 Kept = TypeVar("Kept")
 Run = Callable[..., tuple[int, str, str]]
@@ -279,7 +279,8 @@ def write_latency(path: str) -> float:
         return 0.0
     try:
         until = time.monotonic() + WRITES_PATIENCE
-        while len(taken) < WRITES and time.monotonic() < until:
+        # A single one that is slow says nothing.
+        while len(taken) < FEWEST_WRITES or (len(taken) < WRITES and time.monotonic() < until):
             began = time.monotonic()
             os.write(file, bytes(WRITE_SIZE))
             os.fdatasync(file)

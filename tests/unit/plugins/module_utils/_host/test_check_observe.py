@@ -337,7 +337,16 @@ class TestWriteLatency:
         monkeypatch.setattr(look, "WRITES_PATIENCE", 0.05)
         calls = []
         monkeypatch.setattr(look.os, "fdatasync", lambda file: calls.append(look.time.sleep(0.03)))
-        assert look.write_latency(str(tmp_path)) >= 0.03 and len(calls) == 2
+        assert look.write_latency(str(tmp_path)) >= 0.03 and len(calls) == 3
+
+    def test_one_slow_write_is_no_slow_disk(self, tmp_path, monkeypatch):
+        """Nor does it matter that the process itself was held up before the first."""
+        delays = [0.06, 0.001, 0.001]
+        for patience in (0.05, -1.0):
+            monkeypatch.setattr(look, "WRITES_PATIENCE", patience)
+            left = [*delays]
+            monkeypatch.setattr(look.os, "fdatasync", lambda file, left=left: look.time.sleep(left.pop(0)))
+            assert look.write_latency(str(tmp_path)) < 0.04
 
     def test_where_no_such_file_can_be_nothing_is_said(self, tmp_path):
         (tmp_path / "file").write_text("")
