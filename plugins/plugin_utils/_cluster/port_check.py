@@ -19,7 +19,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import AGENT, LOOPBACK, SERVER, SERVERS
+from ansible_collections.k3a.cluster.plugins.module_utils._engine.declaration import (
+    AGENT,
+    ANYWHERE,
+    LOOPBACK,
+    SERVER,
+    SERVERS,
+)
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.address import family
 from ansible_collections.k3a.cluster.plugins.module_utils._formats.records import FormError, record, records
 from ansible_collections.k3a.cluster.plugins.module_utils._host import check_firewall
@@ -78,9 +84,17 @@ def _tries(other: HostReport, port: Port, report: HostReport) -> bool:
     """Between hosts that are in a cluster already all is as its operator wants it, and the cluster would say."""
     if report.is_established and (other.is_established or port.protocol == "udp"):
         return False
+    if port.reach == ANYWHERE and not other.server and _is_fronted(report, other):
+        return False
     families = {family(ip) for ip in other.seen.node_ips}
     is_peer = (other.server or port.reach != SERVERS) and (other.node or port.protocol == "tcp")
     return is_peer and any(family(ip) in families for ip in port.ips) and other.seen.node_ips != report.seen.node_ips
+
+
+def _is_fronted(server: HostReport, agent: HostReport) -> bool:
+    """Whether an agent and its pods reach the API without the server's address as a node: a load balancer has it."""
+    published = server.settings.get("advertise_address")
+    return bool(agent.fixed and published and published not in server.seen.node_ips)
 
 
 def is_judged_later(report: HostReport) -> bool:

@@ -98,6 +98,18 @@ class TestPlan:
         plan = port_check.plan([wrong, host(2)], 5)
         assert not tried_by(plan, "h2") and tried_by(plan, "h1")
 
+    @pytest.mark.parametrize(
+        ("fixed", "published", "is_tried"),
+        [("lb:6443", "192.0.2.9", False), ("lb:6443", "", True), ("lb:6443", "10.0.0.1", True), ("", "192.0.2.9", True)],
+    )
+    def test_agents_try_no_api_that_they_reach_by_a_load_balancer(self, fixed, published, is_tried):
+        """Pods do so when the API is published there, too; the network may let none but it to the servers."""
+        settings = {"advertise_address": published}
+        hosts = [replace(host(number, server=number < 3, settings=settings), fixed=fixed) for number in (1, 2, 3)]
+        plan = port_check.plan(hosts, 5)
+        assert (("h1", "tcp/6443") in tried_by(plan, "h3")) is is_tried
+        assert ("h1", "tcp/6443") in tried_by(plan, "h2") and ("h1", "tcp/10250") in tried_by(plan, "h3")
+
     def test_each_family_has_the_tunnels_of_its_own(self):
         settings = {"cluster_cidr": ["10.42.0.0/16", "fd42::/56"], "flannel_backend": "wireguard-native"}
         hosts = [host(number, settings=settings, node_ips=(f"10.0.0.{number}", f"fd00::{number}")) for number in (1, 2)]
