@@ -36,8 +36,10 @@ SILENT, UNREACHABLE, CONNECTED = "silent", "unreachable", "connected"
 # with a host that has ports left to try.
 PATIENCE, LIMIT, PAUSE, INTERVAL = 3.0, 4.0, 0.1, 0.2
 WAIT = {"tcp": 0.6, "udp": 0.3}
-# So many attempts without an answer are no accident. What is known of the host makes the fewer certain.
-SILENT_ATTEMPTS, UNREACHABLE_ATTEMPTS, ATTEMPTS_BETWEEN = 4, 2, 2
+# So many attempts without an answer are no accident. What is known of the host makes the fewer certain, but packets are
+# lost, too, and a few are in hundreds of trials.
+SILENT_ATTEMPTS, UNREACHABLE_ATTEMPTS = 4, 2
+SILENT_BETWEEN, REFUSED_BETWEEN = 3, 2
 LONGEST_WORD = 64
 MOST_VISITORS = 64
 
@@ -121,7 +123,8 @@ def judge(protocol: str, failures: Sequence[Failure], answers: Sequence[float]) 
         return CLOSED
     failed = [each for each in failures if each.kind != CONNECTED]
     between = [each for each in failed if answers and answers[0] <= each.began and each.ended <= answers[-1]]
-    return REFUSED if len(between) >= ATTEMPTS_BETWEEN else ""
+    refused = [each for each in between if each.kind != SILENT]
+    return REFUSED if len(refused) >= REFUSED_BETWEEN or len(between) >= SILENT_BETWEEN else ""
 
 
 def conclude(protocol: str, failures: Sequence[Failure]) -> str:
