@@ -140,7 +140,8 @@ def check(name, outcomes, heard=(), opened=("tcp/2379", "tcp/6443", "udp/8472"))
     }
 
 
-def told(*checks, reports=SERVERS):
+def told(*checks, reports=()):
+    reports = reports or SERVERS
     return [str(found) for found in port_check.findings(reports, port_check.outcomes_in(checks, reports))]
 
 
