@@ -72,3 +72,10 @@ def test_a_text_is_read_as_kubernetes_reads_it_or_refused_with_its_place(each: d
 
 def test_the_exceptions_are_in_the_corpus() -> None:
     assert {*REFUSED, *READ, *OTHERWISE} <= {each["name"] for each in CORPUS}
+
+
+@pytest.mark.parametrize("keys", ["1: a, '1': b", "true: a, 'true': b"])
+def test_keys_that_become_one_text_are_refused(keys):
+    """Of the two Kubernetes takes one by chance, so the corpus cannot have them."""
+    _documents, findings = read(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\nv: {{{keys}}}\n")
+    assert len(findings) == 1 and "twice" in findings[0], findings
