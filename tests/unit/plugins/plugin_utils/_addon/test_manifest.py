@@ -150,13 +150,19 @@ def test_syntax_errors_have_their_line() -> None:
     ("value", "finding"),
     [
         ("!!timestamp 2024-13-45", "addon x, document 1, line 2: not valid YAML: '2024-13-45' is no date"),
-        ("[" * 3000 + "]" * 3000, "addon x: is nested too deeply"),
         ("\ud800", "addon x: has '\\ud800', which is no character"),
     ],
-    ids=["date", "nested", "surrogate"],
+    ids=["date", "surrogate"],
 )
 def test_what_cannot_be_read_is_no_error_of_python(value: str, finding: str) -> None:
     assert findings(f"kind: A\nx: {value}\n") == [finding]
+
+
+def test_what_is_nested_too_deeply_is_no_error_of_python() -> None:
+    """Newer versions of libyaml have a limit of their own, below that of Python."""
+    (finding,) = findings(f"kind: A\nx: {'[' * 3000}{']' * 3000}\n")
+    own = "addon x, document 1, line 2: not valid YAML: exceeded maximum nesting depth"
+    assert finding in ("addon x: is nested too deeply", own)
 
 
 def test_a_key_given_twice_is_not_swallowed() -> None:
