@@ -119,8 +119,8 @@ def _ports_closed_by(opened: Opened, need: Need) -> list[tuple[str, int]]:
 
 def closed_ports(seen: Firewall, need: Need) -> list[tuple[str, int]]:
     """The ports that are closed, as far as that can be read."""
-    programs = () if need.is_managed else (each for each in (seen.firewalld, seen.ufw) if each)
-    closed = [port for opened in programs for port in _ports_closed_by(opened, need)]
+    filtering = () if need.is_managed else (each for each in (seen.firewalld, seen.ufw) if each)
+    closed = [port for opened in filtering for port in _ports_closed_by(opened, need)]
     closed += [port for _chain, ports in _closing_chains(seen, need) for port in ports]
     return list(dict.fromkeys(closed))
 
