@@ -53,7 +53,7 @@ PARTS = {
     "machines": Part(
         "a server with a kernel of its own: install, power cut, reset",
         MACHINES,
-        minutes=12,
+        minutes=17,
         lacking=lacking_disk("bookworm"),
     ),
     "core-2.20": Part("sanity and units on the oldest ansible-core", ("make", "core", "CORE=2.20"), 8),
